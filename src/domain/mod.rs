@@ -1,0 +1,6 @@
+//! Values and rules, pure: no input or output, no clock, no chance, nothing of the other layers.
+
+pub mod document;
+pub mod profile;
+pub mod result;
+pub mod widget;

@@ -1,0 +1,4 @@
+//! claribi, a self-hosted BI API in one binary.
+
+pub mod domain;
+pub mod worker;

@@ -1,0 +1,5 @@
+//! The worker: a child process of the same binary in which queries, parsing and rendering run.
+//!
+//! The server holds a [`pool`]; `cli/worker` calls the child. Neither side trusts the other's process to live.
+
+pub mod protocol;
