@@ -1,6 +1,8 @@
 //! Values and rules, pure: no input or output, no clock, no chance, nothing of the other layers.
 
 pub mod document;
+pub mod key_text;
 pub mod profile;
 pub mod result;
 pub mod widget;
+pub mod window;
