@@ -81,7 +81,11 @@ impl KeyText {
 
     /// Live or test.
     pub fn environment(&self) -> Environment {
-        if self.0.starts_with(Environment::Live.key_prefix().as_bytes()) { Environment::Live } else { Environment::Test }
+        if self.0.starts_with(Environment::Live.key_prefix().as_bytes()) {
+            Environment::Live
+        } else {
+            Environment::Test
+        }
     }
 
     /// The 8 public characters, by which the row is found.

@@ -36,7 +36,8 @@ impl Naive {
             let used = u32::try_from(inside.len()).unwrap();
             let remaining = limit.saturating_sub(used);
             // The first instant at which a plain recount finds more room.
-            let risen = |at: &i64| limit.saturating_sub(u32::try_from(self.inside(name, *at).len()).unwrap()) > remaining;
+            let risen =
+                |at: &i64| limit.saturating_sub(u32::try_from(self.inside(name, *at).len()).unwrap()) > remaining;
             let reset_at_ms = match (limit, used) {
                 (0, _) => now_ms + name.length_ms(),
                 (_, 0) => now_ms,
@@ -85,12 +86,8 @@ fn advance() -> impl Strategy<Value = i64> {
 
 fn limits() -> impl Strategy<Value = Limits> {
     let limit = || prop::option::weighted(0.8, 0..6u32);
-    (limit(), limit(), limit(), limit(), limit()).prop_map(|(minute, hour, day, generation_hour, generation_day)| Limits {
-        minute,
-        hour,
-        day,
-        generation_hour,
-        generation_day,
+    (limit(), limit(), limit(), limit(), limit()).prop_map(|(minute, hour, day, generation_hour, generation_day)| {
+        Limits { minute, hour, day, generation_hour, generation_day }
     })
 }
 
