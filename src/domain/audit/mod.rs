@@ -1,0 +1,8 @@
+//! The audit log: what an entry says and how entries are chained. Appending, reading and keeping them is the store's.
+
+pub mod chain;
+pub mod entry;
+mod wire;
+
+pub use chain::{GENESIS, Hash, Verifier};
+pub use entry::{Call, Entry, Event};
