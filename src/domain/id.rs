@@ -100,7 +100,6 @@ impl<K: Kind> fmt::Debug for Id<K> {
 }
 
 /// What a client named an object by.
-#[derive(Debug)]
 pub enum IdRef<K> {
     /// The row's integer, from `42` or `d_2a`.
     Number(Id<K>),
@@ -108,6 +107,16 @@ pub enum IdRef<K> {
     Uuid(Uuid),
     /// Text that is no id: answers like an id that does not exist.
     Unknown,
+}
+
+impl<K: Kind> fmt::Debug for IdRef<K> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(id) => id.fmt(out),
+            Self::Uuid(uuid) => uuid.fmt(out),
+            Self::Unknown => out.write_str("unknown"),
+        }
+    }
 }
 
 impl<K> Clone for IdRef<K> {

@@ -109,7 +109,7 @@ impl Key {
 
     /// `claribi_sk_live_` and the eight public characters.
     pub fn prefix(&self) -> String {
-        format!("{}{}", self.environment.prefix(), self.public)
+        format!("{}{}", self.environment.key_prefix(), self.public)
     }
 }
 

@@ -4,6 +4,7 @@
 
 use super::access::Permission;
 use super::code::Code;
+pub use super::window::Class;
 
 /// Who may call an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,14 +19,6 @@ pub enum Needs {
     Permission(Permission),
 }
 
-/// Which windows a call counts in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Class {
-    /// The general windows.
-    General,
-    /// The general windows and the generation windows.
-    Generation,
-}
 
 /// What limits the body of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -135,7 +135,7 @@ impl Store {
             watch,
         };
         let appender = match role {
-            Role::Owner => Some(Appender::start(audit, &audit_path, clock.clone())?),
+            Role::Owner => Some(Appender::start(audit, &audit_path)?),
             Role::Guest => None,
         };
         let audit = AuditFile { readers: pool::Readers::open(&audit_path, settings.readers)?, appender };

@@ -82,7 +82,7 @@ pub fn create(tx: &Tx<'_>, org: OrgId, new: &NewKey, now: Timestamp) -> Result<K
         new.owner,
         new.name,
         new.public,
-        if new.environment == Environment::Live { "live" } else { "test" },
+        new.environment.as_str(),
         new.grant.scope().map(crate::domain::access::Scope::as_str),
         permissions,
         new.salt,

@@ -14,6 +14,7 @@ CREATE TABLE entries (
 CREATE INDEX entries_by_lineage ON entries (lineage_id, seq) WHERE lineage_id IS NOT NULL;
 CREATE INDEX entries_by_operation ON entries (operation, seq);
 CREATE UNIQUE INDEX entries_by_request ON entries (request) WHERE request IS NOT NULL;
+CREATE INDEX entries_by_org ON entries (org_id, at) WHERE org_id IS NOT NULL;
 CREATE INDEX entries_failed ON entries (seq) WHERE status >= 400;
 
 -- Facts about the use of each key, kept by the writer of the chain and never on a request's path.
