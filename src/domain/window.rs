@@ -183,6 +183,9 @@ pub struct WindowSet {
     minute: InstantLog,
     /// The newest accepted instant of all logs.
     newest_ms: Option<i64>,
+    /// Where each window began when it was last admitted to: the place of its first request in its log, counted from
+    /// the log's first ever. Only a place to start looking, so that a window which moved a little is found at once.
+    starts: [u64; 5],
 }
 
 impl WindowSet {
@@ -215,6 +218,8 @@ impl WindowSet {
                 room.reset_at_ms = at_ms.saturating_add(name.length_ms());
             }
             room.remaining -= 1;
+            let used = room.limit - room.remaining;
+            self.starts[name as usize] = self.log(name).pushed.saturating_sub(u64::from(used));
         }
         Admission { verdict: Verdict::Admitted, at_ms, headroom }
     }
@@ -222,7 +227,10 @@ impl WindowSet {
     /// What is left; consumes nothing.
     pub fn peek(&self, now_ms: i64, limits: &Limits) -> Headroom {
         let now_ms = self.not_before_newest(now_ms);
-        Headroom(WindowName::ALL.map(|name| Some(self.log(name).room(now_ms, name.length_ms(), limits.get(name)?))))
+        Headroom(WindowName::ALL.map(|name| {
+            let start = self.starts[name as usize];
+            Some(self.log(name).room(now_ms, name.length_ms(), limits.get(name)?, start))
+        }))
     }
 
     /// Counts a request of the history without asking. Instants must ascend; one that does not counts at the newest.
@@ -261,12 +269,14 @@ impl WindowSet {
 struct InstantLog {
     base_ms: i64,
     offsets: VecDeque<u32>,
+    /// How many instants were ever appended.
+    pushed: u64,
 }
 
 impl InstantLog {
-    /// What a window of `length_ms` that ends now has left.
-    fn room(&self, now_ms: i64, length_ms: i64, limit: u32) -> Room {
-        let used = self.used(now_ms, length_ms);
+    /// What a window of `length_ms` that ends now has left; `start` is where it once began.
+    fn room(&self, now_ms: i64, length_ms: i64, limit: u32, start: u64) -> Room {
+        let used = self.used(now_ms, length_ms, start);
         let remaining = limit.saturating_sub(u32::try_from(used).unwrap_or(u32::MAX));
         // With more in the window than a lowered limit allows, room appears only when the limit-th newest leaves.
         let deciding = used.min(usize::try_from(limit).unwrap_or(usize::MAX));
@@ -278,23 +288,38 @@ impl InstantLog {
         Room { limit, remaining, reset_at_ms }
     }
 
-    /// How many instants are younger than `length_ms`: both ends at once, else a binary search.
-    fn used(&self, now_ms: i64, length_ms: i64) -> usize {
+    /// How many instants are younger than `length_ms`.
+    fn used(&self, now_ms: i64, length_ms: i64, start: u64) -> usize {
         let horizon_ms = now_ms.saturating_sub(length_ms);
         if self.nth_newest(1).is_none_or(|newest_ms| newest_ms <= horizon_ms) {
             return 0;
         }
-        self.offsets.len() - self.expired(horizon_ms)
+        let dropped = self.pushed - self.offsets.len() as u64;
+        let start = usize::try_from(start.saturating_sub(dropped)).unwrap_or(usize::MAX);
+        self.offsets.len() - self.expired(horizon_ms, start)
     }
 
-    /// How many instants lie at or before the horizon.
-    fn expired(&self, horizon_ms: i64) -> usize {
-        match self.offsets.front() {
-            Some(&oldest) if self.instant(oldest) <= horizon_ms => {
-                self.offsets.partition_point(|&offset| self.instant(offset) <= horizon_ms)
+    /// How many instants lie at or before the horizon: strides that double from `start`, then halving.
+    fn expired(&self, horizon_ms: i64, start: usize) -> usize {
+        let is_expired =
+            |index: usize| self.offsets.get(index).is_some_and(|&offset| self.instant(offset) <= horizon_ms);
+        let start = start.min(self.offsets.len());
+        // What is before `low` has expired, what is at `high` has not.
+        let (mut low, mut high, mut stride) = (0, start, 1);
+        if start == 0 || is_expired(start - 1) {
+            (low, high) = (start, start);
+            while is_expired(high) {
+                low = high + 1;
+                high = low + stride;
+                stride *= 2;
             }
-            _ => 0,
+            high = high.min(self.offsets.len());
         }
+        while low < high {
+            let middle = low.midpoint(high);
+            if is_expired(middle) { low = middle + 1 } else { high = middle }
+        }
+        low
     }
 
     /// The `nth` newest instant, the newest being the first; there is no zeroth.
@@ -336,12 +361,13 @@ impl InstantLog {
             Err(_) => self.rebase(at_ms, horizon_ms),
         };
         self.offsets.push_back(offset);
+        self.pushed += 1;
     }
 
     /// Moves the base to the oldest instant that still counts and gives the offset of `at_ms` from it. Happens once
     /// in 49 days of steady use; the windows are shorter than that, so what is kept always fits.
     fn rebase(&mut self, at_ms: i64, horizon_ms: i64) -> u32 {
-        let expired = self.expired(horizon_ms);
+        let expired = self.expired(horizon_ms, 0);
         self.offsets.drain(..expired);
         let shift = self.offsets.front().copied().unwrap_or(0);
         self.base_ms = if self.offsets.is_empty() { at_ms } else { self.instant(shift) };

@@ -85,7 +85,7 @@ fn advance() -> impl Strategy<Value = i64> {
 }
 
 fn limits() -> impl Strategy<Value = Limits> {
-    let limit = || prop::option::weighted(0.8, 0..6u32);
+    let limit = || prop::option::weighted(0.8, prop_oneof![0..6u32, 6..90u32]);
     (limit(), limit(), limit(), limit(), limit()).prop_map(|(minute, hour, day, generation_hour, generation_day)| {
         Limits { minute, hour, day, generation_hour, generation_day }
     })
@@ -99,7 +99,7 @@ fn trace() -> impl Strategy<Value = Vec<Step>> {
         prop::sample::select(vec![Surface::Platform, Surface::Other]),
         any::<prop::sample::Index>(),
     );
-    (few_limits, prop::collection::vec(step, 1..80)).prop_map(|(choices, steps)| {
+    (few_limits, prop::collection::vec(step, 1..120)).prop_map(|(choices, steps)| {
         let step = |(advance_ms, class, surface, index): (i64, Class, Surface, prop::sample::Index)| {
             let limits = *index.get(&choices);
             Step { advance_ms, class, surface, limits }
