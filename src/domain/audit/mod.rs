@@ -2,7 +2,9 @@
 
 pub mod chain;
 pub mod entry;
+pub mod kind;
 mod wire;
 
 pub use chain::{GENESIS, Hash, Verifier};
 pub use entry::{Call, Entry, Event};
+pub use kind::{Method, Outcome};
