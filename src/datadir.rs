@@ -112,7 +112,7 @@ impl DataDir {
         self.0.join("secrets")
     }
 
-    /// Extracts: `<source>/<extract>/<table>.parquet`.
+    /// Extracts: `<organisation>/<source>/<extract>/<table>.parquet`.
     pub fn sources(&self) -> PathBuf {
         self.0.join("sources")
     }
@@ -137,9 +137,14 @@ impl DataDir {
         self.0.join("tmp")
     }
 
+    /// The extracts of an organisation: all that a query worker of its may read.
+    pub fn org_sources(&self, org: Uuid) -> PathBuf {
+        self.sources().join(org.to_string())
+    }
+
     /// The extract of a source.
-    pub fn extract(&self, source: Uuid, extract: Uuid) -> PathBuf {
-        self.sources().join(source.to_string()).join(extract.to_string())
+    pub fn extract(&self, org: Uuid, source: Uuid, extract: Uuid) -> PathBuf {
+        self.org_sources(org).join(source.to_string()).join(extract.to_string())
     }
 
     /// The file of a run.

@@ -1,6 +1,9 @@
 //! claribi, a self-hosted BI API in one binary.
 
 pub mod config;
+pub mod datadir;
 pub mod domain;
+pub mod keyring;
+pub mod service;
 pub mod store;
 pub mod worker;

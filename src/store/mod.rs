@@ -23,7 +23,7 @@ use crate::domain::error::{Error, Result};
 use crate::domain::time::Clock;
 
 pub use audit::appender::{Appender, Receipt};
-pub use row::StoreError;
+pub use row::{Slice, StoreError};
 pub use watch::Watch;
 
 /// Marks what belongs to `claribi.db`.

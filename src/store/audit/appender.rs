@@ -348,7 +348,8 @@ impl<'e> Columns<'e> {
             Entry::Call(call) => Self {
                 at: call.at_ms,
                 org: call.org,
-                lineage: call.lineage,
+                // Sessions have windows too: they stand here as the negative of their id.
+                lineage: call.lineage.or(call.session.map(|session| -session)),
                 operation: call.operation.as_deref(),
                 status: Some(call.status),
                 request: Some(&call.request_id),
