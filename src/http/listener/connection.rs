@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use hyper::server::conn::http1;
@@ -80,18 +80,28 @@ impl<S: Serve> Server<S> {
     {
         let mut alarm = Alarm::new(Arc::clone(deadlines), self.limits.header_timeout);
         let mut shutdown = self.shutdown.clone();
-        let mut shutdown = pin!(shutdown.begun());
+        let mut begun = pin!(shutdown.begun());
+        // Whom the shutdown wakes. As long as it is this task, the word itself need not be asked for again.
+        let mut registered: Option<Waker> = None;
         let mut finishing = false;
-        poll_fn(|cx: &mut Context<'_>| {
+        poll_fn(|cx| {
             loop {
                 if let Poll::Ready(result) = connection.as_mut().poll(cx) {
                     return Poll::Ready(End::Served(result));
                 }
-                if !finishing && shutdown.as_mut().poll(cx).is_ready() {
-                    finishing = true;
-                    deadlines.shut_down_within(self.limits.shutdown_grace);
-                    connection.as_mut().finish();
-                    continue;
+                if !finishing {
+                    let known = registered.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
+                    finishing = if known {
+                        self.shutdown.has_begun()
+                    } else {
+                        registered = Some(cx.waker().clone());
+                        begun.as_mut().poll(cx).is_ready()
+                    };
+                    if finishing {
+                        deadlines.shut_down_within(self.limits.shutdown_grace);
+                        connection.as_mut().finish();
+                        continue;
+                    }
                 }
                 return alarm.poll_late(cx).map(End::Late);
             }
