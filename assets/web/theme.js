@@ -3,7 +3,7 @@
 
 {
   const KEY = "claribi-theme";
-  const NAMES = { system: "Theme: system", light: "Theme: light", dark: "Theme: dark" };
+  const NAMES = { system: "◐ System", light: "○ Light", dark: "● Dark" };
   const ORDER = Object.keys(NAMES);
   const system = matchMedia("(prefers-color-scheme: dark)");
   const root = document.documentElement;
@@ -33,7 +33,9 @@
     // Swagger UI's style sheet looks for this class.
     root.classList.toggle("dark-mode", current === "dark" || (current === "system" && system.matches));
     const button = document.getElementById("theme");
-    if (button) button.textContent = NAMES[current];
+    if (!button) return;
+    button.textContent = NAMES[current];
+    button.setAttribute("aria-label", `Theme: ${current}`);
   };
 
   apply();
