@@ -349,7 +349,10 @@ async fn an_answer_that_comes_before_the_body_was_sent_is_not_lost_to_a_reset() 
     let (mut client, end) = one_connection(Limits::default()).await;
     client.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n").await;
     assert!(client.answer().await.ends_with("hello"));
-    client.send(&"x".repeat(60_000)).await;
+    // A server that had closed its socket would answer the first of these with a reset, and the next would fail.
+    for _ in 0..60 {
+        client.send(&"x".repeat(1000)).await;
+    }
     assert_eq!(client.rest().await, b"");
     drop(client);
     in_time(end).await.unwrap();
