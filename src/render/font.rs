@@ -19,7 +19,7 @@ pub enum Weight {
 /// A glyph and how far it moves the pen.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Glyph {
-    /// Its number in the font file; 0 is the box that stands for what the font lacks.
+    /// Its number in the font file.
     pub(crate) id: u16,
     /// In parts of the type size.
     pub(crate) advance: f64,
@@ -27,6 +27,8 @@ pub(crate) struct Glyph {
 
 /// The advance of a character when the font cannot tell.
 const FALLBACK: Glyph = Glyph { id: 0, advance: 0.6 };
+/// Stands for what the font lacks: the font has it, so that a reader sees it and the copied text is the original's.
+const REPLACEMENT: char = '\u{fffd}';
 /// Characters below this are looked up in a table; that covers Latin, Greek and Cyrillic.
 const TABLE: u32 = 0x530;
 
@@ -76,7 +78,7 @@ impl Face {
 
 fn look_up(face: Option<&ttf_parser::Face<'static>>, character: char) -> Glyph {
     let Some(face) = face else { return FALLBACK };
-    let id = face.glyph_index(character).unwrap_or(ttf_parser::GlyphId(0));
+    let id = face.glyph_index(character).or_else(|| face.glyph_index(REPLACEMENT)).unwrap_or(ttf_parser::GlyphId(0));
     let advance = face.glyph_hor_advance(id).map_or(FALLBACK.advance, f64::from);
     Glyph { id: id.0, advance: advance / f64::from(face.units_per_em()) }
 }
@@ -135,7 +137,9 @@ mod tests {
     fn bold_is_wider_than_regular_and_missing_characters_have_a_width() {
         assert!(width("Revenue", Weight::Bold, 10.0) > width("Revenue", Weight::Regular, 10.0));
         assert!(width("漢字", Weight::Regular, 10.0) > 0.0);
-        assert_eq!(Face::of(Weight::Regular).glyph('漢').id, 0);
+        let face = Face::of(Weight::Regular);
+        assert_eq!(face.glyph('漢').id, face.glyph('\u{fffd}').id);
+        assert_ne!(face.glyph('漢').id, 0);
     }
 
     #[test]

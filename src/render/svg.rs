@@ -205,6 +205,9 @@ mod tests {
 
     #[test]
     fn text_cannot_leave_its_element() {
-        assert_eq!(escape("</title><script a='1' b=\"2\">&\0"), "&lt;/title&gt;&lt;script a=&#39;1&#39; b=&quot;2&quot;&gt;&amp;");
+        assert_eq!(
+            escape("</title><script a='1' b=\"2\">&\0"),
+            "&lt;/title&gt;&lt;script a=&#39;1&#39; b=&quot;2&quot;&gt;&amp;"
+        );
     }
 }

@@ -50,7 +50,9 @@ impl<'a> Data<'a> {
         };
         let series: Vec<Vec<Mark<'a>>> = series.iter().map(|one| on_scale(one, place)).collect();
         let mut places = series.iter().flatten().map(|mark| mark.x);
-        let (low, high) = places.clone().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), place| (low.min(place), high.max(place)));
+        let (low, high) = places
+            .clone()
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), place| (low.min(place), high.max(place)));
         let whole = x == ColumnType::Integer || places.all(|place| place.fract() == 0.0);
         let domain = if x.is_numeric() {
             Domain::Numbers { low, high, whole }

@@ -10,7 +10,14 @@ use super::{Chart, Frame};
 const MARKERS: usize = 40;
 
 /// Draws the lines and their markers.
-pub(super) fn draw(scene: &mut Scene, frame: Frame, data: &Data<'_>, across: &Across, values: &Ticks, chart: &Chart<'_>) {
+pub(super) fn draw(
+    scene: &mut Scene,
+    frame: Frame,
+    data: &Data<'_>,
+    across: &Across,
+    values: &Ticks,
+    chart: &Chart<'_>,
+) {
     let size = chart.text_size;
     for (index, marks) in data.series.iter().enumerate() {
         let role = Role::Series(index);
@@ -74,8 +81,9 @@ mod tests {
 
     #[test]
     fn long_lines_keep_their_extremes_and_lose_the_rest() {
-        let points: Vec<Point> =
-            (0..10_000).map(|i| Point::new(f64::from(i) / 100.0, if i == 5_055 { 900.0 } else { f64::from(i % 7) })).collect();
+        let points: Vec<Point> = (0..10_000)
+            .map(|i| Point::new(f64::from(i) / 100.0, if i == 5_055 { 900.0 } else { f64::from(i % 7) }))
+            .collect();
         let kept = thin(points.clone(), 100.0);
         assert!(kept.len() <= 400, "{}", kept.len());
         assert!(kept.iter().any(|point| point.y == 900.0));

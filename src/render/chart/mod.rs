@@ -106,7 +106,9 @@ pub fn scene(chart: &Chart<'_>) -> Scene {
     let values = value_ticks(&data, low, high, lines, room / (size * 3.0), chart.format);
     let labels = values.labels(chart.format);
     let left = axis::label_width(&labels, size) + size * 0.9;
-    let width = (scene.width - left - size).max(size);
+    // Markers of lines need a little room beyond the last point.
+    let margin = if lines { size * 0.4 } else { 0.0 };
+    let width = (scene.width - left - margin).max(size);
     let across = axis::Across::fit(&data, lines, left, width, size);
     let height = (scene.height - top - across.height()).max(size);
     let frame = Frame { left, top, width, height };

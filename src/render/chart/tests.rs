@@ -40,15 +40,28 @@ fn odd_data_never_give_coordinates_that_are_no_numbers() {
     ];
     for points in &sets {
         for kind in KINDS {
-            for x in [ColumnType::Integer, ColumnType::Double, ColumnType::Date, ColumnType::Timestamp, ColumnType::Text] {
+            for x in
+                [ColumnType::Integer, ColumnType::Double, ColumnType::Date, ColumnType::Timestamp, ColumnType::Text]
+            {
                 for (width, height) in [(640.0, 320.0), (1.0, 1.0), (f64::NAN, -5.0)] {
                     let one = [series("a", points)];
                     let drawn = svg(kind, "t", x, &one, &Format::default(), width, height);
                     assert!(!drawn.contains("NaN") && !drawn.contains("inf"), "{kind:?} {x:?} {points:?}");
-                    let scene = scene(&Chart { kind, x, series: &one, format: &Format::default(), width, height, text_size: 12.0 });
+                    let scene = scene(&Chart {
+                        kind,
+                        x,
+                        series: &one,
+                        format: &Format::default(),
+                        width,
+                        height,
+                        text_size: 12.0,
+                    });
                     for shape in &scene.shapes {
                         if let Shape::Rect { at, width, height, .. } = shape {
-                            assert!(at.x.is_finite() && at.y.is_finite() && *width >= 0.0 && *height >= 0.0, "{shape:?}");
+                            assert!(
+                                at.x.is_finite() && at.y.is_finite() && *width >= 0.0 && *height >= 0.0,
+                                "{shape:?}"
+                            );
                         }
                     }
                 }
@@ -70,7 +83,12 @@ fn hostile_names_stay_text_and_no_style_is_inlined() {
             640.0,
             320.0,
         );
-        assert!(!drawn.contains("<script") && !drawn.contains("<style") && !drawn.contains("style=\"") && !drawn.contains("<b>"));
+        assert!(
+            !drawn.contains("<script")
+                && !drawn.contains("<style")
+                && !drawn.contains("style=\"")
+                && !drawn.contains("<b>")
+        );
         assert!(drawn.contains("role=\"img\"") && drawn.contains("<title>&lt;/text&gt;"));
     }
 }
@@ -78,7 +96,13 @@ fn hostile_names_stay_text_and_no_style_is_inlined() {
 #[test]
 fn a_null_interrupts_the_line() {
     let day = |d: u32, value: Cell| (text(&format!("2013-01-{d:02}")), value);
-    let points = [day(1, Cell::Integer(1)), day(2, Cell::Integer(2)), day(3, Cell::Null), day(4, Cell::Integer(2)), day(5, Cell::Integer(3))];
+    let points = [
+        day(1, Cell::Integer(1)),
+        day(2, Cell::Integer(2)),
+        day(3, Cell::Null),
+        day(4, Cell::Integer(2)),
+        day(5, Cell::Integer(3)),
+    ];
     let drawn = draw(WidgetKind::LineChart, ColumnType::Date, &[series("a", &points)]);
     assert_eq!(drawn.matches("<polyline").count(), 2);
 }
@@ -105,7 +129,15 @@ fn bars_grow_from_zero_and_grow_down_when_negative() {
     let points = [(text("a"), Cell::Integer(10)), (text("b"), Cell::Integer(-10))];
     let one = [series("s", &points)];
     let format = Format::default();
-    let scene = scene(&Chart { kind: WidgetKind::BarChart, x: ColumnType::Text, series: &one, format: &format, width: 640.0, height: 320.0, text_size: 12.0 });
+    let scene = scene(&Chart {
+        kind: WidgetKind::BarChart,
+        x: ColumnType::Text,
+        series: &one,
+        format: &format,
+        width: 640.0,
+        height: 320.0,
+        text_size: 12.0,
+    });
     let bars: Vec<(f64, f64)> = scene
         .shapes
         .iter()
@@ -121,7 +153,8 @@ fn bars_grow_from_zero_and_grow_down_when_negative() {
 
 #[test]
 fn many_categories_keep_their_labels_inside_the_picture() {
-    let points: Vec<(Cell, Cell)> = (0..60).map(|i| (text(&format!("Category number {i}")), Cell::Integer(i))).collect();
+    let points: Vec<(Cell, Cell)> =
+        (0..60).map(|i| (text(&format!("Category number {i}")), Cell::Integer(i))).collect();
     let drawn = draw(WidgetKind::BarChart, ColumnType::Text, &[series("s", &points)]);
     assert!(drawn.contains("rotate(-45"));
     assert!(drawn.matches("<rect").count() == 60);

@@ -159,8 +159,14 @@ mod tests {
     fn labels_carry_the_format_and_shorten_millions() {
         let dollars = Format { style: FormatStyle::Currency, currency: Some("USD".into()), ..Format::default() };
         assert_eq!(Ticks::cover(0.0, 1_000_000.0, 3).labels(&dollars), ["$0", "$0.5M", "$1.0M"]);
-        assert_eq!(Ticks::cover(0.0, 0.5, 6).labels(&Format { style: FormatStyle::Percent, ..Format::default() })[1], "10 %");
+        assert_eq!(
+            Ticks::cover(0.0, 0.5, 6).labels(&Format { style: FormatStyle::Percent, ..Format::default() })[1],
+            "10 %"
+        );
         assert_eq!(Ticks::cover(0.0, 0.004, 5).labels(&Format::default())[1], "0.001");
-        assert_eq!(Ticks::cover(0.0, 40.0, 3).labels(&Format { unit: Some("min".into()), ..Format::default() })[1], "20 min");
+        assert_eq!(
+            Ticks::cover(0.0, 40.0, 3).labels(&Format { unit: Some("min".into()), ..Format::default() })[1],
+            "20 min"
+        );
     }
 }

@@ -14,8 +14,8 @@ use krilla::text::{Font, GlyphId, KrillaGlyph, TextDirection};
 use super::super::font::{self, Face, Weight};
 use super::super::palette::{self, Rgb};
 use super::super::scene::{Anchor, Point, Scene, Shape};
-use super::direction;
 use super::RenderError;
+use super::direction;
 
 /// The faces as krilla embeds them.
 pub(super) struct Fonts {
@@ -98,8 +98,7 @@ impl<'a, 'b> Canvas<'a, 'b> {
         }
         let mut pen = start;
         for run in direction::runs(text) {
-            let direction =
-                if run.right_to_left { TextDirection::RightToLeft } else { TextDirection::LeftToRight };
+            let direction = if run.right_to_left { TextDirection::RightToLeft } else { TextDirection::LeftToRight };
             let at = PdfPoint::from_xy(short(pen), short(y));
             self.surface.draw_text(at, self.fonts.of(style.weight), short(style.size), run.text, false, direction);
             pen += font::width(run.text, style.weight, style.size);
@@ -146,14 +145,19 @@ impl<'a, 'b> Canvas<'a, 'b> {
         // A quarter of a circle as a cubic curve.
         let bend = radius * 0.552_285;
         let point = |x: f64, y: f64| (short(x), short(y));
-        let mut curve = |path: &mut PathBuilder, a: (f32, f32), b: (f32, f32), c: (f32, f32)| {
+        let curve = |path: &mut PathBuilder, a: (f32, f32), b: (f32, f32), c: (f32, f32)| {
             path.cubic_to(a.0, a.1, b.0, b.1, c.0, c.1);
         };
         path.move_to(short(x + radius), short(y));
         path.line_to(short(right - radius), short(y));
         curve(&mut path, point(right - radius + bend, y), point(right, y + radius - bend), point(right, y + radius));
         path.line_to(short(right), short(bottom - radius));
-        curve(&mut path, point(right, bottom - radius + bend), point(right - radius + bend, bottom), point(right - radius, bottom));
+        curve(
+            &mut path,
+            point(right, bottom - radius + bend),
+            point(right - radius + bend, bottom),
+            point(right - radius, bottom),
+        );
         path.line_to(short(x + radius), short(bottom));
         curve(&mut path, point(x + radius - bend, bottom), point(x, bottom - radius + bend), point(x, bottom - radius));
         path.line_to(short(x), short(y + radius));

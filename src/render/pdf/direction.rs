@@ -1,7 +1,9 @@
 //! Which text needs shaping, and in which order its runs stand on the line.
 //!
-//! Hebrew and Arabic are written to the left, the numbers within them to the right. This is the Unicode bidirectional
-//! algorithm for one line without nested embeddings, which is what cells and paragraphs of a report hold.
+//! Hebrew and Arabic are written to the left, the numbers within them to the right: the Unicode bidirectional algorithm
+//! tells where each run stands. Each line is ordered by itself, and left aligned.
+
+use unicode_bidi::BidiInfo;
 
 /// A stretch of text in one direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,54 +22,20 @@ pub(super) fn is_simple(text: &str) -> bool {
     })
 }
 
-/// The runs of one line, from left to right as they are read on paper.
+/// The runs of one line in the order in which they stand on paper, from left to right.
 pub(super) fn runs(text: &str) -> Vec<Run<'_>> {
-    let base = text.chars().find_map(direction).unwrap_or(false);
-    let mut runs: Vec<Run<'_>> = Vec::new();
-    let mut start = 0;
-    let mut current = base;
-    // Where the neutral characters behind the last strong one begin.
-    let mut neutral = 0;
-    for (at, character) in text.char_indices() {
-        let next = at + character.len_utf8();
-        let Some(strong) = direction(character) else { continue };
-        if strong != current {
-            // What stands between two directions belongs to the line's own.
-            let boundary = if current == base { at } else { neutral };
-            push(&mut runs, &text[start..boundary], current);
-            start = boundary;
-            current = strong;
-            if boundary < at && strong != base {
-                push(&mut runs, &text[start..at], base);
-                start = at;
+    let info = BidiInfo::new(text, None);
+    let mut found = Vec::new();
+    for paragraph in &info.paragraphs {
+        let (levels, ranges) = info.visual_runs(paragraph, paragraph.range.clone());
+        for range in ranges {
+            let right_to_left = levels.get(range.start).is_some_and(unicode_bidi::Level::is_rtl);
+            if let Some(text) = text.get(range) {
+                found.push(Run { text, right_to_left });
             }
         }
-        neutral = next;
     }
-    let end = if current == base { text.len() } else { neutral };
-    push(&mut runs, &text[start..end], current);
-    push(&mut runs, &text[end..], base);
-    if base {
-        runs.reverse();
-    }
-    runs
-}
-
-fn push<'a>(runs: &mut Vec<Run<'a>>, text: &'a str, right_to_left: bool) {
-    if !text.is_empty() {
-        runs.push(Run { text, right_to_left });
-    }
-}
-
-/// Right to left, left to right, or as its neighbours. Digits run to the right always.
-fn direction(character: char) -> Option<bool> {
-    match character {
-        '\u{590}'..='\u{65f}' | '\u{66a}'..='\u{6ef}' | '\u{6fa}'..='\u{8ff}' | '\u{fb1d}'..='\u{fdff}' | '\u{fe70}'..='\u{fefe}' => {
-            Some(true)
-        }
-        _ if character.is_alphanumeric() => Some(false),
-        _ => None,
-    }
+    found
 }
 
 #[cfg(test)]
@@ -85,8 +53,11 @@ mod tests {
         let text = "שלום 2013 עולם";
         assert!(!is_simple(text));
         let found = runs(text);
-        assert_eq!(found.iter().filter(|run| !run.right_to_left).map(|run| run.text.trim()).collect::<Vec<_>>(), ["2013"]);
-        assert_eq!(found.first().map(|run| run.text.trim()), Some("עולם"));
+        assert_eq!(
+            found.iter().filter(|run| !run.right_to_left).map(|run| run.text.trim()).collect::<Vec<_>>(),
+            ["2013"]
+        );
+        assert_eq!(found.first().map(|run| run.text.trim()), Some("עולם"), "the end stands at the left");
     }
 
     #[test]

@@ -35,8 +35,9 @@ pub(super) fn wrap(text: &str, weight: Weight, size: f64, room: f64) -> Vec<&str
             chance = Some((at, next, pen));
             continue;
         }
-        // A line always takes one character at least, however narrow it is.
-        if pen + advance > room && at > start {
+        // A line always takes one character at least, however narrow it is. What moves to the next line may be too long
+        // for it once more.
+        while pen + advance > room && at > start {
             let (end, begin, used) = match chance {
                 Some(chance) if chance.0 > start => chance,
                 _ => (at, at, pen),
@@ -47,7 +48,7 @@ pub(super) fn wrap(text: &str, weight: Weight, size: f64, room: f64) -> Vec<&str
             chance = None;
         }
         pen += advance;
-        if matches!(character, '-' | '/' | '–' | '—' | ',' | ';') {
+        if matches!(character, '-' | '_' | '/' | '–' | '—' | ',' | ';') {
             chance = Some((next, next, pen));
         }
     }
