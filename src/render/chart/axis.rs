@@ -60,17 +60,16 @@ impl Scale {
 }
 
 impl Across {
-    /// Chooses scale and labels for the room there is.
-    pub(super) fn fit(data: &Data<'_>, lines: bool, left: f64, width: f64, size: f64) -> Self {
+    /// Chooses scale and labels for the room there is. Of categories, the first `shown` are drawn.
+    pub(super) fn fit(data: &Data<'_>, shown: usize, left: f64, width: f64, size: f64) -> Self {
         match &data.domain {
             Domain::Categories { labels, ordered } => {
-                let shown = if lines { labels.len() } else { super::bar::shown(data, width) };
                 Self::bands(&labels[..shown.min(labels.len())], *ordered, left, width, size)
             }
             Domain::Numbers { low, high, whole } => Self::numbers(*low, *high, *whole, width, size),
-            Domain::Times { low, high, whole_days } => {
+            Domain::Times { low, high, finest } => {
                 let scale = Scale::Linear { low: *low, high: *high };
-                let ticks = time::ticks(*low, *high, width / (size * 5.5), *whole_days);
+                let ticks = time::ticks(*low, *high, width / (size * 5.5), *finest);
                 let labels = ticks.into_iter().map(|tick| (scale.fraction(tick.at), tick.label)).collect();
                 Self { labels, slanted: false, scale, size, height: size * 2.2 }
             }

@@ -6,7 +6,7 @@ use crate::domain::result::{Cell, ColumnType, Series};
 use crate::domain::widget::Format;
 
 use super::super::font;
-use super::time;
+use super::time::{self, Finest};
 
 /// What x is.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,7 +17,7 @@ pub(super) enum Domain {
     /// A scale of numbers.
     Numbers { low: f64, high: f64, whole: bool },
     /// A scale of time, in seconds since 1970.
-    Times { low: f64, high: f64, whole_days: bool },
+    Times { low: f64, high: f64, finest: Finest },
 }
 
 /// One value.
@@ -58,7 +58,7 @@ impl<'a> Data<'a> {
             Domain::Numbers { low, high, whole }
         } else {
             let (low, high) = if low < high { (low, high) } else { (low - 86_400.0, high + 86_400.0) };
-            Domain::Times { low, high, whole_days: x == ColumnType::Date }
+            Domain::Times { low, high, finest: finest(x) }
         };
         Self { domain, series }
     }
@@ -141,7 +141,11 @@ fn category_labels(x: ColumnType, cells: &[&Cell]) -> Vec<String> {
         return plain();
     }
     let instants: Option<Vec<f64>> = cells.iter().map(|cell| instant(cell)).collect();
-    instants.map_or_else(plain, |instants| time::category_labels(&instants, x == ColumnType::Date))
+    instants.map_or_else(plain, |instants| time::category_labels(&instants, finest(x)))
+}
+
+fn finest(x: ColumnType) -> Finest {
+    if x == ColumnType::Date { Finest::Day } else { Finest::Second }
 }
 
 fn on_scale<'a>(series: &'a Series, place: fn(&Cell) -> Option<f64>) -> Vec<Mark<'a>> {

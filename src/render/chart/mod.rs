@@ -103,13 +103,14 @@ pub fn scene(chart: &Chart<'_>) -> Scene {
     let legend_height = legend::draw(&mut scene, chart.series, size);
     let top = legend_height + size * 1.2;
     let room = scene.height - top - size * 2.4;
-    let values = value_ticks(&data, low, high, lines, room / (size * 3.0), chart.format);
+    let values = value_ticks(&data, low, high, room / (size * 3.0), chart);
     let labels = values.labels(chart.format);
     let left = axis::label_width(&labels, size) + size * 0.9;
     // Markers of lines need a little room beyond the last point.
     let margin = if lines { size * 0.4 } else { 0.0 };
     let width = (scene.width - left - margin).max(size);
-    let across = axis::Across::fit(&data, lines, left, width, size);
+    let shown = if lines { usize::MAX } else { bar::shown(&data, width) };
+    let across = axis::Across::fit(&data, shown, left, width, size);
     let height = (scene.height - top - across.height()).max(size);
     let frame = Frame { left, top, width, height };
 
@@ -124,7 +125,8 @@ pub fn scene(chart: &Chart<'_>) -> Scene {
 }
 
 /// The scale of the values: from zero for bars, and for lines unless that would flatten them.
-fn value_ticks(data: &Data<'_>, low: f64, high: f64, lines: bool, wanted: f64, format: &Format) -> Ticks {
+fn value_ticks(data: &Data<'_>, low: f64, high: f64, wanted: f64, chart: &Chart<'_>) -> Ticks {
+    let lines = chart.kind == WidgetKind::LineChart;
     let (mut low, mut high) = (low, high);
     if !lines || (low > 0.0 && low < high * 0.5) || low == high {
         low = low.min(0.0);
@@ -134,7 +136,7 @@ fn value_ticks(data: &Data<'_>, low: f64, high: f64, lines: bool, wanted: f64, f
     }
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to a small range")]
     let wanted = wanted.clamp(2.0, 8.0) as usize;
-    if data.is_whole() && format.style != FormatStyle::Percent {
+    if data.is_whole() && chart.format.style != FormatStyle::Percent {
         Ticks::cover_whole(low, high, wanted)
     } else {
         Ticks::cover(low, high, wanted)

@@ -30,6 +30,15 @@ pub struct TimeTick {
     pub label: String,
 }
 
+/// The finest unit that an axis shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finest {
+    /// For timestamps.
+    Second,
+    /// For dates, which have nothing below a day.
+    Day,
+}
+
 /// The distance of two ticks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
@@ -72,10 +81,10 @@ impl Step {
     }
 
     /// The finest step that gives `most` ticks at most.
-    fn for_span(span: f64, most: f64, whole_days: bool) -> Self {
+    fn for_span(span: f64, most: f64, finest: Finest) -> Self {
         let fits = |step: &Self| span / step.seconds() <= most;
-        let fine = if whole_days { 12 } else { 0 };
-        if let Some(step) = STEPS[fine..].iter().copied().find(fits) {
+        let fine_enough = |step: &Step| finest == Finest::Second || step.seconds() >= DAY;
+        if let Some(step) = STEPS.into_iter().filter(fine_enough).find(fits) {
             return step;
         }
         let mut decade = 1;
@@ -143,9 +152,9 @@ impl Step {
     }
 }
 
-/// The ticks between two instants in seconds, at most `most` or so; none below a day when `whole_days`.
-pub fn ticks(low: f64, high: f64, most: f64, whole_days: bool) -> Vec<TimeTick> {
-    let step = Step::for_span(high - low, most.max(2.0), whole_days);
+/// The ticks between two instants in seconds, at most `most` or so; none below `finest`.
+pub fn ticks(low: f64, high: f64, most: f64, finest: Finest) -> Vec<TimeTick> {
+    let step = Step::for_span(high - low, most.max(2.0), finest);
     let Some(mut instant) = instant(low).and_then(|start| step.floor(start)) else { return Vec::new() };
     let mut found: Vec<TimeTick> = Vec::new();
     // The span holds `most` steps, short months and restarted days a few more.
@@ -172,10 +181,10 @@ pub fn ticks(low: f64, high: f64, most: f64, whole_days: bool) -> Vec<TimeTick> 
 }
 
 /// How categories that are dates are written: months when every one begins a month, years likewise, else days.
-pub fn category_labels(instants: &[f64], whole_days: bool) -> Vec<String> {
+pub fn category_labels(instants: &[f64], finest: Finest) -> Vec<String> {
     let dates: Vec<Option<NaiveDateTime>> = instants.iter().map(|seconds| instant(*seconds)).collect();
     let all = |is: fn(&NaiveDateTime) -> bool| dates.len() > 1 && dates.iter().flatten().all(is);
-    let at_midnight = whole_days || all(|date| date.time() == NaiveTime::MIN);
+    let at_midnight = finest == Finest::Day || all(|date| date.time() == NaiveTime::MIN);
     let pattern = if at_midnight && all(|date| date.ordinal() == 1) {
         "%Y"
     } else if at_midnight && all(|date| date.day() == 1) {
@@ -200,7 +209,7 @@ mod tests {
 
     fn labels(low: &str, high: &str, most: f64) -> Vec<String> {
         let (low, high) = (seconds(low).unwrap(), seconds(high).unwrap());
-        ticks(low, high, most, false).into_iter().map(|tick| tick.label).collect()
+        ticks(low, high, most, Finest::Second).into_iter().map(|tick| tick.label).collect()
     }
 
     #[test]
@@ -221,16 +230,16 @@ mod tests {
     #[test]
     fn absurd_spans_end() {
         let (low, high) = (seconds("-200000-01-01").unwrap_or(-6e12), 8e12);
-        assert!(ticks(low, high, 6.0, true).len() < 20);
-        assert!(ticks(-1e300, 1e300, 6.0, true).is_empty());
+        assert!(ticks(low, high, 6.0, Finest::Day).len() < 20);
+        assert!(ticks(-1e300, 1e300, 6.0, Finest::Day).is_empty());
     }
 
     #[test]
     fn categories_are_written_as_coarsely_as_they_are() {
         let at = |text| seconds(text).unwrap();
-        assert_eq!(category_labels(&[at("2013-01-01"), at("2013-02-01")], true), ["Jan 2013", "Feb 2013"]);
-        assert_eq!(category_labels(&[at("2013-01-01"), at("2014-01-01")], true), ["2013", "2014"]);
-        assert_eq!(category_labels(&[at("2013-01-01")], true), ["1 Jan 2013"]);
-        assert_eq!(category_labels(&[at("2013-01-01T05:15:00Z")], false), ["1 Jan 05:15"]);
+        assert_eq!(category_labels(&[at("2013-01-01"), at("2013-02-01")], Finest::Day), ["Jan 2013", "Feb 2013"]);
+        assert_eq!(category_labels(&[at("2013-01-01"), at("2014-01-01")], Finest::Day), ["2013", "2014"]);
+        assert_eq!(category_labels(&[at("2013-01-01")], Finest::Day), ["1 Jan 2013"]);
+        assert_eq!(category_labels(&[at("2013-01-01T05:15:00Z")], Finest::Second), ["1 Jan 05:15"]);
     }
 }

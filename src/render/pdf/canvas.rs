@@ -98,9 +98,13 @@ impl<'a, 'b> Canvas<'a, 'b> {
         }
         let mut pen = start;
         for run in direction::runs(text) {
-            let direction = if run.right_to_left { TextDirection::RightToLeft } else { TextDirection::LeftToRight };
-            let at = PdfPoint::from_xy(short(pen), short(y));
-            self.surface.draw_text(at, self.fonts.of(style.weight), short(style.size), run.text, false, direction);
+            if !run.right_to_left && direction::is_simple(run.text) {
+                self.simple(pen, y, run.text, style);
+            } else {
+                let direction = if run.right_to_left { TextDirection::RightToLeft } else { TextDirection::LeftToRight };
+                let at = PdfPoint::from_xy(short(pen), short(y));
+                self.surface.draw_text(at, self.fonts.of(style.weight), short(style.size), run.text, false, direction);
+            }
             pen += font::width(run.text, style.weight, style.size);
         }
     }

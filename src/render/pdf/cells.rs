@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::super::font;
+use super::super::scene::Anchor;
 use crate::domain::result::{Cell, ColumnType, Table};
 use crate::domain::widget::Format;
 
@@ -45,9 +46,9 @@ impl ColumnStyle {
         Self { kind, grouped, decimals: decimals.min(most) }
     }
 
-    /// Whether cells stand at the right of their column.
-    pub(super) fn is_numeric(&self) -> bool {
-        self.kind.is_numeric()
+    /// At which side of their column cells stand: numbers at the right, digits below digits.
+    pub(super) fn anchor(&self) -> Anchor {
+        if self.kind.is_numeric() { Anchor::End } else { Anchor::Start }
     }
 
     /// Whether a cell may be broken into lines; a number or a date may not.

@@ -1,6 +1,6 @@
 //! A report as PDF: A4, vector, selectable text in embedded subsets of DejaVu Sans.
 //!
-//! [`layout`](self) first decides what stands on which page, then every page is drawn and forgotten; a long table needs
+//! The layout first decides what stands on which page, then every page is drawn and forgotten; a long table needs
 //! memory for its compressed pages only. The same document gives the same bytes. Without image features, links to the
 //! outside, scripts or forms; accessibility tags are not written.
 

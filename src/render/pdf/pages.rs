@@ -2,9 +2,10 @@
 
 use super::super::chart;
 use super::super::font::{self, Weight};
+use super::super::scene::Anchor;
 use super::canvas::{Canvas, Type};
 use super::layout::{Layout, Page, Piece, WIDTH};
-use super::table::{Part, Plan};
+use super::table::{Part, Plan, Slot};
 use super::{kpi, text, theme};
 use crate::domain::document::Document;
 use crate::domain::result::Cell;
@@ -163,12 +164,11 @@ fn table(canvas: &mut Canvas<'_, '_>, plan: &Plan<'_>, part: &Part, rows: std::o
     canvas.rule(x, y, part.width, 0.6, theme::RULE);
 
     for slot in &part.slots {
-        let right = plan.styles.get(slot.column).is_some_and(super::cells::ColumnStyle::is_numeric);
         // Names stand on the lower edge of their row.
         let lines = u32::try_from(slot.head.len()).map_or(1.0, f64::from);
         let mut y = top + head - plan.size * 0.68 - plan.pitch() * (lines - 1.0);
         for line in &slot.head {
-            cell(canvas, plan, (x + slot.x, slot.width), y, line, right, Type::bold(plan.size, theme::INK));
+            cell(canvas, plan, slot, y, line, Type::bold(plan.size, theme::INK));
             y += plan.pitch();
         }
     }
@@ -181,10 +181,9 @@ fn table(canvas: &mut Canvas<'_, '_>, plan: &Plan<'_>, part: &Part, rows: std::o
             if *value == Cell::Null {
                 continue;
             }
-            let right = plan.styles[slot.column].is_numeric();
             let mut line_y = y + plan.baseline();
             for line in plan.cell_lines(slot, value) {
-                cell(canvas, plan, (x + slot.x, slot.width), line_y, &line, right, style);
+                cell(canvas, plan, slot, line_y, &line, style);
                 line_y += plan.pitch();
             }
         }
@@ -192,19 +191,9 @@ fn table(canvas: &mut Canvas<'_, '_>, plan: &Plan<'_>, part: &Part, rows: std::o
     }
 }
 
-/// One line in a column that is given by its left edge and its width.
-fn cell(
-    canvas: &mut Canvas<'_, '_>,
-    plan: &Plan<'_>,
-    column: (f64, f64),
-    y: f64,
-    line: &str,
-    right: bool,
-    style: Type,
-) {
-    if right {
-        canvas.text_to(column.0 + column.1 - plan.pad(), y, line, style);
-    } else {
-        canvas.text(column.0 + plan.pad(), y, line, style);
-    }
+/// One line in a column, at the side where the column's cells stand.
+fn cell(canvas: &mut Canvas<'_, '_>, plan: &Plan<'_>, slot: &Slot, y: f64, line: &str, style: Type) {
+    let (left, anchor) = (theme::SIDE + slot.x, plan.styles[slot.column].anchor());
+    let x = if anchor == Anchor::End { left + slot.width - plan.pad() } else { left + plan.pad() };
+    canvas.anchored(x, y, line, anchor, style);
 }

@@ -123,6 +123,14 @@ fn text_can_be_found_and_copied() {
 }
 
 #[test]
+fn characters_that_the_font_lacks_are_still_copied_as_they_were() {
+    for text in ["Tokyo is 東", "Tokyo is 東, שלום"] {
+        let all = pages(&write(&document(vec![Block::Text { text: text.into() }])).unwrap()).join(" ");
+        assert!(all.contains("Tokyo is 東"), "{all}");
+    }
+}
+
+#[test]
 fn fonts_are_embedded_and_nothing_is_an_image() {
     let all = dictionaries(&write(&everything()).unwrap());
     let descriptors: Vec<_> =
