@@ -152,6 +152,14 @@ impl DataDir {
         self.results().join(run.to_string()).join(format!("report.{extension}"))
     }
 
+    /// Moves a directory from the scratch space, whole and durable, to `target`, whose parent is made when it is missing.
+    pub fn adopt(&self, scratch: &Path, target: &Path) -> io::Result<()> {
+        let parent = target.parent().unwrap_or(&self.0);
+        DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
+        std::fs::rename(scratch, target)?;
+        File::open(parent)?.sync_all()
+    }
+
     /// A new scratch directory, removed when the returned value goes.
     pub fn scratch(&self, name: &str) -> Result<Scratch, DataDirError> {
         let path = self.tmp().join(name);
@@ -175,14 +183,6 @@ impl Scratch {
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.0
-    }
-
-    /// Moves it, whole and durable, to `target`, whose parent is made when it is not there.
-    pub fn persist(self, target: &Path) -> io::Result<()> {
-        let parent = target.parent().unwrap_or(Path::new("."));
-        DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
-        std::fs::rename(&self.0, target)?;
-        File::open(parent)?.sync_all()
     }
 }
 

@@ -5,6 +5,7 @@ pub mod datadir;
 pub mod domain;
 pub mod http;
 pub mod keyring;
+pub mod render;
 pub mod service;
 pub mod store;
 pub mod worker;
