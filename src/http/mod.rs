@@ -1,4 +1,31 @@
 //! The HTTP side of the house: connections, the edge, the three faces, and what is embedded for browsers.
 
 pub mod assets;
+pub mod edge;
 pub mod listener;
+pub mod settings;
+
+use std::sync::Arc;
+
+use self::listener::{Listener, Server, Shutdown};
+use self::settings::HttpSettings;
+use crate::service::app::App;
+
+/// Serves until the shutdown begins and running requests have had their grace.
+///
+/// # Errors
+/// When operations and faces do not fit together: a defect that the first start shows.
+pub async fn serve(app: App, settings: HttpSettings, listener: Listener, shutdown: Shutdown) -> Result<(), String> {
+    let server = server(app, settings, shutdown)?;
+    server.run(listener).await;
+    Ok(())
+}
+
+/// A server that is not listening yet: tests serve single streams with it.
+///
+/// # Errors
+/// As [`serve`].
+pub fn server(app: App, settings: HttpSettings, shutdown: Shutdown) -> Result<Arc<Server<edge::Edge>>, String> {
+    let limits = settings.limits.clone();
+    Ok(Arc::new(Server::new(edge::Edge::new(app, settings)?, limits, shutdown)))
+}

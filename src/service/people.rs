@@ -9,7 +9,7 @@ use super::caller::Caller;
 use crate::domain::access::{Permission, Role};
 use crate::domain::error::{Error, Result};
 use crate::domain::org::{self, User};
-use crate::domain::{id::UserId, password};
+use crate::domain::password;
 use crate::store::main::users::{self, NewUser};
 
 /// A user as the operator asks for one.
@@ -119,7 +119,3 @@ fn described(new: &NewUser) -> serde_json::Value {
     json!({"email": new.email, "role": new.role.as_str(), "first_name": new.first_name, "last_name": new.last_name})
 }
 
-/// Names a user id in the record of changes.
-pub(super) fn object(user: UserId) -> String {
-    user.prefixed()
-}

@@ -74,9 +74,7 @@ impl Lane {
             }
         }
         drop(state);
-        for mut place in unwanted {
-            place.given_up = true;
-        }
+        unwanted.iter_mut().for_each(|place| place.given_up = true);
     }
 }
 
