@@ -110,12 +110,6 @@ pub(super) fn optional_json<T: serde::de::DeserializeOwned>(row: &Row<'_>, colum
     }
 }
 
-/// A count.
-pub(super) fn count(row: &Row<'_>, column: &str) -> rusqlite::Result<u64> {
-    let index = row.as_ref().column_index(column)?;
-    u64::try_from(row.get::<_, i64>(index)?).map_err(|error| conversion(index, error))
-}
-
 fn conversion(index: usize, error: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(index, rusqlite::types::Type::Text, Box::new(error))
 }
