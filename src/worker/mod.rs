@@ -2,4 +2,6 @@
 //!
 //! The server holds a [`pool`]; `cli/worker` calls the child. Neither side trusts the other's process to live.
 
+
 pub mod protocol;
+
