@@ -6,8 +6,8 @@
 pub mod control;
 pub mod detect;
 pub mod import;
-//pub mod profile;
-//pub mod sql;
+pub mod profile;
+pub mod sql;
 
 use crate::worker::protocol::{Failure, FailureCode};
 

@@ -2,6 +2,7 @@
 //!
 //! The server holds a [`pool`]; `cli/worker` calls the child. Neither side trusts the other's process to live.
 
-
+pub mod child;
 pub mod protocol;
+mod sandbox;
 
