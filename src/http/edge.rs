@@ -24,6 +24,7 @@ use super::listener::{Peer, Serve};
 use super::operations::{Found, Route, Routes};
 use super::settings::HttpSettings;
 use super::{client, limit_headers, pages, record, routes};
+use crate::domain::code::Code;
 use crate::domain::error::{Error, Result};
 use crate::domain::id::RequestId;
 use crate::domain::operation::{BodyKind, Needs};
@@ -164,11 +165,19 @@ impl Edge {
             }
             Err(()) => {
                 tracing::error!(request_id = %exchange.request, operation = operation_id(exchange), "a handler panicked");
-                (panicked(exchange.face, exchange.request), Some(crate::domain::code::Code::Internal))
+                (panicked(exchange.face, exchange.request), Some(Code::Internal))
             }
         };
         let mut response = self.finished(exchange, response);
         let length = response_length(&mut response);
+        tracing::debug!(
+            request_id = %exchange.request,
+            operation = operation_id(exchange),
+            status = response.status().as_u16(),
+            code = code.map(Code::as_str),
+            org = exchange.caller.get().map(|caller| caller.org().raw()),
+            "a call"
+        );
         match call.commit(response.status().as_u16(), code, length).await {
             Ok(()) => response,
             // The effect, if there was one, has its own record and is adopted later: the answer stays true.
