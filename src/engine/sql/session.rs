@@ -176,7 +176,8 @@ impl Session {
     pub async fn start(&self, sql: &str, parameters: &[serde_json::Value], rows: u64) -> Result<Running, Failure> {
         let plan = self.plan(sql).await?;
         let plan = bind(plan, parameters).map_err(|error| self.failure(&error))??;
-        let rows = usize::try_from(rows).unwrap_or(usize::MAX);
+        // The planner keeps limits in signed numbers.
+        let rows = usize::try_from(rows).unwrap_or(usize::MAX).min(usize::MAX >> 1);
         let limited = LogicalPlanBuilder::from(plan).limit(0, Some(rows)).and_then(LogicalPlanBuilder::build);
         let plan = match limited {
             Ok(plan) => self.state.create_physical_plan(&plan).await,

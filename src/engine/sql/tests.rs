@@ -132,7 +132,7 @@ fn nothing_but_one_query_is_accepted() {
         ("/* SELECT */ TRUNCATE TABLE orders", "TRUNCATE"),
         ("PREPARE p AS SELECT 1", "PREPARE"),
         ("EXECUTE p", "EXECUTE"),
-        ("BEGIN", "START"),
+        ("BEGIN", "BEGIN"),
         ("SELECT * INTO x FROM orders", "INTO"),
         ("SELECT * FROM orders FOR UPDATE", "lock"),
         ("SELECT * FROM '/etc/passwd'", "files cannot be read"),
