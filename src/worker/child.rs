@@ -76,12 +76,8 @@ fn serve(mut socket: UnixStream, surroundings: &Surroundings) -> io::Result<()> 
         .build()?;
     let settings = Settings { cores, scratch: limits.write.first().cloned() };
     let engine = Arc::new(Engine::new(settings).map_err(|failure| io::Error::other(failure.message))?);
-    let worker = Worker {
-        out: Arc::new(Mutex::new(socket.try_clone()?)),
-        runtime,
-        engine,
-        memory_bytes: limits.memory_bytes,
-    };
+    let worker =
+        Worker { out: Arc::new(Mutex::new(socket.try_clone()?)), runtime, engine, memory_bytes: limits.memory_bytes };
     worker.say(&FromWorker::Ready { build: BUILD.to_owned() })?;
     let (jobs, received) = channel();
     let at_end = surroundings.at_end;
@@ -187,9 +183,7 @@ impl Worker {
                 let work = profile::run(self.engine.clone(), tables, into, self.memory_bytes / 2, control);
                 Ok((Outcome::Profiled { rows_scanned: self.runtime.block_on(work)? }, None))
             }
-            Job::Render { .. } => {
-                Err(Failure::new(FailureCode::Internal, "this worker was built without a renderer"))
-            }
+            Job::Render { .. } => Err(Failure::new(FailureCode::Internal, "this worker was built without a renderer")),
         }
     }
 

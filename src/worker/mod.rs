@@ -5,4 +5,3 @@
 pub mod child;
 pub mod protocol;
 mod sandbox;
-
