@@ -181,7 +181,7 @@ impl Edge {
         match call.commit(response.status().as_u16(), code, length).await {
             Ok(()) => response,
             // The effect, if there was one, has its own record and is adopted later: the answer stays true.
-            Err(_) if exchange.caller.get().is_some_and(|caller| caller.has_changed()) => response,
+            Err(_) if exchange.actor().is_some_and(|caller| caller.has_changed()) => response,
             Err(error) => self.finished(exchange, rendered(exchange.face, &error, exchange.request)),
         }
     }
@@ -201,6 +201,7 @@ impl Edge {
             operation: OnceLock::new(),
             captures: OnceLock::new(),
             caller: OnceLock::new(),
+            arrived: OnceLock::new(),
             key_prefix: OnceLock::new(),
             admission: OnceLock::new(),
             path: request.uri().path_and_query().map_or_else(String::new, |path| path.as_str().to_owned()),

@@ -64,7 +64,7 @@ impl Drop for Pending {
 impl Row {
     fn entry(self, status: u16, code: Option<Code>, outcome: Outcome, bytes_out: u64) -> Entry {
         let Self { exchange, method, user_agent, .. } = self;
-        let caller = exchange.caller.get();
+        let caller = exchange.actor();
         let identity = caller.map(crate::service::caller::Caller::identity);
         let key = identity.and_then(|identity| identity.key());
         let latency = monotonic().saturating_sub(exchange.started).as_micros();
