@@ -29,6 +29,7 @@ use crate::domain::error::{Error, Result};
 use crate::domain::id::RequestId;
 use crate::domain::operation::{BodyKind, Needs};
 use crate::domain::time::monotonic;
+use crate::domain::window::{Admission, Class, Verdict};
 use crate::service::app::App;
 use crate::service::caller::Caller;
 
@@ -181,7 +182,7 @@ impl Edge {
         match call.commit(response.status().as_u16(), code, length).await {
             Ok(()) => response,
             // The effect, if there was one, has its own record and is adopted later: the answer stays true.
-            Err(_) if exchange.actor().is_some_and(|caller| caller.has_changed()) => response,
+            Err(_) if exchange.actor().is_some_and(Caller::has_changed) => response,
             Err(error) => self.finished(exchange, rendered(exchange.face, &error, exchange.request)),
         }
     }
@@ -278,12 +279,12 @@ impl Edge {
             && let Ok(Some(headroom)) = self.0.app.headroom(caller.identity(), exchange.at)
         {
             // Refused by address or plan before the windows were asked: nothing is counted, the rest is told.
-            let admission = crate::domain::window::Admission {
-                verdict: crate::domain::window::Verdict::Admitted,
+            let admission = Admission {
+                verdict: Verdict::Admitted,
                 at_ms: exchange.at.millis(),
                 headroom,
             };
-            let class = exchange.operation.get().map_or(crate::domain::window::Class::General, |operation| operation.class);
+            let class = exchange.operation.get().map_or(Class::General, |operation| operation.class);
             limit_headers::stamp(response.headers_mut(), &admission, exchange.face, class, exchange.at);
         }
         stamp(&mut response, exchange.request);
