@@ -1,5 +1,12 @@
 //! claribi, a self-hosted BI API in one binary.
 
+pub mod config;
+pub mod datadir;
 pub mod domain;
 pub mod engine;
+pub mod http;
+pub mod keyring;
+pub mod render;
+pub mod service;
+pub mod store;
 pub mod worker;

@@ -4,11 +4,13 @@
 //! thread past its end ends the process, which the server replaces.
 
 use std::any::Any;
-use std::io;
+use std::fs::File;
+use std::io::{self, Write};
 use std::net::Shutdown;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -16,21 +18,29 @@ use std::thread;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
 use super::protocol::{
-    BUILD, Failure, FailureCode, FrameKind, FromWorker, Job, MAX_FRAME, Outcome, ProcessLimits, ToWorker, read_message,
-    write_frame, write_message,
+    BUILD, Failure, FailureCode, FrameKind, FromWorker, Job, MAX_FRAME, Outcome, ProcessLimits, ToWorker,
+    WidgetOutcome, read_message, write_frame, write_message,
 };
 use super::sandbox;
+use crate::domain::document::Document;
+use crate::domain::result::WidgetData;
+use crate::domain::widget::{Format, WidgetKind};
 use crate::engine::control::{Control, Report};
-use crate::engine::sql::session::{Engine, Settings, settled};
+use crate::engine::sql::session::{Engine, Settings};
 use crate::engine::sql::{query, refresh};
-use crate::engine::{import, profile};
+use crate::engine::threads::Threads;
+use crate::engine::{import, internal, profile};
+use crate::render::{chart, pdf};
 
 /// The threads that queries run on, at most.
 const MOST_CORES: usize = 4;
+/// The size of a chart's drawing, in its own units: pages scale it.
+const CHART_WIDTH: f64 = 640.0;
+/// As [`CHART_WIDTH`].
+const CHART_HEIGHT: f64 = 300.0;
 
 /// Serves the socket on standard input until it closes; what `claribi worker` does.
 pub fn run() -> ExitCode {
@@ -69,15 +79,11 @@ fn serve(mut socket: UnixStream, surroundings: &Surroundings) -> io::Result<()> 
     }
     let cores = thread::available_parallelism().map_or(1, usize::from).min(MOST_CORES);
     (surroundings.confine)(&limits)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(cores)
-        .max_blocking_threads(MOST_CORES * 2)
-        .enable_all()
-        .build()?;
+    let threads = Threads::start(cores)?;
     let settings = Settings { cores, scratch: limits.write.first().cloned() };
-    let engine = Arc::new(Engine::new(settings).map_err(|failure| io::Error::other(failure.message))?);
+    let engine = Arc::new(Engine::new(settings, threads.hands()).map_err(|failure| io::Error::other(failure.message))?);
     let worker =
-        Worker { out: Arc::new(Mutex::new(socket.try_clone()?)), runtime, engine, memory_bytes: limits.memory_bytes };
+        Worker { out: Arc::new(Mutex::new(socket.try_clone()?)), threads, engine, memory_bytes: limits.memory_bytes };
     worker.say(&FromWorker::Ready { build: BUILD.to_owned() })?;
     let (jobs, received) = channel();
     let at_end = surroundings.at_end;
@@ -135,7 +141,7 @@ enum Ended {
 
 struct Worker {
     out: Arc<Mutex<UnixStream>>,
-    runtime: Runtime,
+    threads: Threads,
     engine: Arc<Engine>,
     memory_bytes: u64,
 }
@@ -152,14 +158,13 @@ impl Worker {
                 .unwrap_or_else(|panic| Err(Failure::new(FailureCode::Internal, describe(panic.as_ref()))));
             self.answer(result)?;
             // Asked after each job: a refresh succeeds though one of its widgets had to be stopped.
-            if !self.runtime.block_on(settled()) {
+            if !self.threads.settled() {
                 tracing::warn!("a stopped query keeps running; the worker ends with it");
                 ended = Ended::Stuck;
                 break;
             }
         }
-        // Does not wait for threads: what still runs on them is of no use to anybody.
-        self.runtime.shutdown_background();
+        self.threads.abandon();
         Ok(ended)
     }
 
@@ -170,20 +175,27 @@ impl Worker {
                 Ok((Outcome::Imported { tables }, None))
             }
             Job::Query(job) => {
-                let (outcome, body) = self.runtime.block_on(query::run(self.engine.clone(), job, control))?;
+                let (outcome, body) = self.threads.watch(query::run(self.engine.clone(), job, control))?;
                 let body = outcome.file_bytes.is_none().then_some(body);
                 Ok((Outcome::Queried(outcome), body))
             }
-            Job::Refresh { tables, widgets, limits } => {
+            Job::Refresh { tables, widgets, limits, into } => {
+                let drawn: Vec<(String, Format)> =
+                    widgets.iter().map(|widget| (widget.title.clone(), widget.format.clone())).collect();
+                let kinds: Vec<WidgetKind> = widgets.iter().map(|widget| widget.kind).collect();
                 let work = refresh::run(&self.engine, tables, widgets, limits, control);
-                let (widgets, rows_scanned) = self.runtime.block_on(work)?;
-                Ok((Outcome::Refreshed { widgets, rows_scanned }, None))
+                let (mut outcomes, rows_scanned) = self.threads.watch(work)?;
+                for ((outcome, kind), (title, format)) in outcomes.iter_mut().zip(kinds).zip(&drawn) {
+                    outcome.svg = draw(kind, title, format, outcome);
+                }
+                write_json(&into, &outcomes)?;
+                Ok((Outcome::Refreshed { rows_scanned }, None))
             }
             Job::Profile { tables, into } => {
                 let work = profile::run(self.engine.clone(), tables, into, self.memory_bytes / 2, control);
-                Ok((Outcome::Profiled { rows_scanned: self.runtime.block_on(work)? }, None))
+                Ok((Outcome::Profiled { rows_scanned: self.threads.watch(work)? }, None))
             }
-            Job::Render { .. } => Err(Failure::new(FailureCode::Internal, "this worker was built without a renderer")),
+            Job::Render { document, into } => render_document(&document, &into),
         }
     }
 
@@ -214,6 +226,35 @@ impl Worker {
             let _ = write_message(&mut *out.lock(), &FromWorker::Progress { fraction, rows });
         })
     }
+}
+
+/// Charts are drawn once, when their data is computed: no reader waits for a worker.
+fn draw(kind: WidgetKind, title: &str, format: &Format, outcome: &WidgetOutcome) -> Option<String> {
+    match &outcome.result {
+        Ok(WidgetData::Chart { x, series }) => {
+            Some(chart::svg(kind, title, *x, series, format, CHART_WIDTH, CHART_HEIGHT))
+        }
+        _ => None,
+    }
+}
+
+fn render_document(document: &Path, into: &Path) -> Result<Done, Failure> {
+    let bytes = std::fs::read(document).map_err(|error| internal("a document cannot be read", &error))?;
+    let document: Document =
+        serde_json::from_slice(&bytes).map_err(|error| internal("a document does not read back", &error))?;
+    let made = pdf::write(&document).map_err(|error| internal("a report cannot be written", &error))?;
+    write_file(into, &made.bytes)?;
+    Ok((Outcome::Rendered { bytes: made.bytes.len() as u64, pages: made.pages }, None))
+}
+
+fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<(), Failure> {
+    let bytes = serde_json::to_vec(value).map_err(|error| internal("a result cannot be written", &error))?;
+    write_file(path, &bytes)
+}
+
+fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let written = File::create(path).and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()));
+    written.map_err(|error| internal("a file cannot be written", &error))
 }
 
 fn describe(panic: &(dyn Any + Send)) -> String {

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::result::{Column, ColumnType, WidgetData};
-use crate::domain::widget::WidgetKind;
+use crate::domain::widget::{Format, WidgetKind};
 
 /// The longest frame, in bytes.
 pub const MAX_FRAME: usize = 1 << 20;
@@ -114,6 +114,8 @@ pub enum Job {
         widgets: Vec<WidgetQuery>,
         /// Limits of each query.
         limits: QueryLimits,
+        /// Receives a JSON list of [`WidgetOutcome`], in the order of the widgets.
+        into: PathBuf,
     },
     /// Facts about each column of a source.
     Profile {
@@ -208,6 +210,10 @@ pub struct WidgetQuery {
     pub source: Option<String>,
     /// One `SELECT`.
     pub sql: String,
+    /// What a chart is called.
+    pub title: String,
+    /// How a chart writes its numbers.
+    pub format: Format,
 }
 
 /// The results of jobs.
@@ -221,10 +227,8 @@ pub enum Outcome {
     },
     /// A query's result.
     Queried(QueryOutcome),
-    /// A result for each widget, in their order.
+    /// The widgets' results were written.
     Refreshed {
-        /// The results.
-        widgets: Vec<WidgetOutcome>,
         /// Rows read from extracts, for the cost.
         rows_scanned: u64,
     },
@@ -266,6 +270,8 @@ pub struct WidgetOutcome {
     pub widget: i64,
     /// Its data, or why there is none.
     pub result: Result<WidgetData, Failure>,
+    /// A chart's drawing.
+    pub svg: Option<String>,
 }
 
 /// A table that an import made.

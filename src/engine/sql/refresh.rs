@@ -6,21 +6,21 @@ use std::time::Duration;
 use datafusion::arrow::array::RecordBatch;
 use futures_util::StreamExt;
 
-use super::session::{Engine, supervise};
+use super::session::Engine;
 use super::value::Cells;
 use crate::domain::result::{Cell, Column, Series, Table, WidgetData};
 use crate::domain::widget::WidgetKind;
 use crate::engine::control::Control;
 use crate::engine::internal;
-use crate::worker::protocol::{Failure, FailureCode, MAX_FRAME, QueryLimits, TableFile, WidgetOutcome, WidgetQuery};
+use crate::worker::protocol::{Failure, FailureCode, QueryLimits, TableFile, WidgetOutcome, WidgetQuery};
 
 /// Points of all series of a chart have at most so many places on the x axis.
 const CHART_ROWS: u64 = 10_000;
 /// Rows of a table.
 const TABLE_ROWS: u64 = 1_000;
 
-/// Bytes of all results together: they travel in one frame, which leaves room for its own words.
-const TOTAL_BYTES: usize = MAX_FRAME - (64 << 10);
+/// Bytes of all results together: they are kept with the dashboard and sent to each reader.
+const TOTAL_BYTES: usize = 8 << 20;
 
 /// The results in the widgets' order, and the rows read from extracts. A widget that fails does not fail the others;
 /// only when the whole job has to stop does it fail.
@@ -38,9 +38,9 @@ pub async fn run(
         control.check()?;
         let id = widget.widget;
         let own = control.within(Duration::from_millis(limits.millis));
-        let (engine, tables) = (engine.clone(), tables.clone());
+        let (hands, engine, tables) = (&engine.hands, engine.clone(), tables.clone());
         let work = async move { compute(&engine, &tables, &widget, &limits).await };
-        let result = supervise(work, own.stopped()).await.map(|(data, scanned)| {
+        let result = hands.run(work, own.stopped()).await.map(|(data, scanned)| {
             rows_scanned += scanned;
             data
         });
@@ -51,7 +51,7 @@ pub async fn run(
             bytes += serde_json::to_vec(&data).map_err(|error| internal("a result cannot be written", &error))?.len();
             if bytes <= TOTAL_BYTES { Ok(data) } else { Err(too_large()) }
         });
-        outcomes.push(WidgetOutcome { widget: id, result });
+        outcomes.push(WidgetOutcome { widget: id, result, svg: None });
         #[expect(clippy::cast_precision_loss, reason = "progress needs no exactness")]
         control.progress(outcomes.len() as f64 / count as f64, rows_scanned);
     }

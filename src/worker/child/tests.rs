@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::domain::profile::Profile;
 use crate::domain::result::{Cell, ColumnType, WidgetData};
-use crate::domain::widget::WidgetKind;
+use crate::domain::widget::{Format, WidgetKind};
 use crate::worker::protocol::{
     ImportFile, QueryJob, QueryLimits, QueryOutcome, ResultFormat, TableFile, WidgetQuery, parse_head,
 };
@@ -128,7 +128,14 @@ fn sandbox_files() -> Vec<ImportFile> {
 }
 
 fn widget(widget: i64, kind: WidgetKind, sql: &str) -> WidgetQuery {
-    WidgetQuery { widget, kind, source: Some("nyc_flights".into()), sql: sql.into() }
+    WidgetQuery {
+        widget,
+        kind,
+        source: Some("nyc_flights".into()),
+        sql: sql.into(),
+        title: String::new(),
+        format: Format::default(),
+    }
 }
 
 /// One test, because importing the flights is most of its time.
@@ -223,8 +230,11 @@ fn refreshes(server: &mut Server, tables: &[TableFile]) {
         widget(6, WidgetKind::Kpi, "SELECT nothing FROM flights"),
         widget(7, WidgetKind::Kpi, "SELECT 1 WHERE 1 = 2"),
     ];
-    let job = Job::Refresh { tables: tables.to_vec(), widgets, limits: LIMITS };
-    let Ok(Outcome::Refreshed { widgets, rows_scanned }) = server.run(job).0 else { panic!("no refresh") };
+    let into = server.path("widgets.json");
+    let job = Job::Refresh { tables: tables.to_vec(), widgets, limits: LIMITS, into: into.clone() };
+    let Ok(Outcome::Refreshed { rows_scanned }) = server.run(job).0 else { panic!("no refresh") };
+    let widgets: Vec<WidgetOutcome> = serde_json::from_slice(&fs::read(into).unwrap()).unwrap();
+    assert!(widgets[1].svg.as_ref().is_some_and(|svg| svg.starts_with("<svg")) && widgets[0].svg.is_none());
     assert!(rows_scanned >= 336_776);
     let mut results = widgets.into_iter().map(|outcome| outcome.result);
     assert_eq!(results.next(), Some(Ok(WidgetData::Kpi { value: Cell::Integer(336_776) })));

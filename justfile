@@ -1,0 +1,39 @@
+# The commands of every day. `just` lists them.
+
+export CARGO_TARGET_DIR := env("CARGO_TARGET_DIR", env("HOME") / ".cache/claribi/target")
+
+_list:
+    @just --list --unsorted
+
+# Format the sources
+fmt:
+    cargo fmt
+
+# What CI says about the sources
+lint:
+    cargo fmt --check
+    cargo clippy --locked --all-targets -- -D warnings
+
+# Run all tests, or those whose names contain a text
+test *names:
+    tests/run {{ names }}
+
+# Run the benchmarks
+bench *names:
+    cargo bench --locked -- {{ names }}
+
+# Write the documentation of the code
+doc:
+    cargo doc --locked --no-deps --document-private-items
+
+# Serve example data
+sandbox *arguments:
+    cargo run --locked -- sandbox {{ arguments }}
+
+# List what others wrote, after Cargo.lock changed
+notices:
+    packaging/notices
+
+# Everything that CI does
+ci:
+    .ci/run

@@ -1,0 +1,188 @@
+//! The settings, one structure a section. `config.example.toml` explains each of them and holds its default; a test
+//! keeps the two alike.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::quantity::{Listen, Network, Period, PublicUrl, Size};
+
+/// All settings.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "each setting is explained where it is set: in config.example.toml")]
+pub struct Config {
+    pub server: Server,
+    pub log: Log,
+    pub auth: Auth,
+    pub keys: Keys,
+    /// By name. The four that ship are always there.
+    pub plans: BTreeMap<String, Plan>,
+    pub limits: Limits,
+    pub credits: Credits,
+    pub audit: Audit,
+    pub worker: Worker,
+    pub sources: Sources,
+    pub portal: Portal,
+}
+
+/// Listening, deadlines and caps.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "each setting is explained where it is set: in config.example.toml")]
+pub struct Server {
+    pub listen: Listen,
+    pub public_url: Option<PublicUrl>,
+    pub hosts: Vec<String>,
+    pub trusted_proxies: Vec<Network>,
+    pub max_connections: u32,
+    pub max_connections_per_address: u32,
+    pub header_timeout: Period,
+    pub body_timeout: Period,
+    pub body_minimum_rate: Size,
+    pub write_stall_timeout: Period,
+    pub json_limit: Size,
+    pub sql_limit: Size,
+    pub upload_limit: Size,
+    pub generate_wait: Period,
+    pub shutdown_grace: Period,
+}
+
+/// What is logged, and how.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "each setting is explained where it is set: in config.example.toml")]
+pub struct Log {
+    pub level: String,
+    pub format: LogFormat,
+}
+
+/// How a line of the log looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    Auto,
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// Sessions and passwords.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "each setting is explained where it is set: in config.example.toml")]
+pub struct Auth {
+    pub access_ttl: Period,
+    pub refresh_ttl: Period,
+    pub argon2_memory_kib: u32,
+    pub argon2_iterations: u32,
+}
+
+/// The life of keys.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "each setting is explained where it is set: in config.example.toml")]
+pub struct Keys {
+    pub default_expiry: Option<Period>,
+}
+
+/// What an organisation on a plan may do and use.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "each setting is explained where it is set: in config.example.toml")]
+pub struct Plan {
+    pub api_access: bool,
+    pub requests_per_hour: u32,
+    pub requests_per_day: u32,
+    pub generation_per_hour: u32,
+    pub generation_per_day: u32,
+    pub credits_per_month: u32,
+    pub ip_allowlist: bool,
+    pub trial_days: Option<u32>,
+}
+
+/// Limits that do not depend on the plan.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "each setting is explained where it is set: in config.example.toml")]
+pub struct Limits {
+    pub key_per_minute: u32,
+    pub session_per_minute: u32,
+}
+
+/// The factors of the cost function, in whole credits.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "each setting is explained where it is set: in config.example.toml")]
+pub struct Credits {
+    pub report: u32,
+    pub section: u32,
+    pub refresh: u32,
+    pub widget: u32,
+    pub million_rows: u32,
+    pub format_pdf: u32,
+}
+
+/// How the audit log is written.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "each setting is explained where it is set: in config.example.toml")]
+pub struct Audit {
+    pub fsync: bool,
+}
+
+/// Worker processes and what a job may use.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "each setting is explained where it is set: in config.example.toml")]
+pub struct Worker {
+    /// 0 stands for the number of cores.
+    pub queries: u32,
+    /// 0 stands for half the number of cores.
+    pub background: u32,
+    pub query_timeout: Period,
+    pub job_timeout: Period,
+    pub memory: Size,
+    pub query_memory: Size,
+    pub spill: Size,
+    pub result_limit: Size,
+    pub rows: u32,
+    pub max_rows: u32,
+}
+
+/// Data sources.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "each setting is explained where it is set: in config.example.toml")]
+pub struct Sources {
+    pub quota: Size,
+}
+
+/// The pages.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "each setting is explained where it is set: in config.example.toml")]
+pub struct Portal {
+    pub public_reference: bool,
+}
+
+impl Config {
+    /// The first setting whose value has the right type but cannot work, and why.
+    pub(super) fn flaw(&self) -> Option<(&'static str, &'static str)> {
+        let (server, auth, worker) = (&self.server, &self.auth, &self.worker);
+        let rules = [
+            (server.max_connections > 0, "server.max_connections", "it must be above 0"),
+            (server.max_connections_per_address > 0, "server.max_connections_per_address", "it must be above 0"),
+            (server.json_limit.bytes() > 0, "server.json_limit", "it must be above 0"),
+            (auth.argon2_memory_kib >= 8, "auth.argon2_memory_kib", "argon2 needs at least 8"),
+            (auth.argon2_iterations > 0, "auth.argon2_iterations", "it must be above 0"),
+            (auth.access_ttl <= auth.refresh_ttl, "auth.access_ttl", "it must not be longer than `auth.refresh_ttl`"),
+            (worker.query_memory <= worker.memory, "worker.query_memory", "it must not be more than `worker.memory`"),
+            (worker.rows > 0, "worker.rows", "it must be above 0"),
+            (worker.rows <= worker.max_rows, "worker.rows", "it must not be more than `worker.max_rows`"),
+        ];
+        rules.into_iter().find(|(holds, ..)| !holds).map(|(_, setting, reason)| (setting, reason))
+    }
+}

@@ -1,0 +1,198 @@
+//! The data directory: its paths, its lock, its scratch space. The one module that knows its layout (M5).
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use uuid::Uuid;
+
+/// Why a directory cannot be used, in one sentence.
+#[derive(Debug, thiserror::Error)]
+pub enum DataDirError {
+    /// It was never made.
+    #[error("there is no data directory at {0}; make one with `claribi init`, or name another with --data-dir")]
+    Missing(PathBuf),
+    /// It was made already.
+    #[error("there is a data directory at {0} already; use it, or name another with --data-dir")]
+    Exists(PathBuf),
+    /// It holds other things.
+    #[error("{0} is not empty and no data directory of claribi; name another with --data-dir")]
+    Occupied(PathBuf),
+    /// Another process serves from it.
+    #[error("another claribi process uses the data directory at {0}; stop it first")]
+    Locked(PathBuf),
+    /// Others than its owner may read its secrets.
+    #[error("{0} can be read by other users; run `chmod go-rwx` on it")]
+    Exposed(PathBuf),
+    /// The file system refused.
+    #[error("{path}: {error}")]
+    Io {
+        /// Where.
+        path: PathBuf,
+        /// What it said.
+        error: io::Error,
+    },
+}
+
+fn at(path: &Path) -> impl FnOnce(io::Error) -> DataDirError + '_ {
+    move |error| DataDirError::Io { path: path.to_owned(), error }
+}
+
+/// A data directory.
+#[derive(Debug, Clone)]
+pub struct DataDir(PathBuf);
+
+/// Held while this process serves, migrates or runs jobs.
+#[derive(Debug)]
+pub struct Lock(#[expect(dead_code, reason = "the lock lives as long as its file")] File);
+
+impl DataDir {
+    /// Makes a new one: 0700, with everything in it but the databases and secrets.
+    pub fn create(path: &Path) -> Result<Self, DataDirError> {
+        if path.join("claribi.db").exists() {
+            return Err(DataDirError::Exists(path.to_owned()));
+        }
+        if path.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
+            return Err(DataDirError::Occupied(path.to_owned()));
+        }
+        let directory = Self(path.to_owned());
+        make(path)?;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700)).map_err(at(path))?;
+        directory.complete()?;
+        Ok(directory)
+    }
+
+    /// Opens one that was made before.
+    pub fn open(path: &Path) -> Result<Self, DataDirError> {
+        if !path.join("claribi.db").is_file() {
+            return Err(DataDirError::Missing(path.to_owned()));
+        }
+        let directory = Self(path.to_owned());
+        directory.complete()?;
+        let secrets = directory.secrets();
+        let mode = std::fs::metadata(&secrets).map_err(at(&secrets))?.permissions().mode();
+        if mode & 0o077 != 0 {
+            return Err(DataDirError::Exposed(secrets));
+        }
+        Ok(directory)
+    }
+
+    fn complete(&self) -> Result<(), DataDirError> {
+        for path in [self.secrets(), self.sources(), self.results(), self.uploads(), self.backups(), self.tmp()] {
+            make(&path)?;
+        }
+        Ok(())
+    }
+
+    /// Takes the lock, or says who has it.
+    pub fn lock(&self) -> Result<Lock, DataDirError> {
+        let path = self.0.join("lock");
+        let file = OpenOptions::new()
+            .create(true)
+            .write(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(at(&path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Lock(file)),
+            Err(TryLockError::WouldBlock) => Err(DataDirError::Locked(self.0.clone())),
+            Err(TryLockError::Error(error)) => Err(at(&path)(error)),
+        }
+    }
+
+    /// The directory itself.
+    pub fn root(&self) -> &Path {
+        &self.0
+    }
+
+    /// Secrets, for their owner alone.
+    pub fn secrets(&self) -> PathBuf {
+        self.0.join("secrets")
+    }
+
+    /// Extracts: `<organisation>/<source>/<extract>/<table>.parquet`.
+    pub fn sources(&self) -> PathBuf {
+        self.0.join("sources")
+    }
+
+    /// Files of report runs: `<run>/…`.
+    pub fn results(&self) -> PathBuf {
+        self.0.join("results")
+    }
+
+    /// Uploaded files that are kept.
+    pub fn uploads(&self) -> PathBuf {
+        self.0.join("uploads")
+    }
+
+    /// Copies of the databases.
+    pub fn backups(&self) -> PathBuf {
+        self.0.join("backups")
+    }
+
+    /// Scratch space on the same file system, emptied at start.
+    pub fn tmp(&self) -> PathBuf {
+        self.0.join("tmp")
+    }
+
+    /// The extracts of an organisation: all that a query worker of its may read.
+    pub fn org_sources(&self, org: Uuid) -> PathBuf {
+        self.sources().join(org.to_string())
+    }
+
+    /// The extract of a source.
+    pub fn extract(&self, org: Uuid, source: Uuid, extract: Uuid) -> PathBuf {
+        self.org_sources(org).join(source.to_string()).join(extract.to_string())
+    }
+
+    /// The file of a run.
+    pub fn run_file(&self, run: Uuid, extension: &str) -> PathBuf {
+        self.results().join(run.to_string()).join(format!("report.{extension}"))
+    }
+
+    /// Moves a directory from the scratch space, whole and durable, to `target`, whose parent is made when it is missing.
+    pub fn adopt(&self, scratch: &Path, target: &Path) -> io::Result<()> {
+        let parent = target.parent().unwrap_or(&self.0);
+        DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
+        std::fs::rename(scratch, target)?;
+        File::open(parent)?.sync_all()
+    }
+
+    /// A new scratch directory, removed when the returned value goes.
+    pub fn scratch(&self, name: &str) -> Result<Scratch, DataDirError> {
+        let path = self.tmp().join(name);
+        make(&path)?;
+        Ok(Scratch(path))
+    }
+
+    /// Empties the scratch space; for the holder of the lock at its start.
+    pub fn empty_tmp(&self) -> Result<(), DataDirError> {
+        let tmp = self.tmp();
+        std::fs::remove_dir_all(&tmp).map_err(at(&tmp))?;
+        make(&tmp)
+    }
+}
+
+/// A directory of one job.
+#[derive(Debug)]
+pub struct Scratch(PathBuf);
+
+impl Scratch {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // Gone already when it was moved; what cannot be removed goes at the next start.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn make(path: &Path) -> Result<(), DataDirError> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(at(path))
+}

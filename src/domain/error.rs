@@ -1,0 +1,304 @@
+//! Why a request could not be served, as facts. Words for codes stand in [`super::code`]; how a face prints an
+//! error is the edge's business. Causes are for the log and never leave the server.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use serde_json::{Value, json};
+
+use super::access::Permission;
+use super::code::Code;
+use super::id::Kind;
+use super::window::WindowName;
+
+/// What took a permission away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TakenBy {
+    /// The key was not given it.
+    Key,
+    /// The owner's role does not have it.
+    Role,
+    /// Only sessions may do this.
+    NotASession,
+}
+
+/// A refusal or failure.
+#[derive(Debug)]
+pub enum Error {
+    /// A rule of the request as a whole is broken; the sentence says which and what to do.
+    InvalidRequest(String),
+    /// A field of the body breaks a rule.
+    InvalidField {
+        /// Where in the body, `widgets[0].title`.
+        field: String,
+        /// What is wrong and what would be right.
+        reason: String,
+    },
+    /// The body is not JSON, or not of the expected shape.
+    InvalidJson(String),
+    /// The body has a field that is not known.
+    UnknownField(String),
+    /// A query parameter breaks a rule.
+    InvalidParameter {
+        /// Its name.
+        name: String,
+        /// What is wrong and what would be right.
+        reason: String,
+    },
+    /// A cursor of another list, or none of ours.
+    InvalidCursor,
+    /// SQL that cannot be run, with its line and column when known.
+    InvalidSql {
+        /// What is wrong.
+        message: String,
+        /// Line and column, from one.
+        position: Option<(u64, u64)>,
+    },
+    /// More than one credential.
+    TwoCredentials,
+    /// No credential where one is needed.
+    CredentialsMissing,
+    /// A key that is malformed, unknown, or wrong.
+    InvalidKey,
+    /// A key whose secret matched, but which was revoked.
+    KeyRevoked,
+    /// A key whose secret matched, but which has expired.
+    KeyExpired,
+    /// A key in the query string.
+    KeyInUrl,
+    /// A session token that is malformed, forged, expired or ended.
+    InvalidToken,
+    /// A wrong e-mail or password, or a deactivated user.
+    InvalidLogin,
+    /// Fewer credits than the estimate.
+    InsufficientCredits {
+        /// What is left.
+        remaining: i64,
+        /// What the operation would take.
+        estimated: i64,
+    },
+    /// A permission is missing.
+    PermissionMissing {
+        /// Which.
+        permission: Option<Permission>,
+        /// What took it away.
+        by: TakenBy,
+    },
+    /// The plan has not got what is asked.
+    PlanRequired {
+        /// What is asked: "API access".
+        feature: &'static str,
+        /// The plan at hand.
+        plan: String,
+        /// A plan that has it.
+        needed: Option<String>,
+    },
+    /// The trial is over and the operation is not reading.
+    TrialEnded,
+    /// The key's allowlist does not hold the caller's address.
+    AddressNotAllowed(IpAddr),
+    /// Plain HTTP from elsewhere than loopback or a trusted proxy.
+    HttpsRequired,
+    /// A host that is not ours.
+    MisdirectedRequest,
+    /// No such object in the caller's organisation.
+    NotFound {
+        /// What was looked for: "dashboard".
+        noun: &'static str,
+        /// The id as the client spelled it.
+        id: String,
+    },
+    /// No such path.
+    NoSuchPath,
+    /// The path exists with other methods.
+    MethodNotAllowed(String),
+    /// None of the accepted media types can be given.
+    NotAcceptable(&'static str),
+    /// The body came too slowly.
+    RequestTimeout,
+    /// The state does not allow it.
+    Conflict(String),
+    /// A result that is asked for does not exist yet.
+    NotReady(String),
+    /// A body over its limit.
+    TooLarge {
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// A media type that is not taken.
+    UnsupportedMediaType(&'static str),
+    /// An uploaded file that cannot be read.
+    InvalidFile(String),
+    /// A query past its deadline.
+    QueryTimeout(String),
+    /// A query past its memory or size.
+    QueryTooLarge(String),
+    /// A window is full.
+    RateLimited {
+        /// Which.
+        window: WindowName,
+        /// Its limit.
+        limit: u32,
+        /// Seconds until a request of this kind fits again.
+        retry_after: u64,
+    },
+    /// A queue is full.
+    Overloaded,
+    /// `audit.db` cannot be written.
+    AuditUnavailable,
+    /// A defect or a failure of the machine, with its cause for the log.
+    Internal(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Error {
+    /// An internal failure, from its cause.
+    pub fn internal(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Internal(cause.into())
+    }
+
+    /// No object of this kind has the id.
+    pub fn not_found<K: Kind>(id: impl Into<String>) -> Self {
+        Self::NotFound { noun: K::NOUN, id: id.into() }
+    }
+
+    /// A field of the body breaks a rule.
+    pub fn field(field: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::InvalidField { field: field.into(), reason: reason.into() }
+    }
+
+    /// A query parameter breaks a rule.
+    pub fn parameter(name: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::InvalidParameter { name: name.into(), reason: reason.into() }
+    }
+
+    /// Its code.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::InvalidRequest(_) | Self::InvalidField { .. } => Code::InvalidRequest,
+            Self::InvalidJson(_) => Code::InvalidJson,
+            Self::UnknownField(_) => Code::UnknownField,
+            Self::InvalidParameter { .. } => Code::InvalidParameter,
+            Self::InvalidCursor => Code::InvalidCursor,
+            Self::InvalidSql { .. } => Code::InvalidSql,
+            Self::TwoCredentials => Code::TwoCredentials,
+            Self::CredentialsMissing => Code::CredentialsMissing,
+            Self::InvalidKey => Code::InvalidKey,
+            Self::KeyRevoked => Code::KeyRevoked,
+            Self::KeyExpired => Code::KeyExpired,
+            Self::KeyInUrl => Code::KeyInUrl,
+            Self::InvalidToken => Code::InvalidToken,
+            Self::InvalidLogin => Code::InvalidLogin,
+            Self::InsufficientCredits { .. } => Code::InsufficientCredits,
+            Self::PermissionMissing { .. } => Code::PermissionMissing,
+            Self::PlanRequired { .. } => Code::PlanRequired,
+            Self::TrialEnded => Code::TrialEnded,
+            Self::AddressNotAllowed(_) => Code::AddressNotAllowed,
+            Self::HttpsRequired => Code::HttpsRequired,
+            Self::MisdirectedRequest => Code::MisdirectedRequest,
+            Self::NotFound { .. } | Self::NoSuchPath => Code::NotFound,
+            Self::MethodNotAllowed(_) => Code::MethodNotAllowed,
+            Self::NotAcceptable(_) => Code::NotAcceptable,
+            Self::RequestTimeout => Code::RequestTimeout,
+            Self::Conflict(_) => Code::Conflict,
+            Self::NotReady(_) => Code::NotReady,
+            Self::TooLarge { .. } => Code::TooLarge,
+            Self::UnsupportedMediaType(_) => Code::UnsupportedMediaType,
+            Self::InvalidFile(_) => Code::InvalidFile,
+            Self::QueryTimeout(_) => Code::QueryTimeout,
+            Self::QueryTooLarge(_) => Code::QueryTooLarge,
+            Self::RateLimited { .. } => Code::RateLimited,
+            Self::Internal(_) => Code::Internal,
+            Self::Overloaded => Code::Overloaded,
+            Self::AuditUnavailable => Code::AuditUnavailable,
+        }
+    }
+
+    /// Facts that stand beside code and message, under these names on every face.
+    pub fn facts(&self) -> Vec<(&'static str, Value)> {
+        match self {
+            Self::InvalidField { field, .. } | Self::UnknownField(field) => vec![("field", json!(field))],
+            Self::InvalidParameter { name, .. } => vec![("parameter", json!(name))],
+            Self::InvalidSql { position: Some((line, column)), .. } => {
+                vec![("line", json!(line)), ("column", json!(column))]
+            }
+            Self::InsufficientCredits { remaining, estimated } => {
+                vec![("credits_remaining", json!(remaining)), ("estimated_cost", json!(estimated))]
+            }
+            Self::PermissionMissing { permission: Some(permission), .. } => {
+                vec![("permission", json!(permission.as_str()))]
+            }
+            Self::RateLimited { retry_after, .. } => vec![("retry_after", json!(retry_after))],
+            _ => Vec::new(),
+        }
+    }
+
+    /// Seconds for `Retry-After`, where the answer has one.
+    pub fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::RateLimited { retry_after, .. } => Some(*retry_after),
+            Self::Overloaded => Some(1),
+            Self::AuditUnavailable => Some(5),
+            Self::NotReady(_) => Some(1),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InvalidRequest(message)
+            | Self::InvalidJson(message)
+            | Self::Conflict(message)
+            | Self::NotReady(message)
+            | Self::InvalidFile(message)
+            | Self::QueryTimeout(message)
+            | Self::QueryTooLarge(message) => out.write_str(message),
+            Self::InvalidField { field, reason } => write!(out, "`{field}` {reason}"),
+            Self::UnknownField(field) => write!(out, "`{field}` is not a field of this operation; leave it out."),
+            Self::InvalidParameter { name, reason } => write!(out, "`{name}` {reason}"),
+            Self::InvalidSql { message, .. } => out.write_str(message),
+            Self::InsufficientCredits { remaining, estimated } => {
+                write!(out, "Need ~{estimated} credits, have {remaining}")
+            }
+            Self::PermissionMissing { permission, by } => {
+                let needed = permission.map_or("this", Permission::as_str);
+                match by {
+                    TakenBy::Key => write!(out, "The key lacks the permission {needed}; use one that was given it."),
+                    TakenBy::Role => write!(out, "The role of the caller does not include the permission {needed}."),
+                    TakenBy::NotASession => out.write_str("API keys cannot do this; log in and use the session."),
+                }
+            }
+            Self::PlanRequired { feature, plan, needed } => {
+                write!(out, "The plan `{plan}` does not include {feature}")?;
+                match needed {
+                    Some(needed) => write!(out, "; the plan `{needed}` does. The operator sets plans by `claribi org set-plan`."),
+                    None => out.write_str("."),
+                }
+            }
+            Self::AddressNotAllowed(address) => {
+                write!(out, "The key may not be used from {address}; its allowlist names other addresses.")
+            }
+            Self::HttpsRequired => out.write_str(
+                "Requests must come over HTTPS. Put a TLS proxy in front and list its address in \
+                 `server.trusted_proxies`, or call the server on a loopback address.",
+            ),
+            Self::NotFound { noun, id } => write!(out, "No {noun} with ID {id} was found."),
+            Self::NoSuchPath => out.write_str("There is nothing at this path; /docs/ lists what there is."),
+            Self::MethodNotAllowed(allow) => write!(out, "Only {allow} can be used here."),
+            Self::NotAcceptable(offered) => write!(out, "This operation answers in {offered} only; accept that."),
+            Self::TooLarge { limit } => write!(out, "The request body is over the limit of {limit} bytes."),
+            Self::UnsupportedMediaType(taken) => write!(out, "Send the body as {taken}."),
+            Self::RateLimited { window, limit, retry_after } => {
+                let window = window.as_str();
+                write!(out, "The limit of {limit} requests per {window} is reached; try again in {retry_after} s.")
+            }
+            other => out.write_str(other.code().sentence()),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// What a use case returns.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

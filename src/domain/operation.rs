@@ -1,0 +1,145 @@
+//! Every operation of the API, once: what it needs, how it counts, what it can answer (DESIGN, decision 1).
+//!
+//! Paths and methods are not here: each face registers its own, and `http::operations` joins the two at start.
+
+use super::access::Permission;
+use super::code::Code;
+pub use super::window::Class;
+
+/// Who may call an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// Anyone; a credential is not even looked at.
+    Nothing,
+    /// Any caller, for what is their own.
+    Caller,
+    /// A session, or a key with the read-write preset: managing one's own keys.
+    KeyManagement,
+    /// A caller with this permission.
+    Permission(Permission),
+}
+
+
+/// What limits the body of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyKind {
+    /// None is read; one that is sent is refused past a JSON body's limit.
+    None,
+    /// JSON, within `server.json_limit`.
+    Json,
+    /// A multipart upload, within `server.upload_limit`.
+    Upload,
+}
+
+/// An operation.
+#[derive(Debug)]
+pub struct Operation {
+    /// `<resource>_<verb>`: the operation id of every face, and the name in audit, metrics and usage.
+    pub id: &'static str,
+    /// Who may call it.
+    pub needs: Needs,
+    /// Which windows it counts in.
+    pub class: Class,
+    /// Its body.
+    pub body: BodyKind,
+    /// The codes it can answer with, beside those that every operation has.
+    pub errors: &'static [Code],
+}
+
+/// Codes that every operation with a caller can answer with.
+pub const COMMON: &[Code] = &[
+    Code::InvalidParameter,
+    Code::TwoCredentials,
+    Code::CredentialsMissing,
+    Code::InvalidKey,
+    Code::KeyRevoked,
+    Code::KeyExpired,
+    Code::KeyInUrl,
+    Code::InvalidToken,
+    Code::PermissionMissing,
+    Code::PlanRequired,
+    Code::AddressNotAllowed,
+    Code::HttpsRequired,
+    Code::TooLarge,
+    Code::RequestTimeout,
+    Code::MisdirectedRequest,
+    Code::RateLimited,
+    Code::Internal,
+    Code::Overloaded,
+    Code::AuditUnavailable,
+];
+
+const BODY: &[Code] = &[Code::InvalidRequest, Code::InvalidJson, Code::UnknownField, Code::UnsupportedMediaType];
+const FIND: &[Code] = &[Code::NotFound];
+const PAGE: &[Code] = &[Code::InvalidCursor];
+
+macro_rules! operations {
+    ($($id:literal $needs:expr, $class:ident, $body:ident, $errors:expr;)*) => {
+        /// The table.
+        pub static OPERATIONS: &[Operation] = &[$(
+            Operation { id: $id, needs: $needs, class: Class::$class, body: BodyKind::$body, errors: $errors },
+        )*];
+    };
+}
+
+use Code::{
+    Conflict, InsufficientCredits, InvalidFile, InvalidJson, InvalidLogin, InvalidRequest, InvalidSql, NotAcceptable,
+    NotFound, NotReady, QueryTimeout, QueryTooLarge, TrialEnded, UnknownField, UnsupportedMediaType,
+};
+use Needs::{Caller, KeyManagement, Nothing};
+
+const fn of(permission: Permission) -> Needs {
+    Needs::Permission(permission)
+}
+
+operations! {
+    "auth_login" Nothing, General, Json, &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, InvalidLogin];
+    "auth_refresh" Nothing, General, Json, BODY;
+    "auth_status" Caller, General, None, &[];
+    "auth_verify" Caller, General, None, &[];
+    "usage_get" of(Permission::UsageRead), General, None, &[];
+    "dashboards_list" of(Permission::DashboardsRead), General, None, PAGE;
+    "dashboards_create" of(Permission::DashboardsCreate), General, Json,
+        &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, TrialEnded];
+    "dashboards_get" of(Permission::DashboardsRead), General, None, FIND;
+    "dashboards_update" of(Permission::DashboardsUpdate), General, Json,
+        &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, TrialEnded];
+    "dashboards_delete" of(Permission::DashboardsDelete), General, None, &[NotFound, TrialEnded];
+    "dashboards_refresh" of(Permission::DashboardsRefresh), Generation, Json,
+        &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, InsufficientCredits, TrialEnded];
+    "dashboards_widget" of(Permission::DashboardsRead), General, None, FIND;
+    "data_sources_list" of(Permission::DataSourcesRead), General, None, PAGE;
+    "data_sources_create" of(Permission::DataSourcesCreate), General, Upload,
+        &[InvalidRequest, UnsupportedMediaType, Conflict, InvalidFile, TrialEnded];
+    "data_sources_get" of(Permission::DataSourcesRead), General, None, FIND;
+    "query_run" of(Permission::AnalyticsQuery), General, Json,
+        &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, NotAcceptable, NotReady, InvalidSql,
+          QueryTimeout, QueryTooLarge];
+    "reports_list" of(Permission::ReportsRead), General, None, PAGE;
+    "reports_create" of(Permission::ReportsGenerate), General, Json,
+        &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, TrialEnded];
+    "reports_generate" of(Permission::ReportsGenerate), Generation, Json,
+        &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, NotReady, InsufficientCredits,
+          TrialEnded, QueryTimeout, QueryTooLarge, InvalidSql];
+    "reports_get" of(Permission::ReportsRead), General, None, FIND;
+    "reports_delete" of(Permission::ReportsDelete), General, None, &[NotFound, TrialEnded];
+    "reports_run" of(Permission::ReportsGenerate), Generation, Json,
+        &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, InsufficientCredits, TrialEnded];
+    "reports_download" of(Permission::ReportsRead), General, None, &[NotFound, NotReady];
+    "report_templates_list" of(Permission::ReportsRead), General, None, PAGE;
+    "runs_get" of(Permission::ReportsRead), General, None, FIND;
+    "runs_download" of(Permission::ReportsRead), General, None, &[NotFound, NotReady];
+    "keys_list" Caller, General, None, PAGE;
+    "keys_create" KeyManagement, General, Json, BODY;
+    "keys_get" Caller, General, None, FIND;
+    "keys_revoke" KeyManagement, General, Json,
+        &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound];
+    "keys_delete" KeyManagement, General, None, FIND;
+}
+
+impl Operation {
+    /// The operation of that id.
+    pub fn find(id: &str) -> Option<&'static Self> {
+        OPERATIONS.iter().find(|operation| operation.id == id)
+    }
+}

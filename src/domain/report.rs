@@ -1,0 +1,213 @@
+//! Reports: templates, definitions and runs (PRODUCT 8.5).
+
+use uuid::Uuid;
+
+use super::id::{DashboardId, DashboardKind, IdRef, ReportId, RunId, Source, SourceId, Template, TemplateId, UserId};
+use super::time::Timestamp;
+
+/// What a built-in template does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TemplateKind {
+    /// Describes the tables and columns of data sources.
+    Profile,
+    /// Prints a dashboard.
+    Dashboard,
+}
+
+impl TemplateKind {
+    /// All kinds, in the order in which an organisation gets them.
+    pub const ALL: [Self; 2] = [Self::Profile, Self::Dashboard];
+
+    /// As the store and the wire spell it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Profile => "profile",
+            Self::Dashboard => "dashboard",
+        }
+    }
+
+    /// The kind of that name.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+
+    /// The template's name.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Profile => "Data source profile",
+            Self::Dashboard => "Dashboard report",
+        }
+    }
+
+    /// The template's description.
+    pub const fn description(self) -> &'static str {
+        match self {
+            Self::Profile => "Rows, columns, missing values, distributions, top values and a trend of data sources.",
+            Self::Dashboard => "The widgets of a dashboard as of its last refresh.",
+        }
+    }
+}
+
+/// A template.
+#[derive(Debug, Clone)]
+pub struct ReportTemplate {
+    /// Its row.
+    pub id: TemplateId,
+    /// Its id on `/api/v1/`.
+    pub uuid: Uuid,
+    /// Its name.
+    pub name: String,
+    /// What it prints.
+    pub description: String,
+    /// What it does.
+    pub kind: TemplateKind,
+    /// When the organisation got it.
+    pub created_at: Timestamp,
+}
+
+/// The formats of a report file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReportFormat {
+    /// Vector, selectable text, embedded fonts.
+    Pdf,
+    /// The first table section.
+    Csv,
+    /// Everything.
+    Json,
+}
+
+impl ReportFormat {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Pdf, Self::Csv, Self::Json];
+
+    /// The name on the wire, and the file's extension.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pdf => "pdf",
+            Self::Csv => "csv",
+            Self::Json => "json",
+        }
+    }
+
+    /// The format of that name.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|format| format.as_str() == text)
+    }
+
+    /// The media type of the file.
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Self::Pdf => "application/pdf",
+            Self::Csv => "text/csv; charset=utf-8",
+            Self::Json => "application/json",
+        }
+    }
+}
+
+/// A report: a definition that can be run.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// Its row.
+    pub id: ReportId,
+    /// Its id on `/api/v1/`.
+    pub uuid: Uuid,
+    /// Its name.
+    pub name: String,
+    /// Its template.
+    pub template: (TemplateId, Uuid, TemplateKind),
+    /// The sources it reads, for a profile.
+    pub sources: Vec<(SourceId, Uuid)>,
+    /// The dashboard it prints.
+    pub dashboard: Option<(DashboardId, Uuid)>,
+    /// The format of runs that ask for none.
+    pub format: ReportFormat,
+    /// Its newest run.
+    pub latest_run: Option<Run>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When its definition last changed.
+    pub updated_at: Timestamp,
+    /// Raised by each change and each run.
+    pub version: i64,
+}
+
+/// A report as a client asks for it, with the ids as they were spelled.
+#[derive(Debug, Clone)]
+pub struct NewReport {
+    /// Its name; made from template and subject when absent.
+    pub name: Option<String>,
+    /// Its template.
+    pub template: (IdRef<Template>, String),
+    /// Its sources.
+    pub sources: Vec<(IdRef<Source>, String)>,
+    /// Its dashboard.
+    pub dashboard: Option<(IdRef<DashboardKind>, String)>,
+    /// Its format.
+    pub format: ReportFormat,
+}
+
+/// How a run stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunStatus {
+    /// It waits for a worker.
+    Queued,
+    /// It is made.
+    Running,
+    /// Its file is there.
+    Succeeded,
+    /// It failed; its credits were given back.
+    Failed,
+}
+
+impl RunStatus {
+    /// As the store and the wire spell it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// The status of that name.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Queued, Self::Running, Self::Succeeded, Self::Failed].into_iter().find(|status| status.as_str() == text)
+    }
+
+    /// Whether nothing more will come of it.
+    pub const fn is_final(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Failed)
+    }
+}
+
+/// One making of a report's file.
+#[derive(Debug, Clone)]
+pub struct Run {
+    /// Its row.
+    pub id: RunId,
+    /// Its id on `/api/v1/`, and the name of its directory.
+    pub uuid: Uuid,
+    /// The report.
+    pub report: (ReportId, Uuid),
+    /// How it stands.
+    pub status: RunStatus,
+    /// The format of its file.
+    pub format: ReportFormat,
+    /// Who asked for it.
+    pub requested_by: UserId,
+    /// Credits it has taken; `None` until it is over.
+    pub credits: Option<i64>,
+    /// Credits reserved for it.
+    pub reserved: i64,
+    /// Why it failed: code and sentence.
+    pub error: Option<(String, String)>,
+    /// The length of its file.
+    pub file_bytes: Option<u64>,
+    /// When it was asked for.
+    pub created_at: Timestamp,
+    /// When a worker took it.
+    pub started_at: Option<Timestamp>,
+    /// When it was over.
+    pub finished_at: Option<Timestamp>,
+}

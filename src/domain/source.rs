@@ -1,0 +1,150 @@
+//! Data sources and their tables (PRODUCT 8.7).
+
+use uuid::Uuid;
+
+use super::error::{Error, Result};
+use super::id::SourceId;
+use super::result::Column;
+use super::time::Timestamp;
+
+/// How a source stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SourceStatus {
+    /// Its first data is on the way.
+    Syncing,
+    /// It can be queried.
+    Active,
+    /// Its first data never came.
+    Error,
+}
+
+impl SourceStatus {
+    /// The name on the wire and in the store.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Syncing => "syncing",
+            Self::Active => "active",
+            Self::Error => "error",
+        }
+    }
+
+    /// The status of that name.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Syncing, Self::Active, Self::Error].into_iter().find(|status| status.as_str() == text)
+    }
+}
+
+/// A data source.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// Its row.
+    pub id: SourceId,
+    /// Its id on `/api/v1/`, and the name of its directory.
+    pub uuid: Uuid,
+    /// What people call it.
+    pub name: String,
+    /// Its schema in SQL, unique in the organisation.
+    pub slug: String,
+    /// `file`; others come with later connectors.
+    pub kind: String,
+    /// How it stands.
+    pub status: SourceStatus,
+    /// Why it has no data, when it has none.
+    pub error: Option<String>,
+    /// The directory of its present extract, below its own.
+    pub extract: Option<Uuid>,
+    /// Its tables.
+    pub tables: Vec<SourceTable>,
+    /// When its data was last replaced.
+    pub last_synced_at: Option<Timestamp>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+    /// Raised by each change.
+    pub version: i64,
+}
+
+/// A table of a source.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct SourceTable {
+    /// Its name in SQL.
+    pub name: String,
+    /// Its rows.
+    pub rows: u64,
+    /// The length of its extract in bytes.
+    pub bytes: u64,
+    /// Its columns.
+    pub columns: Vec<SourceColumn>,
+}
+
+/// A column of a table.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct SourceColumn {
+    /// Name and type.
+    #[serde(flatten)]
+    pub column: Column,
+    /// Whether it holds a null.
+    pub nullable: bool,
+}
+
+/// The SQL name made of what people call a thing (PRODUCT 8.7): lower case, other characters `_`, a leading digit
+/// gets `t_`. Runs of `_` become one, and none stands at an end.
+pub fn sql_name(text: &str) -> String {
+    let mut name = String::with_capacity(text.len());
+    for character in text.chars().flat_map(char::to_lowercase) {
+        if character.is_ascii_alphanumeric() {
+            name.push(character);
+        } else if !name.ends_with('_') && !name.is_empty() {
+            name.push('_');
+        }
+    }
+    let name = name.trim_end_matches('_');
+    match name.bytes().next() {
+        None => "t".to_owned(),
+        Some(b'0'..=b'9') => format!("t_{name}"),
+        Some(_) => name.chars().take(63).collect(),
+    }
+}
+
+/// The table of a file: its name without directory and extensions.
+pub fn table_name(file: &str) -> String {
+    let base = file.rsplit(['/', '\\']).next().unwrap_or(file);
+    let mut stem = base;
+    for extension in [".gz", ".zst", ".csv", ".tsv", ".txt"] {
+        let cut = stem.len().saturating_sub(extension.len());
+        if stem.is_char_boundary(cut) && stem[cut..].eq_ignore_ascii_case(extension) && cut > 0 {
+            stem = &stem[..cut];
+        }
+    }
+    sql_name(stem)
+}
+
+/// The tables of several files; two that would share a name are refused.
+pub fn table_names(files: &[String]) -> Result<Vec<String>> {
+    let names: Vec<String> = files.iter().map(|file| table_name(file)).collect();
+    for (index, name) in names.iter().enumerate() {
+        if let Some(first) = names[..index].iter().position(|other| other == name) {
+            return Err(Error::InvalidFile(format!(
+                "`{}` and `{}` would both become the table `{name}`; rename one.",
+                files[first], files[index]
+            )));
+        }
+    }
+    Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_are_named_after_their_files() {
+        assert_eq!(table_name("flights.csv.gz"), "flights");
+        assert_eq!(table_name("Q2 Revenue (final).CSV"), "q2_revenue_final");
+        assert_eq!(table_name("2013.csv"), "t_2013");
+        assert_eq!(table_name("/etc/passwd"), "passwd");
+        assert_eq!(table_name("数据.csv"), "t");
+        assert!(table_names(&["a.csv".into(), "A.csv.gz".into()]).is_err());
+    }
+}

@@ -1,0 +1,254 @@
+//! From a credential to an [`Identity`]: verified on every request, read from the database once per version of access.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use moka::sync::Cache;
+use serde::{Deserialize, Serialize};
+
+use super::app::App;
+use super::caller::{Identity, KeyFacts, Who};
+use crate::domain::error::{Error, Result};
+use crate::domain::id::SessionId;
+use crate::domain::key_text::{self, KeyText};
+use crate::domain::org::OrgKind;
+use crate::domain::time::Timestamp;
+use crate::domain::window::Limits;
+use crate::store::main::access::{self, KeyAccess, SessionAccess};
+
+/// Cached rows; each is trusted only while the version it was read at is the present one.
+pub struct AccessCache {
+    keys: Cache<[u8; 8], Arc<CachedKey>>,
+    sessions: Cache<i64, Arc<CachedSession>>,
+}
+
+struct CachedKey {
+    version: u64,
+    salt: [u8; 16],
+    mac: [u8; 32],
+    pepper_id: i64,
+    revoked: bool,
+    /// The key is of the kind that its organisation has, and its owner may come in.
+    usable: bool,
+    identity: Arc<Identity>,
+}
+
+struct CachedSession {
+    version: u64,
+    expires_at: Timestamp,
+    usable: bool,
+    identity: Arc<Identity>,
+}
+
+/// What a session token says.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Claims {
+    /// The user.
+    pub sub: i64,
+    /// The session.
+    pub sid: i64,
+    /// What the token is for.
+    pub typ: TokenKind,
+    /// When it was made, in seconds.
+    pub iat: i64,
+    /// From this second on it is refused.
+    pub exp: i64,
+    /// `claribi`.
+    pub iss: String,
+    /// Tells tokens of one second apart.
+    pub jti: String,
+}
+
+/// What a token is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TokenKind {
+    /// For requests.
+    Access,
+    /// For new access tokens.
+    Refresh,
+}
+
+/// The issuer of our tokens.
+pub const ISSUER: &str = "claribi";
+/// The longest token that is looked at.
+const TOKEN_LENGTH: usize = 2_048;
+
+impl AccessCache {
+    pub(super) fn new() -> Self {
+        Self { keys: Cache::new(100_000), sessions: Cache::new(100_000) }
+    }
+}
+
+impl App {
+    /// Who presents this key.
+    ///
+    /// # Errors
+    /// `InvalidKey` for anything but a key whose secret matches; `KeyRevoked` and `KeyExpired` only after it did.
+    pub fn identify_key(&self, text: &KeyText, now: Timestamp) -> Result<Arc<Identity>> {
+        let version = self.store.watch().version();
+        let public = public_of(text);
+        let cached = match self.access.keys.get(&public) {
+            Some(cached) if cached.version == version => Some(cached),
+            _ => self.load_key(text, public, version)?,
+        };
+        let Some(cached) = cached else {
+            // As much work as for a key that exists, so that time tells nothing.
+            key_text::verify(self.keyring.pepper.current().1.expose(), &[0; 16], text, &[0; 32]);
+            return Err(Error::InvalidKey);
+        };
+        let pepper = self.keyring.pepper.get(cached.pepper_id).ok_or_else(|| Error::internal("an unknown pepper"))?;
+        if !key_text::verify(pepper.expose(), &cached.salt, text, &cached.mac) || !cached.usable {
+            return Err(Error::InvalidKey);
+        }
+        if cached.revoked {
+            return Err(Error::KeyRevoked);
+        }
+        if cached.identity.key().and_then(|key| key.expires_at).is_some_and(|end| end <= now) {
+            return Err(Error::KeyExpired);
+        }
+        Ok(cached.identity.clone())
+    }
+
+    fn load_key(&self, text: &KeyText, public: [u8; 8], version: u64) -> Result<Option<Arc<CachedKey>>> {
+        let Some(row) = self.store.read_now(|db| Ok(access::key(db, text.public())?))? else { return Ok(None) };
+        let cached = Arc::new(self.cached_key(row, text, public, version)?);
+        self.access.keys.insert(public, cached.clone());
+        Ok(Some(cached))
+    }
+
+    fn cached_key(&self, row: KeyAccess, text: &KeyText, public: [u8; 8], version: u64) -> Result<CachedKey> {
+        let plan = self.plan(&row.holder.plan)?;
+        let limits = plan.key_limits(self.settings.key_per_minute);
+        Ok(CachedKey {
+            version,
+            salt: row.salt,
+            mac: row.mac,
+            pepper_id: row.pepper_id,
+            revoked: row.revoked,
+            usable: row.holder.active && row.live == (row.holder.org_kind == OrgKind::Live),
+            identity: Arc::new(Identity {
+                who: Who::Key(KeyFacts {
+                    id: row.key,
+                    uuid: row.uuid,
+                    lineage: row.lineage,
+                    name: row.name,
+                    public,
+                    prefix: text.prefix().to_owned(),
+                    grant: row.grant,
+                    expires_at: row.expires_at,
+                    allowlist: row.allowlist,
+                }),
+                permissions: row.grant.effective(row.holder.role),
+                holder: row.holder,
+                plan,
+                limits,
+            }),
+        })
+    }
+
+    /// Who presents this access token.
+    ///
+    /// # Errors
+    /// `InvalidToken`, whatever is wrong with it.
+    pub fn identify_token(&self, token: &str, now: Timestamp) -> Result<Arc<Identity>> {
+        let claims = self.read_token(token, TokenKind::Access, now)?;
+        self.identify_session(&claims, now)
+    }
+
+    /// The identity of a session that a verified token names.
+    pub(super) fn identify_session(&self, claims: &Claims, now: Timestamp) -> Result<Arc<Identity>> {
+        let version = self.store.watch().version();
+        let cached = match self.access.sessions.get(&claims.sid) {
+            Some(cached) if cached.version == version => cached,
+            _ => self.load_session(claims.sid, version)?.ok_or(Error::InvalidToken)?,
+        };
+        let same_user = cached.identity.holder.user.raw() == claims.sub;
+        if !cached.usable || cached.expires_at <= now || !same_user {
+            return Err(Error::InvalidToken);
+        }
+        Ok(cached.identity.clone())
+    }
+
+    fn load_session(&self, session: i64, version: u64) -> Result<Option<Arc<CachedSession>>> {
+        let row = self.store.read_now(|db| Ok(access::session(db, SessionId::new(session))?))?;
+        let Some(SessionAccess { session: id, expires_at, revoked, holder }) = row else { return Ok(None) };
+        let plan = self.plan(&holder.plan)?;
+        let cached = Arc::new(CachedSession {
+            version,
+            expires_at,
+            usable: !revoked && holder.active,
+            identity: Arc::new(Identity {
+                who: Who::Session(id),
+                permissions: holder.role.permissions(),
+                holder,
+                plan,
+                limits: Limits {
+                    minute: Some(self.settings.session_per_minute),
+                    hour: None,
+                    day: None,
+                    generation_hour: None,
+                    generation_day: None,
+                },
+            }),
+        });
+        self.access.sessions.insert(session, cached.clone());
+        Ok(Some(cached))
+    }
+
+    /// The claims of a token that is ours, of this kind, and in time.
+    pub(super) fn read_token(&self, token: &str, kind: TokenKind, now: Timestamp) -> Result<Claims> {
+        // Before anything is split or decoded: a token of ours is short and has two dots.
+        if token.len() > TOKEN_LENGTH || token.bytes().filter(|byte| *byte == b'.').count() != 2 {
+            return Err(Error::InvalidToken);
+        }
+        let mut rules = Validation::new(Algorithm::HS256);
+        rules.set_issuer(&[ISSUER]);
+        rules.set_required_spec_claims(&["exp", "iss", "sub"]);
+        rules.validate_aud = false;
+        // Time is the clock's that was passed in, below.
+        rules.validate_exp = false;
+        let secret = self.keyring.sessions.current().1.derive(match kind {
+            TokenKind::Access => "access token",
+            TokenKind::Refresh => "refresh token",
+        });
+        let key = DecodingKey::from_secret(secret.expose());
+        let claims = jsonwebtoken::decode::<Claims>(token, &key, &rules).map_err(|_| Error::InvalidToken)?.claims;
+        let now = now.seconds();
+        if claims.typ != kind || claims.exp <= now || claims.iat > now + 60 {
+            return Err(Error::InvalidToken);
+        }
+        Ok(claims)
+    }
+
+    /// Whether the key's allowlist and the plan let this identity in; what the windows say comes after.
+    ///
+    /// # Errors
+    /// `AddressNotAllowed`, then `PlanRequired`.
+    pub fn admit_identity(&self, identity: &Identity, address: IpAddr) -> Result<()> {
+        let Some(key) = identity.key() else { return Ok(()) };
+        if !key.allowlist.is_empty() && !key.allowlist.iter().any(|network| network.contains(&address)) {
+            return Err(Error::AddressNotAllowed(address));
+        }
+        if !identity.plan.api_access {
+            return Err(self.api_access_refusal(&identity.plan.name));
+        }
+        Ok(())
+    }
+
+    /// Says that a plan has no API access, and which has.
+    pub fn api_access_refusal(&self, plan: &str) -> Error {
+        Error::PlanRequired {
+            feature: "API access",
+            plan: plan.to_owned(),
+            needed: self.plan_with(|plan| plan.api_access),
+        }
+    }
+}
+
+fn public_of(text: &KeyText) -> [u8; 8] {
+    let mut public = [0; 8];
+    public.copy_from_slice(text.public().as_bytes());
+    public
+}

@@ -1,0 +1,84 @@
+//! Bringing the chain up to date with what changed without a call: commands beside a server, work in the background,
+//! and calls that a crash cut off between their two commits (DESIGN, decision 5).
+
+use std::sync::atomic::Ordering;
+
+use serde_json::json;
+
+use super::app::App;
+use crate::domain::audit::{Entry, Event};
+use crate::domain::error::Result;
+use crate::store::audit::entries;
+use crate::store::main::changes::{self, Change};
+
+/// How many changes are looked at in one go.
+const PAGE: u32 = 500;
+/// The change up to which everything is in the chain.
+const MARK: &str = "adopted_change";
+
+/// Which changes may be adopted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Adopt {
+    /// All that no call covers: no call is under way.
+    All,
+    /// Those that never belonged to a call.
+    WithoutRequest,
+}
+
+impl App {
+    /// Appends an event for each change that the chain does not cover. Gives how many.
+    pub fn adopt_changes(&self, which: Adopt) -> Result<usize> {
+        let Some(appender) = self.store.appender() else { return Ok(0) };
+        // What was looked at in this run needs no second look: ids only grow, and calls under way are left to their end.
+        let mark = self.store.read_audit_now(|db| Ok(entries::mark(db, MARK)?))?;
+        let mut position = mark.max(self.adopted.load(Ordering::Acquire));
+        let mut adopted = 0;
+        loop {
+            let page = self.store.read_now(|db| Ok(changes::after(db, position, PAGE)?))?;
+            let Some(last) = page.last() else { break };
+            position = last.id;
+            let mut receipts = Vec::new();
+            for change in &page {
+                if self.is_missing(change, which)? {
+                    receipts.push(appender.append(event(change)));
+                }
+            }
+            adopted += receipts.len();
+            for receipt in receipts {
+                receipt.committed_now()?;
+            }
+            self.adopted.store(position, Ordering::Release);
+            // A change of a call under way must be found again at the next start.
+            if which == Adopt::All {
+                appender.set_mark(MARK, position);
+            }
+        }
+        Ok(adopted)
+    }
+
+    fn is_missing(&self, change: &Change, which: Adopt) -> Result<bool> {
+        let mut half = [0; 16];
+        half.copy_from_slice(&change.digest[..16]);
+        let key = match (change.request, which) {
+            (Some(_), Adopt::WithoutRequest) => return Ok(false),
+            (Some(request), Adopt::All) if self.covers(request.as_bytes())? => return Ok(false),
+            _ => half,
+        };
+        Ok(!self.covers(&key)?)
+    }
+
+    fn covers(&self, request: &[u8; 16]) -> Result<bool> {
+        self.store.read_audit_now(|db| Ok(entries::covers(db, request)?))
+    }
+}
+
+fn event(change: &Change) -> Entry {
+    Entry::Event(Event {
+        at_ms: change.at.millis(),
+        org: change.org.map(crate::domain::id::OrgId::raw),
+        kind: "change".into(),
+        actor: change.actor.clone(),
+        detail: json!({"action": change.action, "object": change.object, "origin": change.origin}).to_string(),
+        digest: Some(change.digest),
+    })
+}

@@ -1,0 +1,157 @@
+//! What every use case needs, put together once by the composition root.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Notify, broadcast};
+
+use super::access::AccessCache;
+use super::limits::Limiter;
+use crate::datadir::DataDir;
+use crate::domain::credits::Factors;
+use crate::domain::entropy::Entropy;
+use crate::domain::error::{Error, Result};
+use crate::domain::id::RunId;
+use crate::domain::plan::Plan;
+use crate::domain::time::Clock;
+use crate::keyring::Keyring;
+use crate::store::Store;
+use crate::worker::pool::Pool;
+use crate::worker::protocol::QueryLimits;
+
+/// Settings of the use cases.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The plans by name.
+    pub plans: BTreeMap<String, Arc<Plan>>,
+    /// Requests of a key per minute on the platform face.
+    pub key_per_minute: u32,
+    /// Requests of a session per minute on the platform face.
+    pub session_per_minute: u32,
+    /// What operations cost.
+    pub credits: Factors,
+    /// How long an access token is valid.
+    pub access_ttl: Duration,
+    /// How long a refresh token is valid.
+    pub refresh_ttl: Duration,
+    /// How passwords are hashed.
+    pub argon2: Argon2Cost,
+    /// What one query may use.
+    pub query: QueryLimits,
+    /// Rows of a result that a request may ask for.
+    pub max_rows: u64,
+    /// The longest SQL text in bytes.
+    pub sql_limit: u64,
+    /// How long an import or a report may run.
+    pub job_timeout: Duration,
+    /// How long an upload waits for its import before it answers 202.
+    pub upload_wait: Duration,
+    /// How long `generate` waits for its run.
+    pub generate_wait: Duration,
+    /// Bytes of extracts that an organisation may keep.
+    pub source_quota: u64,
+    /// When a new key expires if its request does not say.
+    pub default_expiry: Option<Duration>,
+}
+
+/// The cost of hashing a password (argon2id).
+#[derive(Debug, Clone, Copy)]
+pub struct Argon2Cost {
+    /// Memory in KiB.
+    pub memory_kib: u32,
+    /// Passes.
+    pub iterations: u32,
+}
+
+/// Everything that use cases share. Clones share it.
+#[derive(Clone)]
+pub struct App(Arc<Parts>);
+
+/// The parts of an [`App`].
+pub struct Parts {
+    /// Both databases.
+    pub store: Store,
+    /// Wall and monotonic time.
+    pub clock: Clock,
+    /// Chance.
+    pub entropy: Entropy,
+    /// Secrets.
+    pub keyring: Keyring,
+    /// Files.
+    pub data: DataDir,
+    /// Workers.
+    pub pool: Pool,
+    /// Settings.
+    pub settings: Settings,
+    /// Names this run of the server: leases and reservations carry it.
+    pub boot: String,
+    /// Cached access.
+    pub access: AccessCache,
+    /// Windows.
+    pub limiter: Limiter,
+    /// Woken when a run is queued.
+    pub queued: Notify,
+    /// Tells which runs are over.
+    pub finished: broadcast::Sender<RunId>,
+    /// The change up to which this run has looked for changes that no call covers.
+    pub adopted: std::sync::atomic::AtomicI64,
+    /// One hash of a password at a time and core.
+    pub hashing: tokio::sync::Semaphore,
+}
+
+impl App {
+    /// Puts the parts together.
+    pub fn new(
+        store: Store,
+        clock: Clock,
+        entropy: Entropy,
+        keyring: Keyring,
+        data: DataDir,
+        pool: Pool,
+        settings: Settings,
+    ) -> Self {
+        let boot = entropy.uuid(clock.now()).to_string();
+        let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        Self(Arc::new(Parts {
+            access: AccessCache::new(),
+            limiter: Limiter::new(),
+            queued: Notify::new(),
+            finished: broadcast::channel(256).0,
+            adopted: std::sync::atomic::AtomicI64::new(0),
+            hashing: tokio::sync::Semaphore::new(cores),
+            store,
+            clock,
+            entropy,
+            keyring,
+            data,
+            pool,
+            settings,
+            boot,
+        }))
+    }
+
+    /// The plan of that name.
+    ///
+    /// # Errors
+    /// Internal when the configuration has lost it: the start refuses that.
+    pub fn plan(&self, name: &str) -> Result<Arc<Plan>> {
+        let plan = self.settings.plans.get(name);
+        plan.cloned().ok_or_else(|| Error::internal(format!("the plan `{name}` is not in the configuration")))
+    }
+
+    /// The name of a plan with API access, for those who lack it.
+    pub fn plan_with(&self, has: impl Fn(&Plan) -> bool) -> Option<String> {
+        let mut plans: Vec<&Arc<Plan>> = self.settings.plans.values().filter(|plan| has(plan)).collect();
+        plans.sort_by_key(|plan| plan.credits_per_month);
+        plans.first().map(|plan| plan.name.clone())
+    }
+}
+
+impl std::ops::Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}

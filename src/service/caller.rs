@@ -1,0 +1,219 @@
+//! Who asks, and what they may do: the first argument of every use case (M2).
+
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use parking_lot::Mutex;
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::domain::access::{Grant, Permission, Permissions, Scope};
+use crate::domain::error::{Error, Result, TakenBy};
+use crate::domain::id::{KeyId, OrgId, RequestId, SessionId};
+use crate::domain::plan::Plan;
+use crate::domain::time::Timestamp;
+use crate::domain::window::Limits;
+use crate::store::main::access::Holder;
+use crate::store::main::changes::{self, NewChange, Origin};
+use crate::store::Tx;
+
+/// What was shown to come in.
+#[derive(Debug, Clone)]
+pub enum Who {
+    /// An API key.
+    Key(KeyFacts),
+    /// A session.
+    Session(SessionId),
+    /// The operator at the machine, in the name of a user.
+    Operator(String),
+    /// Work in the background, in the name of a user.
+    Job,
+}
+
+/// A key as its caller may know it.
+#[derive(Debug, Clone)]
+pub struct KeyFacts {
+    /// Its row.
+    pub id: KeyId,
+    /// Its id on `/api/v1/`.
+    pub uuid: Uuid,
+    /// Limits and usage count for this.
+    pub lineage: i64,
+    /// Its name.
+    pub name: String,
+    /// The eight public characters.
+    pub public: [u8; 8],
+    /// The printed prefix.
+    pub prefix: String,
+    /// What it was given.
+    pub grant: Grant,
+    /// From this instant on it is refused.
+    pub expires_at: Option<Timestamp>,
+    /// Networks it may be used from; empty: from anywhere.
+    pub allowlist: Vec<IpNet>,
+}
+
+/// A credential with everything that decides access, as of one version of it.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// What was shown.
+    pub who: Who,
+    /// Whose it is.
+    pub holder: Holder,
+    /// What it may do.
+    pub permissions: Permissions,
+    /// The organisation's plan.
+    pub plan: Arc<Plan>,
+    /// Its windows.
+    pub limits: Limits,
+}
+
+impl Identity {
+    /// The key, if it is one.
+    pub fn key(&self) -> Option<&KeyFacts> {
+        match &self.who {
+            Who::Key(key) => Some(key),
+            _ => None,
+        }
+    }
+
+    /// The session, if it is one.
+    pub fn session(&self) -> Option<SessionId> {
+        match self.who {
+            Who::Session(session) => Some(session),
+            _ => None,
+        }
+    }
+
+    /// What the windows count for: a key's lineage, or a session as the negative of its id.
+    pub fn window_owner(&self) -> Option<i64> {
+        match &self.who {
+            Who::Key(key) => Some(key.lineage),
+            Who::Session(session) => Some(-session.raw()),
+            Who::Operator(_) | Who::Job => None,
+        }
+    }
+}
+
+/// The caller of a use case.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    identity: Arc<Identity>,
+    /// The instant of the request.
+    pub at: Timestamp,
+    /// The request, when there is one.
+    pub request: Option<RequestId>,
+    changes: Arc<Mutex<Vec<[u8; 32]>>>,
+}
+
+impl Caller {
+    /// The caller of a request.
+    pub fn of_request(identity: Arc<Identity>, at: Timestamp, request: RequestId) -> Self {
+        Self { identity, at, request: Some(request), changes: Arc::default() }
+    }
+
+    /// A caller without a request: a command, or work in the background.
+    pub fn without_request(identity: Arc<Identity>, at: Timestamp) -> Self {
+        Self { identity, at, request: None, changes: Arc::default() }
+    }
+
+    /// The credential behind it.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// The organisation it acts in.
+    pub fn org(&self) -> OrgId {
+        self.identity.holder.org
+    }
+
+    /// Whether it has a permission.
+    pub fn may(&self, permission: Permission) -> bool {
+        self.identity.permissions.holds(permission)
+    }
+
+    /// Refuses a caller that lacks a permission, and one whose trial is over when it is not reading.
+    pub fn require(&self, permission: Permission) -> Result<()> {
+        if !self.may(permission) {
+            let role_has_it = self.identity.holder.role.permissions().holds(permission);
+            let by = match (&self.identity.who, role_has_it) {
+                (Who::Key(_), true) => TakenBy::Key,
+                _ => TakenBy::Role,
+            };
+            return Err(Error::PermissionMissing { permission: Some(permission), by });
+        }
+        let reads = permission.as_str().ends_with(":read") || permission == Permission::AnalyticsQuery;
+        if !reads && self.trial_is_over() {
+            return Err(Error::TrialEnded);
+        }
+        Ok(())
+    }
+
+    /// Refuses keys that may not manage keys: those without the read-write preset.
+    pub fn require_key_management(&self) -> Result<()> {
+        match self.identity.key() {
+            Some(key) if key.grant.scope() != Some(Scope::ReadWrite) => {
+                Err(Error::PermissionMissing { permission: None, by: TakenBy::NotASession })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn trial_is_over(&self) -> bool {
+        self.identity.plan.trial_days.is_some_and(|days| {
+            let end = self.identity.holder.org_created_at.millis() + i64::from(days) * 86_400_000;
+            self.at.millis() >= end
+        })
+    }
+
+    /// Who this is in the record of changes.
+    pub fn actor(&self) -> String {
+        match &self.identity.who {
+            Who::Key(key) => key.id.prefixed(),
+            Who::Session(_) => self.identity.holder.user.prefixed(),
+            Who::Operator(name) => format!("operator {name}"),
+            Who::Job => format!("job for {}", self.identity.holder.user.prefixed()),
+        }
+    }
+
+    /// Writes what changed in the transaction that changes it; the call's row in the chain carries its digest.
+    pub fn record(
+        &self,
+        tx: &Tx<'_>,
+        action: &str,
+        object: &str,
+        before: Option<Value>,
+        after: Option<Value>,
+    ) -> Result<()> {
+        let origin = match self.identity.who {
+            Who::Operator(_) => Origin::Cli,
+            Who::Job => Origin::Job,
+            Who::Key(_) | Who::Session(_) => Origin::Api,
+        };
+        let change = NewChange {
+            at: self.at,
+            org: Some(self.org()),
+            origin,
+            actor: &self.actor(),
+            request: self.request.map(|request| request.0),
+            action,
+            object,
+            before,
+            after,
+        };
+        let digest = changes::insert(tx, &change)?;
+        let changes = self.changes.clone();
+        tx.after_commit(move || changes.lock().push(digest));
+        Ok(())
+    }
+
+    /// Whether changes were committed.
+    pub fn has_changed(&self) -> bool {
+        !self.changes.lock().is_empty()
+    }
+
+    /// The digests of the changes that were committed.
+    pub fn changes(&self) -> Vec<[u8; 32]> {
+        self.changes.lock().clone()
+    }
+}

@@ -1,0 +1,321 @@
+//! Dashboards: create, list, get, update, delete, refresh (PRODUCT 8.8).
+
+use serde_json::json;
+
+use super::app::App;
+use super::caller::Caller;
+use super::sources::{error_of, failure_of};
+use crate::domain::access::Permission;
+use crate::domain::credits::Work;
+use crate::domain::dashboard::{Dashboard, DashboardPatch, NewDashboard, NewWidget, Widget, WidgetError};
+use crate::domain::error::{Error, Result};
+use crate::domain::id::{DashboardKind, IdRef, Source as SourceKind, SourceId, Widget as WidgetOf, WidgetId};
+use crate::domain::page::{Page, PageRequest};
+use crate::domain::time::Timestamp;
+use crate::store::main::dashboards::{self, LastResult, Refreshed, StoredWidget};
+use crate::store::main::{credits, sources};
+use crate::store::{Reader, Tx};
+use crate::worker::pool::Errand;
+use crate::worker::protocol::{Job, Outcome, TableFile, WidgetOutcome, WidgetQuery};
+
+/// What a refresh did.
+#[derive(Debug)]
+pub struct Refresh {
+    /// The dashboard, with its new results.
+    pub dashboard: Dashboard,
+    /// When its results were computed.
+    pub refreshed_at: Timestamp,
+    /// What it cost.
+    pub credits: i64,
+    /// How many widgets have no fresh data.
+    pub failed: usize,
+}
+
+impl App {
+    /// A page of dashboards, without their widgets.
+    pub fn dashboards(&self, caller: &Caller, page: &PageRequest) -> Result<Page<Dashboard>> {
+        caller.require(Permission::DashboardsRead)?;
+        let org = caller.org();
+        self.page(
+            caller,
+            page,
+            "dashboards",
+            |db, slice| Ok(dashboards::list(db, org, slice)?),
+            |db| Ok(dashboards::count(db, org)?),
+            |dashboard| dashboard.id.raw(),
+        )
+    }
+
+    /// One dashboard with the results of its last refresh.
+    pub fn dashboard(&self, caller: &Caller, id: &IdRef<DashboardKind>, spelled: &str) -> Result<Dashboard> {
+        caller.require(Permission::DashboardsRead)?;
+        self.find_dashboard(caller, id, spelled)
+    }
+
+    /// One widget of a dashboard.
+    pub fn widget(
+        &self,
+        caller: &Caller,
+        (dashboard, dashboard_spelled): (&IdRef<DashboardKind>, &str),
+        (widget, widget_spelled): (&IdRef<WidgetOf>, &str),
+    ) -> Result<Widget> {
+        caller.require(Permission::DashboardsRead)?;
+        let dashboard = self.find_dashboard(caller, dashboard, dashboard_spelled)?;
+        let found = self.store.read_now(|db| Ok(dashboards::find_widget(db, caller.org(), dashboard.id, widget)?))?;
+        found.ok_or_else(|| Error::not_found::<WidgetOf>(widget_spelled))
+    }
+
+    pub(super) fn find_dashboard(&self, caller: &Caller, id: &IdRef<DashboardKind>, spelled: &str) -> Result<Dashboard> {
+        let found = self.store.read_now(|db| Ok(dashboards::find(db, caller.org(), id)?))?;
+        found.ok_or_else(|| Error::not_found::<DashboardKind>(spelled))
+    }
+
+    /// Makes a dashboard. Saving a query takes the permission to run one.
+    pub async fn create_dashboard(&self, caller: &Caller, new: NewDashboard) -> Result<Dashboard> {
+        caller.require(Permission::DashboardsCreate)?;
+        let new = new.checked(self.settings.sql_limit)?;
+        if !new.widgets.is_empty() {
+            caller.require(Permission::AnalyticsQuery)?;
+        }
+        let writer = caller.clone();
+        let (uuid, app) = (self.entropy.uuid(caller.at), self.clone());
+        let id = self
+            .store
+            .write(move |tx| {
+                let org = writer.org();
+                let id = dashboards::create(tx, org, uuid, &new.name, &new.description, writer.at)?;
+                for (place, widget) in new.widgets.iter().enumerate() {
+                    if widget.id.is_some() {
+                        return Err(Error::field(format!("widgets[{place}].id"), "is the server's to give; leave it out."));
+                    }
+                    let stored = app.stored_widget(tx, &writer, widget)?;
+                    dashboards::add_widget(tx, org, id, place, &stored)?;
+                }
+                let after = json!({"name": new.name, "widgets": new.widgets.len()});
+                writer.record(tx, "dashboard.create", &id.prefixed(), None, Some(after))?;
+                Ok(id)
+            })
+            .await?;
+        self.find_dashboard(caller, &IdRef::Number(id), &id.prefixed())
+    }
+
+    fn stored_widget(&self, db: &Reader<'_, crate::store::Main>, caller: &Caller, widget: &NewWidget) -> Result<StoredWidget> {
+        let (source, spelled) = &widget.source;
+        let found = sources::find(db, caller.org(), source)?;
+        let source = found.ok_or_else(|| Error::not_found::<SourceKind>(spelled))?;
+        Ok(StoredWidget {
+            uuid: self.entropy.uuid(caller.at),
+            kind: widget.kind,
+            title: widget.title.clone(),
+            source: source.id,
+            sql: widget.sql.clone(),
+            target: widget.target,
+            format: widget.format.clone(),
+            position: widget.position,
+        })
+    }
+
+    /// Changes a dashboard: what is absent stays; a list of widgets replaces the list, entries with a known id keep it.
+    pub async fn update_dashboard(
+        &self,
+        caller: &Caller,
+        id: &IdRef<DashboardKind>,
+        spelled: &str,
+        patch: DashboardPatch,
+    ) -> Result<Dashboard> {
+        caller.require(Permission::DashboardsUpdate)?;
+        let patch = patch.checked(self.settings.sql_limit)?;
+        if patch.widgets.as_ref().is_some_and(|widgets| !widgets.is_empty()) {
+            caller.require(Permission::AnalyticsQuery)?;
+        }
+        let (writer, app, id, spelled) = (caller.clone(), self.clone(), *id, spelled.to_owned());
+        let dashboard = self
+            .store
+            .write(move |tx| {
+                let org = writer.org();
+                let found = dashboards::find(tx, org, &id)?;
+                let found = found.ok_or_else(|| Error::not_found::<DashboardKind>(spelled))?;
+                let before = json!({"name": found.name, "description": found.description, "widgets": found.widgets.len()});
+                let name = patch.name.as_deref().unwrap_or(&found.name);
+                let description = patch.description.as_deref().unwrap_or(&found.description);
+                dashboards::update(tx, org, found.id, name, description, writer.at)?;
+                if let Some(widgets) = &patch.widgets {
+                    app.replace_widgets(tx, &writer, &found, widgets)?;
+                }
+                let count = patch.widgets.as_ref().map_or(found.widgets.len(), Vec::len);
+                let after = json!({"name": name, "description": description, "widgets": count});
+                writer.record(tx, "dashboard.update", &found.id.prefixed(), Some(before), Some(after))?;
+                Ok(found.id)
+            })
+            .await?;
+        self.find_dashboard(caller, &IdRef::Number(dashboard), &dashboard.prefixed())
+    }
+
+    fn replace_widgets(&self, tx: &Tx<'_>, caller: &Caller, found: &Dashboard, widgets: &[NewWidget]) -> Result<()> {
+        let org = caller.org();
+        let mut kept = Vec::with_capacity(widgets.len());
+        for (place, widget) in widgets.iter().enumerate() {
+            let stored = self.stored_widget(tx, caller, widget)?;
+            let Some(id) = &widget.id else {
+                kept.push(dashboards::add_widget(tx, org, found.id, place, &stored)?);
+                continue;
+            };
+            let old = found.widgets.iter().find(|old| IdRef::Number(old.id) == *id || IdRef::Uuid(old.uuid) == *id);
+            let old = old.ok_or_else(|| {
+                Error::field(format!("widgets[{place}].id"), "is no widget of this dashboard; leave it out to add one.")
+            })?;
+            if kept.contains(&old.id) {
+                return Err(Error::field(format!("widgets[{place}].id"), "stands in the list twice."));
+            }
+            let same = old.sql == stored.sql
+                && old.kind == stored.kind
+                && old.source.is_some_and(|source| source.id == stored.source);
+            let result = if same { LastResult::Keeps } else { LastResult::Forgets };
+            dashboards::replace_widget(tx, org, old.id, place, &stored, result)?;
+            kept.push(old.id);
+        }
+        for old in found.widgets.iter().filter(|old| !kept.contains(&old.id)) {
+            dashboards::remove_widget(tx, org, old.id)?;
+        }
+        Ok(())
+    }
+
+    /// Takes a dashboard away.
+    pub async fn delete_dashboard(&self, caller: &Caller, id: &IdRef<DashboardKind>, spelled: &str) -> Result<Dashboard> {
+        caller.require(Permission::DashboardsDelete)?;
+        let (writer, id, spelled) = (caller.clone(), *id, spelled.to_owned());
+        self.store
+            .write(move |tx| {
+                let found = dashboards::find(tx, writer.org(), &id)?;
+                let found = found.ok_or_else(|| Error::not_found::<DashboardKind>(spelled))?;
+                dashboards::delete(tx, writer.org(), found.id)?;
+                let before = json!({"name": found.name, "widgets": found.widgets.len()});
+                writer.record(tx, "dashboard.delete", &found.id.prefixed(), Some(before), None)?;
+                Ok(found)
+            })
+            .await
+    }
+
+    /// Recomputes all widgets: the estimate is reserved before, the measured cost settled after, all of it given back
+    /// when the refresh as a whole fails. A widget that fails keeps its last data beside its error.
+    pub async fn refresh_dashboard(&self, caller: &Caller, id: &IdRef<DashboardKind>, spelled: &str) -> Result<Refresh> {
+        caller.require(Permission::DashboardsRefresh)?;
+        let dashboard = self.find_dashboard(caller, id, spelled)?;
+        let tables = self.all_table_files(caller)?;
+        let widgets = dashboard.widgets.len() as u64;
+        let rows = self.expected_rows(caller, &dashboard)?;
+        let estimate = self.settings.credits.cost(Work::Refresh { widgets, rows });
+        let taking = self.taking(caller.identity(), "dashboards_refresh", None, caller.at);
+        let (reserving, at) = (taking.clone(), caller.at);
+        self.store.write(move |tx| credits::reserve(tx, &reserving, estimate, at)).await?;
+
+        let computed = self.compute_widgets(caller, &dashboard, tables).await;
+        let (writer, now) = (caller.clone(), self.clock.now());
+        match computed {
+            Ok((results, rows)) => {
+                let cost = self.settings.credits.cost(Work::Refresh { widgets: results.len() as u64, rows });
+                let failed = results.iter().filter(|(_, _, result)| matches!(result, Refreshed::Failed(_))).count();
+                let (count, dashboard_id) = (results.len(), dashboard.id);
+                let credits = self
+                    .store
+                    .write(move |tx| {
+                        dashboards::store_results(tx, writer.org(), dashboard_id, &results, now)?;
+                        let credits = credits::settle(tx, &taking, cost, now)?;
+                        let after = json!({"widgets": count, "failed": failed, "credits": credits});
+                        writer.record(tx, "dashboard.refresh", &dashboard_id.prefixed(), None, Some(after))?;
+                        Ok(credits)
+                    })
+                    .await?;
+                let dashboard = self.find_dashboard(caller, &IdRef::Number(dashboard.id), spelled)?;
+                Ok(Refresh { dashboard, refreshed_at: now, credits, failed })
+            }
+            Err(error) => {
+                self.store.write(move |tx| Ok(credits::refund(tx, &taking, now)?)).await?;
+                Err(error)
+            }
+        }
+    }
+
+    /// The rows of the sources that the widgets read: the estimate's view of what will be scanned.
+    fn expected_rows(&self, caller: &Caller, dashboard: &Dashboard) -> Result<u64> {
+        let mut rows = 0;
+        for source in dashboard.widgets.iter().filter_map(|widget| widget.source) {
+            let found = self.store.read_now(|db| Ok(sources::find(db, caller.org(), &IdRef::Number(source.id))?))?;
+            let largest = found.iter().flat_map(|source| &source.tables).map(|table| table.rows).max();
+            rows += largest.unwrap_or(0);
+        }
+        Ok(rows)
+    }
+
+    async fn compute_widgets(
+        &self,
+        caller: &Caller,
+        dashboard: &Dashboard,
+        tables: Vec<TableFile>,
+    ) -> Result<(Vec<(WidgetId, String, Refreshed)>, u64)> {
+        if dashboard.widgets.is_empty() {
+            return Ok((Vec::new(), 0));
+        }
+        let widgets = dashboard
+            .widgets
+            .iter()
+            .map(|widget| Ok(WidgetQuery {
+                widget: widget.id.raw(),
+                kind: widget.kind,
+                source: self.slug(caller, widget.source.map(|source| source.id))?,
+                sql: widget.sql.clone(),
+                title: widget.title.clone(),
+                format: widget.format.clone(),
+            }))
+            .collect::<Result<Vec<_>>>()?;
+        let limits = self.settings.query;
+        let errand = Errand { deadline: self.settings.job_timeout, ..self.query_errand(caller) };
+        let (outcomes, rows) = self
+            .pool
+            .query(
+                &errand,
+                |scratch| Job::Refresh { tables, widgets, limits, into: scratch.join("widgets.json") },
+                |done, scratch| {
+                    let Outcome::Refreshed { rows_scanned } = done.outcome else {
+                        return Err(std::io::Error::other("a refresh gave another outcome"));
+                    };
+                    let path = scratch.join("widgets.json");
+                    let outcomes: Vec<WidgetOutcome> = serde_json::from_slice(&std::fs::read(&path)?)?;
+                    std::fs::remove_file(path)?;
+                    Ok((outcomes, rows_scanned))
+                },
+            )
+            .await
+            .map_err(error_of)?;
+        let results = dashboard.widgets.iter().zip(outcomes).map(|(widget, outcome)| {
+            Ok((widget.id, widget.sql.clone(), refreshed(outcome)?))
+        });
+        Ok((results.collect::<Result<_>>()?, rows))
+    }
+
+    fn slug(&self, caller: &Caller, source: Option<SourceId>) -> Result<Option<String>> {
+        let Some(source) = source else { return Ok(None) };
+        let found = self.store.read_now(|db| Ok(sources::find(db, caller.org(), &IdRef::Number(source))?))?;
+        Ok(found.map(|source| source.slug))
+    }
+
+    /// All dashboards of an organisation with their widgets: for the sandbox's page.
+    pub fn showcase(&self, caller: &Caller) -> Result<Vec<Dashboard>> {
+        let page = self.dashboards(caller, &PageRequest::After { cursor: None, limit: 20 })?;
+        page.items.iter().map(|dashboard| self.find_dashboard(caller, &IdRef::Number(dashboard.id), "")).collect()
+    }
+}
+
+fn refreshed(outcome: WidgetOutcome) -> Result<Refreshed> {
+    Ok(match outcome.result {
+        Ok(data) => Refreshed::Data(serde_json::to_string(&data).map_err(Error::internal)?, outcome.svg),
+        Err(failure) => {
+            let error = failure_of(failure);
+            if let Error::Internal(cause) = &error {
+                tracing::error!(%cause, "a widget failed");
+            }
+            Refreshed::Failed(WidgetError { code: error.code().as_str().to_owned(), message: error.to_string() })
+        }
+    })
+}
+

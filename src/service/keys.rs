@@ -1,0 +1,209 @@
+//! API keys: create, list, show, revoke (PRODUCT 8.3).
+
+use serde_json::json;
+
+use super::app::App;
+use super::caller::Caller;
+use crate::domain::access::{Grant, Permission, Permissions, Scope};
+use crate::domain::error::{Error, Result};
+use crate::domain::id::{IdRef, Key as KeyKind};
+use crate::domain::key::{self, Key};
+use crate::domain::key_text::{self, KeyText};
+use crate::domain::org::name;
+use crate::domain::page::{Page, PageRequest};
+use crate::domain::time::Timestamp;
+use crate::store::audit::entries::{self, KeyUsage};
+use crate::store::main::keys::{self, NewKey, Whose};
+
+/// A key as a client asks for it.
+#[derive(Debug, Default)]
+pub struct KeyRequest {
+    /// Its name.
+    pub name: String,
+    /// A preset.
+    pub scope: Option<Scope>,
+    /// Permissions by name.
+    pub permissions: Option<Vec<String>>,
+    /// From this instant on it is refused.
+    pub expires_at: Option<Timestamp>,
+    /// Addresses and networks.
+    pub ip_allowlist: Vec<String>,
+}
+
+/// A key with how it was used.
+#[derive(Debug, Clone)]
+pub struct KeyView {
+    /// The key.
+    pub key: Key,
+    /// What it may do now, by its owner's role.
+    pub permissions: Permissions,
+    /// How it was used.
+    pub usage: Option<KeyUsage>,
+}
+
+impl App {
+    /// Makes a key of the caller's. The text is given here and nowhere else.
+    pub async fn create_key(&self, caller: &Caller, request: KeyRequest) -> Result<(KeyView, KeyText)> {
+        caller.require_key_management()?;
+        let plan = &caller.identity().plan;
+        if !plan.api_access {
+            return Err(self.api_access_refusal(&plan.name));
+        }
+        let grant = self.checked_grant(caller, &request)?;
+        let allowlist = key::allowlist(&request.ip_allowlist)?;
+        if !allowlist.is_empty() && !plan.ip_allowlist {
+            return Err(Error::PlanRequired {
+                feature: "allowlists of addresses",
+                plan: plan.name.clone(),
+                needed: self.plan_with(|plan| plan.ip_allowlist),
+            });
+        }
+        let expires_at = self.checked_expiry(caller, request.expires_at)?;
+        let environment = caller.identity().holder.org_kind.environment();
+        let text = KeyText::mint(environment, &mut |bytes| self.entropy.fill(bytes));
+        let (pepper_id, pepper) = self.keyring.pepper.current();
+        let salt = self.entropy.bytes();
+        let new = NewKey {
+            uuid: self.entropy.uuid(caller.at),
+            owner: caller.identity().holder.user,
+            name: name("name", &request.name, 100)?,
+            public: text.public().to_owned(),
+            environment,
+            grant,
+            salt,
+            mac: key_text::mac(pepper.expose(), &salt, &text),
+            pepper_id,
+            allowlist,
+            expires_at,
+        };
+        let writer = caller.clone();
+        let id = self
+            .store
+            .write(move |tx| {
+                let id = keys::create(tx, writer.org(), &new, writer.at)?;
+                let after = json!({
+                    "name": new.name, "prefix": format!("{}{}", new.environment.key_prefix(), new.public),
+                    "scope": new.grant.scope().map(Scope::as_str), "expires_at": new.expires_at,
+                    "ip_allowlist": new.allowlist,
+                });
+                writer.record(tx, "key.create", &id.prefixed(), None, Some(after))?;
+                Ok(id)
+            })
+            .await?;
+        Ok((self.key(caller, &IdRef::Number(id), &id.prefixed())?, text))
+    }
+
+    /// What a new key is given: never more than its maker has.
+    fn checked_grant(&self, caller: &Caller, request: &KeyRequest) -> Result<Grant> {
+        let role = caller.identity().holder.role;
+        let grant = match (&request.scope, &request.permissions) {
+            (Some(_), Some(_)) => {
+                return Err(Error::InvalidRequest("Give `scope` or `permissions`, not both.".to_owned()));
+            }
+            (Some(scope), None) => Grant::Preset(*scope),
+            (None, None) => Grant::Preset(Scope::ReadOnly),
+            (None, Some(names)) => Grant::Listed(self.checked_permissions(caller, names)?),
+        };
+        if let Some(made_with) = caller.identity().key()
+            && !grant.effective(role).within(made_with.grant.effective(role))
+        {
+            return Err(Error::InvalidRequest("A key cannot make a key with more permissions than its own.".to_owned()));
+        }
+        Ok(grant)
+    }
+
+    fn checked_permissions(&self, caller: &Caller, names: &[String]) -> Result<Permissions> {
+        let role = caller.identity().holder.role;
+        let allowed = role.permissions().without(Permissions::NEVER_IN_A_KEY);
+        if names.is_empty() {
+            return Err(Error::field("permissions", "is empty; name at least one permission, or leave it out."));
+        }
+        let mut permissions = Vec::with_capacity(names.len());
+        for (index, text) in names.iter().enumerate() {
+            let field = format!("permissions[{index}]");
+            let known = || allowed.iter().map(Permission::as_str).collect::<Vec<_>>().join(", ");
+            let Some(permission) = Permission::parse(text) else {
+                return Err(Error::field(field, format!("is not a permission; there are {}.", known())));
+            };
+            if !allowed.holds(permission) {
+                return Err(Error::field(
+                    field,
+                    format!("cannot be held by a key of a user with the role {}; there are {}.", role.as_str(), known()),
+                ));
+            }
+            permissions.push(permission);
+        }
+        Ok(permissions.into_iter().collect())
+    }
+
+    fn checked_expiry(&self, caller: &Caller, asked: Option<Timestamp>) -> Result<Option<Timestamp>> {
+        match asked {
+            Some(end) if end <= caller.at => Err(Error::field("expires_at", "must be in the future.")),
+            Some(end) => Ok(Some(end)),
+            None => Ok(self.settings.default_expiry.map(|span| caller.at.plus(span))),
+        }
+    }
+
+    /// The keys the caller may see: its owner's, or the organisation's for those who manage all.
+    pub fn keys(&self, caller: &Caller, page: &PageRequest) -> Result<Page<KeyView>> {
+        let (org, whose) = (caller.org(), self.whose(caller));
+        let page = self.page(
+            caller,
+            page,
+            &format!("keys {whose:?}"),
+            |db, slice| Ok(keys::list(db, org, whose, slice)?),
+            |db| Ok(keys::count(db, org, whose)?),
+            |key| key.id.raw(),
+        )?;
+        let items = page.items.into_iter().map(|key| self.view(caller, key)).collect::<Result<_>>()?;
+        Ok(Page { items, more: page.more })
+    }
+
+    /// One key.
+    pub fn key(&self, caller: &Caller, id: &IdRef<KeyKind>, spelled: &str) -> Result<KeyView> {
+        let (org, whose) = (caller.org(), self.whose(caller));
+        let found = self.store.read_now(|db| Ok(keys::find(db, org, id, whose)?))?;
+        self.view(caller, found.ok_or_else(|| Error::not_found::<KeyKind>(spelled))?)
+    }
+
+    /// Revokes a key; when this returns, no later request is let in by it. The second time it is the same answer.
+    pub async fn revoke_key(
+        &self,
+        caller: &Caller,
+        id: &IdRef<KeyKind>,
+        spelled: &str,
+        reason: Option<String>,
+    ) -> Result<KeyView> {
+        caller.require_key_management()?;
+        if let Some(reason) = &reason {
+            name("reason", reason, 500)?;
+        }
+        let view = self.key(caller, id, spelled)?;
+        if view.key.revoked_at.is_none() {
+            let (writer, id) = (caller.clone(), view.key.id);
+            self.store
+                .write(move |tx| {
+                    keys::revoke(tx, writer.org(), id, reason.as_deref(), writer.at)?;
+                    let after = json!({"status": "revoked", "reason": reason});
+                    writer.record(tx, "key.revoke", &id.prefixed(), Some(json!({"status": "active"})), Some(after))
+                })
+                .await?;
+        }
+        self.key(caller, id, spelled)
+    }
+
+    fn whose(&self, caller: &Caller) -> Whose {
+        if caller.may(Permission::KeysManageAll) { Whose::Everyones } else { Whose::Of(caller.identity().holder.user) }
+    }
+
+    fn view(&self, caller: &Caller, key: Key) -> Result<KeyView> {
+        let usage = self.store.read_audit_now(|db| Ok(entries::key_usage(db, key.id)?))?;
+        let role = if key.owner == caller.identity().holder.user {
+            caller.identity().holder.role
+        } else {
+            let holder = self.store.read_now(|db| Ok(crate::store::main::access::user(db, key.owner)?))?;
+            holder.map_or(crate::domain::access::Role::Viewer, |holder| holder.role)
+        };
+        Ok(KeyView { permissions: key.grant.effective(role), key, usage })
+    }
+}

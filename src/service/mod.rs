@@ -1,0 +1,20 @@
+//! Use cases, one file per resource. Each takes `&Caller` first and asks for its permission on its first line; one
+//! that writes is one `store.write` closure, all or nothing.
+
+pub mod access;
+pub mod adopt;
+pub mod app;
+pub mod caller;
+mod compose;
+pub mod dashboards;
+pub mod keys;
+pub mod limits;
+pub mod paging;
+pub mod people;
+pub mod query;
+pub mod reports;
+pub mod runs;
+pub mod sessions;
+pub mod setup;
+pub mod sources;
+pub mod usage;

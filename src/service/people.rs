@@ -1,0 +1,121 @@
+//! Users and their passwords.
+
+use argon2::password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash};
+use argon2::{Algorithm, Argon2, Params, Version};
+use serde_json::json;
+
+use super::app::{App, Argon2Cost};
+use super::caller::Caller;
+use crate::domain::access::{Permission, Role};
+use crate::domain::error::{Error, Result};
+use crate::domain::org::{self, User};
+use crate::domain::password;
+use crate::store::main::users::{self, NewUser};
+
+/// A user as the operator asks for one.
+#[derive(Debug)]
+pub struct UserRequest {
+    /// The e-mail.
+    pub email: String,
+    /// May be empty.
+    pub first_name: String,
+    /// May be empty.
+    pub last_name: String,
+    /// The role.
+    pub role: Role,
+    /// The password in the clear; hashed at once.
+    pub password: zeroize::Zeroizing<String>,
+}
+
+impl App {
+    /// Adds a user to the caller's organisation.
+    pub async fn create_user(&self, caller: &Caller, request: UserRequest) -> Result<User> {
+        caller.require(Permission::UsersManage)?;
+        let new = self.prepare_user(request).await?;
+        let (caller, email) = (caller.clone(), new.email.clone());
+        self.store
+            .write(move |tx| {
+                let id = users::create(tx, caller.org(), &new, caller.at)?;
+                caller.record(tx, "user.create", &id.prefixed(), None, Some(described(&new)))
+            })
+            .await?;
+        self.store.read_now(|db| Ok(users::find_by_email(db, &email)?))?.ok_or_else(|| Error::not_found::<crate::domain::id::User>(email))
+    }
+
+    /// The users of the caller's organisation.
+    pub fn users(&self, caller: &Caller) -> Result<Vec<User>> {
+        caller.require(Permission::UsersRead)?;
+        self.store.read_now(|db| Ok(users::list(db, caller.org())?))
+    }
+
+    /// Checks a request and hashes its password.
+    pub(super) async fn prepare_user(&self, request: UserRequest) -> Result<NewUser> {
+        let email = org::email(&request.email)?;
+        for (field, text) in [("first_name", &request.first_name), ("last_name", &request.last_name)] {
+            if !text.is_empty() {
+                org::name(field, text, 100)?;
+            }
+        }
+        password::check(&request.password, &email).map_err(|weakness| Error::field("password", weakness.to_string()))?;
+        let password = self.hash_password(request.password).await?;
+        Ok(NewUser {
+            uuid: self.entropy.uuid(self.clock.now()),
+            email,
+            first_name: request.first_name.trim().to_owned(),
+            last_name: request.last_name.trim().to_owned(),
+            role: request.role,
+            password,
+        })
+    }
+
+    /// The argon2id hash of a password, made on a thread that may block and on no more at once than there are cores.
+    pub(super) async fn hash_password(&self, password: zeroize::Zeroizing<String>) -> Result<String> {
+        let cost = self.settings.argon2;
+        let salt: [u8; 16] = self.entropy.bytes();
+        self.hashing(move || {
+            let hash = hasher(cost)?.hash_password_with_salt(password.as_bytes(), &salt).map_err(Error::internal)?;
+            Ok(hash.to_string())
+        })
+        .await
+    }
+
+    /// Whether a password is the one of a hash. Takes as long when there is no hash.
+    pub(super) async fn password_matches(
+        &self,
+        password: zeroize::Zeroizing<String>,
+        hash: Option<String>,
+    ) -> Result<bool> {
+        let cost = self.settings.argon2;
+        self.hashing(move || {
+            let Some(hash) = hash else {
+                let _ = hasher(cost)?.hash_password_with_salt(password.as_bytes(), &[0; 16]);
+                return Ok(false);
+            };
+            let parsed = PasswordHash::new(&hash).map_err(Error::internal)?;
+            Ok(Argon2::default().verify_password(password.as_bytes(), &parsed).is_ok())
+        })
+        .await
+    }
+
+    async fn hashing<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+        // The permit lives in the blocking task: a client that leaves does not free it early.
+        let app = self.clone();
+        let _turn = self.hashing.acquire().await.map_err(Error::internal)?;
+        tokio::task::spawn_blocking(move || {
+            let _app = app;
+            work()
+        })
+        .await
+        .map_err(Error::internal)?
+    }
+}
+
+fn hasher(cost: Argon2Cost) -> Result<Argon2<'static>> {
+    let params = Params::new(cost.memory_kib, cost.iterations, 1, None).map_err(|error| Error::internal(error.to_string()))?;
+    Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
+}
+
+fn described(new: &NewUser) -> serde_json::Value {
+    json!({"email": new.email, "role": new.role.as_str(), "first_name": new.first_name, "last_name": new.last_name})
+}
+

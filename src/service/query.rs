@@ -1,0 +1,146 @@
+//! One query, its answer ready to be sent.
+
+use std::path::PathBuf;
+
+use bytes::Bytes;
+use serde_json::Value;
+
+use super::app::App;
+use super::caller::Caller;
+use super::sources::error_of;
+use crate::datadir::Scratch;
+use crate::domain::access::Permission;
+use crate::domain::dashboard::check_sql;
+use crate::domain::error::{Error, Result};
+use crate::domain::id::{IdRef, Source as SourceKind};
+use crate::domain::result::Column;
+use crate::domain::source::SourceStatus;
+use crate::worker::pool::{Done, Errand};
+use crate::worker::protocol::{Job, Outcome, QueryJob, QueryLimits, ResultFormat, TableFile};
+
+/// A query as a client asks for it.
+#[derive(Debug)]
+pub struct QueryRequest {
+    /// One `SELECT`.
+    pub sql: String,
+    /// The source whose tables need no schema, and as the client spelled it; without one all sources are there.
+    pub source: Option<(IdRef<SourceKind>, String)>,
+    /// Rows at most.
+    pub limit: Option<u64>,
+    /// Values for `$1`, `$2`, ….
+    pub parameters: Vec<Value>,
+    /// How the result is written.
+    pub format: ResultFormat,
+}
+
+/// A result, ready to be sent.
+#[derive(Debug)]
+pub struct QueryAnswer {
+    /// The encoded result.
+    pub content: Content,
+    /// Its columns.
+    pub columns: Vec<Column>,
+    /// Its rows.
+    pub rows: u64,
+    /// Whether there were more.
+    pub truncated: bool,
+}
+
+/// Bytes in memory, or in a file that goes with the value.
+#[derive(Debug)]
+pub enum Content {
+    /// In memory.
+    Bytes(Bytes),
+    /// In a file of this length.
+    File {
+        /// Where.
+        path: PathBuf,
+        /// Its length.
+        length: u64,
+        /// Removed with the value; `None` for files that stay.
+        holder: Option<Scratch>,
+    },
+}
+
+impl App {
+    /// Runs a query in a worker.
+    pub async fn query(&self, caller: &Caller, request: QueryRequest) -> Result<QueryAnswer> {
+        caller.require(Permission::AnalyticsQuery)?;
+        check_sql("sql", &request.sql, self.settings.sql_limit)?;
+        let limits = self.query_limits(request.limit)?;
+        let (tables, source) = self.query_tables(caller, request.source.as_ref())?;
+        let errand = self.query_errand(caller);
+        let holder = self.data.scratch(&format!("query-{}", self.entropy.uuid(caller.at).simple()));
+        let holder = holder.map_err(Error::internal)?;
+        let target = holder.path().join("result");
+        self.pool
+            .query(
+                &errand,
+                |scratch| {
+                    Job::Query(QueryJob {
+                        tables,
+                        source,
+                        sql: request.sql,
+                        parameters: request.parameters,
+                        limits,
+                        format: request.format,
+                        into: scratch.join("result"),
+                    })
+                },
+                move |done, scratch| answer(done, scratch.join("result"), target, holder),
+            )
+            .await
+            .map_err(error_of)
+    }
+
+    /// What a query worker of the caller's organisation may touch, and how long one job of it may take.
+    pub(super) fn query_errand(&self, caller: &Caller) -> Errand {
+        let sources = self.data.org_sources(caller.identity().holder.org_uuid);
+        // A worker confines itself to directories that exist when it starts, and lives on when the first source comes.
+        if let Err(error) = std::fs::create_dir_all(&sources) {
+            tracing::error!(%error, "the directory of an organisation's extracts cannot be made");
+        }
+        Errand {
+            org: caller.org().raw(),
+            read: vec![sources],
+            deadline: std::time::Duration::from_millis(self.settings.query.millis),
+        }
+    }
+
+    fn query_limits(&self, rows: Option<u64>) -> Result<QueryLimits> {
+        let rows = match rows {
+            None => self.settings.query.rows,
+            Some(rows) if (1..=self.settings.max_rows).contains(&rows) => rows,
+            Some(_) => return Err(Error::field("limit", format!("must be 1 to {}.", self.settings.max_rows))),
+        };
+        Ok(QueryLimits { rows, ..self.settings.query })
+    }
+
+    fn query_tables(
+        &self,
+        caller: &Caller,
+        source: Option<&(IdRef<SourceKind>, String)>,
+    ) -> Result<(Vec<TableFile>, Option<String>)> {
+        let Some((id, spelled)) = source else { return Ok((self.all_table_files(caller)?, None)) };
+        let found = self.find_source(caller.org(), id, spelled)?;
+        if found.status != SourceStatus::Active {
+            return Err(Error::NotReady(format!("The data source `{}` has no data yet; wait until it is active.", found.slug)));
+        }
+        Ok((self.table_files(caller.identity().holder.org_uuid, &found), Some(found.slug)))
+    }
+}
+
+fn answer(done: Done, made: PathBuf, target: PathBuf, holder: Scratch) -> std::io::Result<QueryAnswer> {
+    let Outcome::Queried(outcome) = done.outcome else {
+        return Err(std::io::Error::other("a query gave another outcome"));
+    };
+    let content = match (outcome.file_bytes, done.bytes) {
+        (None, Some(bytes)) => Content::Bytes(bytes),
+        (Some(length), _) => {
+            std::fs::rename(made, &target)?;
+            Content::File { path: target, length, holder: Some(holder) }
+        }
+        (None, None) => return Err(std::io::Error::other("a query gave no body")),
+    };
+    Ok(QueryAnswer { content, columns: outcome.columns, rows: outcome.rows, truncated: outcome.truncated })
+}

@@ -1,0 +1,165 @@
+//! Founding an organisation with its owner, and repairing at start what an earlier run of the server left.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::app::App;
+use super::caller::{Caller, Identity, Who};
+use super::people::UserRequest;
+use crate::domain::access::Role;
+use crate::domain::error::{Error, Result};
+use crate::domain::id::{IdRef, OrgId, UserId};
+use crate::domain::org::{Org, OrgKind, name};
+use crate::domain::report::TemplateKind;
+use crate::domain::window::Limits;
+use crate::store::main::changes::{self, NewChange, Origin};
+use crate::store::main::runs::{self, Ending};
+use crate::store::main::{access, credits, instance, sources, templates, users};
+
+/// An organisation to be made.
+#[derive(Debug)]
+pub struct Founding {
+    /// Its name.
+    pub name: String,
+    /// Live or sandbox.
+    pub kind: OrgKind,
+    /// Its plan.
+    pub plan: String,
+    /// Its owner; the role is the owner's, whatever it says.
+    pub owner: UserRequest,
+    /// Who makes it.
+    pub operator: String,
+}
+
+impl App {
+    /// Makes an organisation with its owner and the built-in templates.
+    pub async fn found(&self, founding: Founding) -> Result<(OrgId, UserId)> {
+        let org_name = name("org", &founding.name, 200)?;
+        if !self.settings.plans.contains_key(&founding.plan) {
+            let known: Vec<&str> = self.settings.plans.keys().map(String::as_str).collect();
+            return Err(Error::field("plan", format!("`{}` is no plan; there are {}.", founding.plan, known.join(", "))));
+        }
+        let owner = self.prepare_user(UserRequest { role: Role::Owner, ..founding.owner }).await?;
+        let now = self.clock.now();
+        let uuids: [uuid::Uuid; 3] = std::array::from_fn(|_| self.entropy.uuid(now));
+        let (kind, plan, operator) = (founding.kind, founding.plan, founding.operator);
+        self.store
+            .write(move |tx| {
+                let org = instance::create_org(tx, uuids[0], &org_name, kind, &plan, now)?;
+                let user = users::create(tx, org, &owner, now)?;
+                for (template, uuid) in TemplateKind::ALL.into_iter().zip(&uuids[1..]) {
+                    templates::create(tx, org, *uuid, template, now)?;
+                }
+                let change = NewChange {
+                    at: now,
+                    org: Some(org),
+                    origin: Origin::Cli,
+                    actor: &format!("operator {operator}"),
+                    request: None,
+                    action: "organization.create",
+                    object: &org.prefixed(),
+                    before: None,
+                    after: Some(json!({"name": org_name, "kind": kind.as_str(), "plan": plan, "owner": owner.email})),
+                };
+                changes::insert(tx, &change)?;
+                Ok((org, user))
+            })
+            .await
+    }
+
+    /// All organisations.
+    pub fn orgs(&self) -> Result<Vec<Org>> {
+        self.store.read_now(|db| Ok(instance::orgs(db)?))
+    }
+
+    /// The operator acting as a user: what a command does is done with this user's rights.
+    pub fn operator_as(&self, user: UserId, operator: &str) -> Result<Caller> {
+        let holder = self.store.read_now(|db| Ok(access::user(db, user)?))?;
+        let holder = holder.ok_or_else(|| Error::not_found::<crate::domain::id::User>(user.prefixed()))?;
+        let plan = self.plan(&holder.plan)?;
+        let identity = Identity {
+            who: Who::Operator(operator.to_owned()),
+            permissions: holder.role.permissions(),
+            holder,
+            plan,
+            limits: Limits::default(),
+        };
+        Ok(Caller::without_request(Arc::new(identity), self.clock.now()))
+    }
+
+    /// The operator acting as an organisation's owner.
+    pub fn operator_of(&self, org: OrgId, operator: &str) -> Result<Caller> {
+        let people = self.store.read_now(|db| Ok(users::list(db, org)?))?;
+        let owner = people.iter().find(|user| user.role == Role::Owner);
+        let owner = owner.ok_or_else(|| Error::Conflict("The organization has no owner.".to_owned()))?;
+        self.operator_as(owner.id, operator)
+    }
+
+    /// Queues again what was running, gives back what was reserved for nothing, fails syncs that ended with the server.
+    pub async fn recover(&self) -> Result<()> {
+        let (boot, now) = (self.boot.clone(), self.clock.now());
+        self.store
+            .write(move |tx| {
+                for (org, run) in runs::requeue(tx, Some(&boot))? {
+                    let ending = Ending::Failed(
+                        "internal".to_owned(),
+                        "The server ended three times while it made this report; run it again, or make it smaller."
+                            .to_owned(),
+                    );
+                    runs::finish(tx, org, run, &ending, 0, now)?;
+                }
+                let refunded = credits::repair(tx, &boot, now)?;
+                let failed = sources::repair(tx, &boot, now)?;
+                if refunded + failed > 0 {
+                    tracing::info!(refunded, failed, "repaired what an earlier run left");
+                }
+                Ok(())
+            })
+            .await
+    }
+
+    /// Puts running runs back into the queue: at a stop, when their workers have been ended.
+    pub async fn release_runs(&self) -> Result<()> {
+        self.store.write(|tx| Ok(runs::requeue(tx, None).map(drop)?)).await
+    }
+
+    /// Removes extracts and files of runs that no row points at, older than ten minutes.
+    pub fn collect_garbage(&self) -> Result<usize> {
+        let live = self.store.read_now(|db| Ok(sources::extracts(db)?))?;
+        let sources = self.data.sources();
+        let mut removed = 0;
+        for org in directories(&sources) {
+            for source in directories(&org) {
+                for extract in directories(&source) {
+                    let uuid = |path: &std::path::Path| {
+                        path.file_name().and_then(|name| name.to_str()).and_then(|name| uuid::Uuid::parse_str(name).ok())
+                    };
+                    let used = uuid(&source).zip(uuid(&extract)).is_some_and(|pair| live.contains(&pair));
+                    if !used && self.is_old(&extract) && std::fs::remove_dir_all(&extract).is_ok() {
+                        removed += 1;
+                    }
+                }
+            }
+        }
+        Ok(removed)
+    }
+
+    fn is_old(&self, path: &std::path::Path) -> bool {
+        let modified = std::fs::metadata(path).and_then(|found| found.modified()).ok();
+        let millis = modified
+            .and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok())
+            .and_then(|since| i64::try_from(since.as_millis()).ok());
+        millis.is_some_and(|millis| self.clock.now().millis() - millis > 600_000)
+    }
+}
+
+fn directories(path: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
+}
+
+/// An id of an organisation as the operator spells it.
+pub fn org_ref(text: &str) -> IdRef<crate::domain::id::Org> {
+    IdRef::parse(text, crate::domain::id::BareIntegers::Accepted)
+}

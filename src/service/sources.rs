@@ -1,0 +1,281 @@
+//! Data sources: uploaded files become tables (PRODUCT 8.7).
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::json;
+use uuid::Uuid;
+
+use super::app::App;
+use super::caller::Caller;
+use crate::datadir::Scratch;
+use crate::domain::access::Permission;
+use crate::domain::error::{Error, Result};
+use crate::domain::id::{IdRef, OrgId, Source as SourceKind, SourceId};
+use crate::domain::org::name;
+use crate::domain::page::{Page, PageRequest};
+use crate::domain::result::Column;
+use crate::domain::source::{self, Source, SourceColumn, SourceTable};
+use crate::store::main::sources::{self, Shown};
+use crate::worker::pool::{Errand, Refused};
+use crate::worker::protocol::{Failure, FailureCode, ImportFile, ImportedTable, Job, Outcome, TableFile};
+
+/// A file to import.
+#[derive(Debug)]
+pub struct IncomingFile {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// What its owner calls it.
+    pub name: String,
+}
+
+/// Files to import, with the directory that holds them while that lasts.
+#[derive(Debug)]
+pub struct Incoming {
+    /// The source's name.
+    pub name: String,
+    /// Its SQL name, when it is not made of the name.
+    pub slug: Option<String>,
+    /// The files.
+    pub files: Vec<IncomingFile>,
+    /// Removed when the import is over.
+    pub holder: Option<Scratch>,
+}
+
+/// Told how far an import is: a fraction and rows.
+pub type Progress = Box<dyn FnMut(f64, u64) + Send>;
+
+impl App {
+    /// Makes a source of files, and waits up to `wait` for its data.
+    ///
+    /// Gives a source that is active, or still `syncing` when the wait was too short: the import then goes on.
+    ///
+    /// # Errors
+    /// `InvalidFile` when a file cannot be read: nothing is left of the source then.
+    pub async fn create_source(
+        &self,
+        caller: &Caller,
+        incoming: Incoming,
+        wait: Option<Duration>,
+        progress: Progress,
+    ) -> Result<Source> {
+        caller.require(Permission::DataSourcesCreate)?;
+        let source_name = name("name", &incoming.name, 200)?;
+        let slug = incoming.slug.clone().unwrap_or_else(|| source::sql_name(&source_name));
+        let tables = source::table_names(&incoming.files.iter().map(|file| file.name.clone()).collect::<Vec<_>>())?;
+        if incoming.files.is_empty() {
+            return Err(Error::field("file", "is missing; send at least one file."));
+        }
+        self.check_quota(caller)?;
+        let uuid = self.entropy.uuid(caller.at);
+        let id = self.insert_source(caller, uuid, source_name, slug).await?;
+
+        // The import goes on when the client leaves, and past the wait.
+        let (app, importer) = (self.clone(), caller.clone());
+        let mut import =
+            tokio::spawn(async move { app.import(&importer, (id, uuid), incoming, tables, progress).await });
+        let done = match wait {
+            None => Some((&mut import).await),
+            Some(wait) => tokio::time::timeout(wait, &mut import).await.ok(),
+        };
+        if let Some(done) = done {
+            done.map_err(Error::internal)??;
+        }
+        self.source(caller, &IdRef::Number(id), &id.prefixed())
+    }
+
+    fn check_quota(&self, caller: &Caller) -> Result<()> {
+        let org = caller.org();
+        let all = self
+            .store
+            .read_now(|db| Ok(sources::list(db, org, Shown::All, crate::store::Slice::After(0, u32::MAX))?))?;
+        let used: u64 = all.iter().flat_map(|source| &source.tables).map(|table| table.bytes).sum();
+        if used < self.settings.source_quota {
+            return Ok(());
+        }
+        Err(Error::Conflict(format!(
+            "The organization's data sources take {used} bytes, which is all it may keep; delete one, or raise `sources.quota`."
+        )))
+    }
+
+    async fn insert_source(&self, caller: &Caller, uuid: Uuid, name: String, slug: String) -> Result<SourceId> {
+        let (writer, boot) = (caller.clone(), self.boot.clone());
+        self.store
+            .write(move |tx| {
+                let id = sources::create(tx, writer.org(), uuid, &name, &slug, &boot, writer.at)?;
+                let after = json!({"name": name, "slug": slug, "kind": "file"});
+                writer.record(tx, "data_source.create", &id.prefixed(), None, Some(after))?;
+                Ok(id)
+            })
+            .await
+    }
+
+    async fn import(
+        &self,
+        caller: &Caller,
+        (id, uuid): (SourceId, Uuid),
+        incoming: Incoming,
+        tables: Vec<String>,
+        mut progress: Progress,
+    ) -> Result<()> {
+        let org = caller.org();
+        let outcome = self.extract(caller, uuid, &incoming, tables, &mut progress).await;
+        let now = self.clock.now();
+        match outcome {
+            Ok((extract, tables)) => {
+                self.store.write(move |tx| sources::swap(tx, org, id, extract, &tables, now)).await
+            }
+            Err(error) => {
+                self.store.write(move |tx| Ok(sources::delete(tx, org, id)?)).await?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Parses the files in a worker and moves the extract to its place.
+    async fn extract(
+        &self,
+        caller: &Caller,
+        source: Uuid,
+        incoming: &Incoming,
+        tables: Vec<String>,
+        progress: &mut Progress,
+    ) -> Result<(Uuid, Vec<SourceTable>)> {
+        let now = self.clock.now();
+        let extract = self.entropy.uuid(now);
+        let errand = Errand {
+            org: caller.org().raw(),
+            read: incoming.files.iter().map(|file| file.path.clone()).collect(),
+            deadline: self.settings.job_timeout,
+        };
+        let files: Vec<ImportFile> = incoming
+            .files
+            .iter()
+            .zip(tables)
+            .map(|(file, table)| ImportFile { path: file.path.clone(), name: file.name.clone(), table })
+            .collect();
+        let target = self.data.extract(caller.identity().holder.org_uuid, source, extract);
+        let data = self.data.clone();
+        let imported = self
+            .pool
+            .background(
+                &errand,
+                |scratch| {
+                    // Where this fails, the worker says so.
+                    let _ = std::fs::create_dir(scratch.join("extract"));
+                    Job::Import { files, into: scratch.join("extract") }
+                },
+                progress.as_mut(),
+                move |done, scratch| {
+                    // Whole and durable at its place before the row points at it.
+                    data.adopt(&scratch.join("extract"), &target)?;
+                    Ok(done.outcome)
+                },
+            )
+            .await
+            .map_err(error_of)?;
+        match imported {
+            Outcome::Imported { tables } => Ok((extract, tables.into_iter().map(table_of).collect())),
+            other => Err(Error::internal(format!("an import gave {other:?}"))),
+        }
+    }
+
+    /// Sources, oldest first.
+    pub fn sources(&self, caller: &Caller, page: &PageRequest, shown: Shown) -> Result<Page<Source>> {
+        caller.require(Permission::DataSourcesRead)?;
+        let org = caller.org();
+        self.page(
+            caller,
+            page,
+            &format!("sources {shown:?}"),
+            |db, slice| Ok(sources::list(db, org, shown, slice)?),
+            |db| Ok(sources::count(db, org, shown)?),
+            |source| source.id.raw(),
+        )
+    }
+
+    /// One source.
+    pub fn source(&self, caller: &Caller, id: &IdRef<SourceKind>, spelled: &str) -> Result<Source> {
+        caller.require(Permission::DataSourcesRead)?;
+        self.find_source(caller.org(), id, spelled)
+    }
+
+    /// The source of this SQL name or id: for the command line.
+    pub fn source_named(&self, caller: &Caller, text: &str) -> Result<Source> {
+        caller.require(Permission::DataSourcesRead)?;
+        let org = caller.org();
+        let found = self.store.read_now(|db| Ok(sources::find_by_slug(db, org, text)?))?;
+        match found {
+            Some(source) => Ok(source),
+            None => self.find_source(org, &IdRef::parse(text, crate::domain::id::BareIntegers::Accepted), text),
+        }
+    }
+
+    pub(super) fn find_source(&self, org: OrgId, id: &IdRef<SourceKind>, spelled: &str) -> Result<Source> {
+        let found = self.store.read_now(|db| Ok(sources::find(db, org, id)?))?;
+        found.ok_or_else(|| Error::not_found::<SourceKind>(spelled))
+    }
+
+    /// The files of a source's tables.
+    pub(super) fn table_files(&self, org_uuid: Uuid, source: &Source) -> Vec<TableFile> {
+        let Some(extract) = source.extract else { return Vec::new() };
+        let directory = self.data.extract(org_uuid, source.uuid, extract);
+        source
+            .tables
+            .iter()
+            .map(|table| TableFile {
+                source: source.slug.clone(),
+                table: table.name.clone(),
+                path: directory.join(format!("{}.parquet", table.name)),
+            })
+            .collect()
+    }
+
+    /// The files of all tables of an organisation.
+    pub(super) fn all_table_files(&self, caller: &Caller) -> Result<Vec<TableFile>> {
+        let (org, org_uuid) = (caller.org(), caller.identity().holder.org_uuid);
+        let all = self
+            .store
+            .read_now(|db| Ok(sources::list(db, org, Shown::Active, crate::store::Slice::After(0, u32::MAX))?))?;
+        Ok(all.iter().flat_map(|source| self.table_files(org_uuid, source)).collect())
+    }
+}
+
+fn table_of(table: ImportedTable) -> SourceTable {
+    SourceTable {
+        name: table.name,
+        rows: table.rows,
+        bytes: table.bytes,
+        columns: table
+            .columns
+            .into_iter()
+            .map(|column| SourceColumn {
+                column: Column { name: column.name, kind: column.kind },
+                nullable: column.nullable,
+            })
+            .collect(),
+    }
+}
+
+/// A worker's refusal in the words of the table of codes.
+pub(super) fn error_of(refused: Refused) -> Error {
+    match refused {
+        Refused::Full => Error::Overloaded,
+        Refused::Failed(failure) => failure_of(failure),
+    }
+}
+
+/// A job's failure in the words of the table of codes.
+pub(super) fn failure_of(failure: Failure) -> Error {
+    let Failure { code, message, position } = failure;
+    match code {
+        FailureCode::InvalidSql => {
+            Error::InvalidSql { message, position: position.map(|place| (place.line, place.column)) }
+        }
+        FailureCode::InvalidFile => Error::InvalidFile(message),
+        FailureCode::Timeout => Error::QueryTimeout(message),
+        FailureCode::TooLarge => Error::QueryTooLarge(message),
+        FailureCode::Canceled => Error::Overloaded,
+        FailureCode::Internal => Error::internal(message),
+    }
+}

@@ -1,0 +1,151 @@
+//! Reading the chain, and the facts about keys that its writer keeps.
+
+use rusqlite::{OptionalExtension, Row};
+
+use crate::domain::audit::{Entry, GENESIS, Hash};
+use crate::domain::error::Result;
+use crate::domain::id::{KeyId, OrgId};
+use crate::domain::time::Timestamp;
+use crate::domain::window::Class;
+use crate::store::{Audit, Reader, StoreError};
+
+/// A link of the chain as it is stored.
+#[derive(Debug, Clone)]
+pub struct Link {
+    /// Its number, without gaps.
+    pub seq: i64,
+    /// Its bytes as they were hashed.
+    pub encoded: Vec<u8>,
+    /// Its hash.
+    pub hash: Hash,
+}
+
+impl Link {
+    /// What it says; `None` when its bytes are not an entry's.
+    pub fn entry(&self) -> Option<Entry> {
+        Entry::decode(&self.encoded)
+    }
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<Link> {
+    Ok(Link { seq: row.get("seq")?, encoded: row.get("entry")?, hash: row.get("hash")? })
+}
+
+/// The last link's number and hash.
+pub fn head(db: &Reader<'_, Audit>) -> Result<(i64, Hash), StoreError> {
+    let head = db
+        .prepare("SELECT seq, hash FROM entries ORDER BY seq DESC LIMIT 1")?
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    Ok(head.unwrap_or((0, GENESIS)))
+}
+
+/// The newest links, newest first; of one organisation or of all.
+pub fn newest(db: &Reader<'_, Audit>, org: Option<OrgId>, limit: u32) -> Result<Vec<Link>, StoreError> {
+    let mut statement = db.prepare(
+        "SELECT seq, entry, hash FROM entries WHERE ?1 IS NULL OR org_id = ?1 ORDER BY seq DESC LIMIT ?2",
+    )?;
+    let rows = statement.query_map(rusqlite::params![org, limit], read)?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The links after a number, in order.
+pub fn after(db: &Reader<'_, Audit>, seq: i64, limit: u32) -> Result<Vec<Link>, StoreError> {
+    let mut statement =
+        db.prepare("SELECT seq, entry, hash FROM entries WHERE seq > ?1 ORDER BY seq LIMIT ?2")?;
+    let rows = statement.query_map(rusqlite::params![seq, limit], read)?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Whether the chain has a call of this request, or an event that adopted the change with this half digest.
+pub fn covers(db: &Reader<'_, Audit>, request: &[u8; 16]) -> Result<bool, StoreError> {
+    let found: Option<i64> = db
+        .prepare("SELECT 1 FROM entries WHERE request = ?1")?
+        .query_row([request.as_slice()], |row| row.get(0))
+        .optional()?;
+    Ok(found.is_some())
+}
+
+/// An admitted request of the past, for the windows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Admitted {
+    /// The limiter's instant in milliseconds.
+    pub at_ms: i64,
+    /// Its class.
+    pub class: Class,
+    /// The face's number.
+    pub face: u8,
+}
+
+/// The admitted requests of a lineage since an instant, oldest first, at most as many of the newest as `limit`.
+pub fn admitted(
+    db: &Reader<'_, Audit>,
+    lineage: i64,
+    since: Timestamp,
+    limit: usize,
+) -> Result<Vec<Admitted>, StoreError> {
+    let mut statement =
+        db.prepare("SELECT at, entry FROM entries WHERE lineage_id = ?1 ORDER BY seq DESC")?;
+    let mut rows = statement.query([lineage])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        // Rows lie in the order of their ends, so a long call may be older than its neighbours: look an hour further.
+        if found.len() >= limit || row.get::<_, i64>("at")? < since.millis() - 3_600_000 {
+            break;
+        }
+        let Some(Entry::Call(call)) = Entry::decode(row.get_ref("entry")?.as_blob().map_err(rusqlite::Error::from)?)
+        else {
+            continue;
+        };
+        if let Some(at_ms) = call.admitted_at_ms {
+            found.push(Admitted { at_ms, class: call.class, face: call.face });
+        }
+    }
+    found.sort_by_key(|admitted| admitted.at_ms);
+    Ok(found)
+}
+
+/// How a key was used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyUsage {
+    /// Calls in all.
+    pub calls: u64,
+    /// When last.
+    pub last_at: Timestamp,
+    /// Which operation last.
+    pub last_operation: String,
+    /// From where last.
+    pub last_address: String,
+}
+
+/// How a key was used; `None` when it never was.
+pub fn key_usage(db: &Reader<'_, Audit>, key: KeyId) -> Result<Option<KeyUsage>, StoreError> {
+    Ok(db
+        .prepare("SELECT calls, last_at, last_operation, last_address FROM key_usage WHERE key_id = ?1")?
+        .query_row([key], |row| {
+            Ok(KeyUsage {
+                calls: u64::try_from(row.get::<_, i64>(0)?).unwrap_or(0),
+                last_at: row.get(1)?,
+                last_operation: row.get(2)?,
+                last_address: row.get(3)?,
+            })
+        })
+        .optional()?)
+}
+
+/// Calls of an organisation since an instant.
+pub fn calls_since(db: &Reader<'_, Audit>, org: OrgId, since: Timestamp) -> Result<u64, StoreError> {
+    let count: i64 = db
+        .prepare("SELECT count(*) FROM entries WHERE org_id = ?1 AND operation IS NOT NULL AND at >= ?2")?
+        .query_row(rusqlite::params![org, since], |row| row.get(0))?;
+    Ok(u64::try_from(count).unwrap_or(0))
+}
+
+/// A number that is kept beside the chain.
+pub fn mark(db: &Reader<'_, Audit>, name: &str) -> Result<i64, StoreError> {
+    Ok(db
+        .prepare("SELECT value FROM marks WHERE name = ?1")?
+        .query_row([name], |row| row.get(0))
+        .optional()?
+        .unwrap_or(0))
+}

@@ -1,0 +1,4 @@
+//! The tables of `audit.db`: rows are appended by one thread and read by anyone.
+
+pub mod appender;
+pub mod entries;

@@ -1,0 +1,13 @@
+//! The tables of `claribi.db`, a file each. Every function names its organisation, except those of `instance`.
+
+pub mod access;
+pub mod changes;
+pub mod credits;
+pub mod dashboards;
+pub mod instance;
+pub mod keys;
+pub mod reports;
+pub mod runs;
+pub mod sources;
+pub mod templates;
+pub mod users;

@@ -1,0 +1,141 @@
+//! Data sources. Their data are files; a row points at the extract that is queried.
+
+use rusqlite::Row;
+use uuid::Uuid;
+
+use crate::domain::error::{Error, Result};
+use crate::domain::id::{IdRef, OrgId, Source as SourceKind, SourceId};
+use crate::domain::source::{Source, SourceStatus, SourceTable};
+use crate::domain::time::Timestamp;
+use crate::store::row::{Slice, UuidBytes, is_duplicate, json, parsed, uuid};
+use crate::store::{Main, Reader, StoreError, Tx};
+
+const SELECT: &str = "SELECT t.id, t.uuid, t.name, t.slug, t.kind, t.status, t.error, t.extract, t.tables,
+    t.last_synced_at, t.created_at, t.updated_at, t.version FROM sources t";
+
+/// Which sources a list shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// All.
+    All,
+    /// Those that can be queried.
+    Active,
+}
+
+impl Shown {
+    const fn condition(self) -> &'static str {
+        match self {
+            Self::All => "1",
+            Self::Active => "t.status = 'active'",
+        }
+    }
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<Source> {
+    Ok(Source {
+        id: row.get("id")?,
+        uuid: uuid(row, "uuid")?,
+        name: row.get("name")?,
+        slug: row.get("slug")?,
+        kind: row.get("kind")?,
+        status: parsed(row, "status", SourceStatus::parse)?,
+        error: row.get("error")?,
+        extract: row.get::<_, Option<UuidBytes>>("extract")?.map(|uuid| uuid.0),
+        tables: json(row, "tables")?,
+        last_synced_at: row.get("last_synced_at")?,
+        created_at: row.get("created_at")?,
+        updated_at: row.get("updated_at")?,
+        version: row.get("version")?,
+    })
+}
+
+/// Makes a source that waits for its data; a slug that is taken is a conflict.
+pub fn create(tx: &Tx<'_>, org: OrgId, uuid: Uuid, name: &str, slug: &str, boot: &str, now: Timestamp) -> Result<SourceId> {
+    let inserted = tx
+        .prepare(
+            "INSERT INTO sources (uuid, org_id, name, slug, kind, status, boot, created_at, updated_at)
+             VALUES (?1, ?2, ?3, ?4, 'file', 'syncing', ?5, ?6, ?6)",
+        )?
+        .execute(rusqlite::params![UuidBytes(uuid), org, name, slug, boot, now]);
+    match inserted {
+        Ok(_) => Ok(SourceId::new(tx.last_id())),
+        Err(error) if is_duplicate(&error) => Err(Error::Conflict(format!(
+            "There is a data source with the SQL name `{slug}` already; choose another name."
+        ))),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Points a source at a new extract: the commit is the swap.
+pub fn swap(
+    tx: &Tx<'_>,
+    org: OrgId,
+    id: SourceId,
+    extract: Uuid,
+    tables: &[SourceTable],
+    now: Timestamp,
+) -> Result<()> {
+    let tables = serde_json::to_string(tables).map_err(Error::internal)?;
+    tx.prepare(
+        "UPDATE sources SET extract = ?3, tables = ?4, status = 'active', error = NULL, boot = NULL,
+             last_synced_at = ?5, updated_at = ?5, version = version + 1 WHERE org_id = ?1 AND id = ?2",
+    )?
+    .execute(rusqlite::params![org, id, UuidBytes(extract), tables, now])?;
+    Ok(())
+}
+
+/// Notes that the first data of a source never came.
+pub fn fail(tx: &Tx<'_>, org: OrgId, id: SourceId, reason: &str, now: Timestamp) -> Result<(), StoreError> {
+    tx.prepare(
+        "UPDATE sources SET status = CASE WHEN extract IS NULL THEN 'error' ELSE 'active' END, error = ?3, boot = NULL,
+             updated_at = ?4, version = version + 1 WHERE org_id = ?1 AND id = ?2",
+    )?
+    .execute(rusqlite::params![org, id, reason, now])?;
+    Ok(())
+}
+
+/// Takes away a source: one whose file could not be read leaves nothing.
+pub fn delete(tx: &Tx<'_>, org: OrgId, id: SourceId) -> Result<(), StoreError> {
+    tx.prepare("DELETE FROM sources WHERE org_id = ?1 AND id = ?2")?.execute(rusqlite::params![org, id])?;
+    Ok(())
+}
+
+/// Fails the syncs that an earlier run of the server left behind.
+pub fn repair(tx: &Tx<'_>, boot: &str, now: Timestamp) -> Result<usize, StoreError> {
+    Ok(tx
+        .prepare(
+            "UPDATE sources SET status = CASE WHEN extract IS NULL THEN 'error' ELSE 'active' END, boot = NULL,
+                 error = 'The server stopped while the data was read; upload it again.', updated_at = ?2,
+                 version = version + 1 WHERE status = 'syncing' AND boot <> ?1",
+        )?
+        .execute(rusqlite::params![boot, now])?)
+}
+
+/// One source of the organisation.
+pub fn find(db: &Reader<'_, Main>, org: OrgId, id: &IdRef<SourceKind>) -> Result<Option<Source>, StoreError> {
+    db.find_in_org(SELECT, org.raw(), id, read)
+}
+
+/// The source of this slug.
+pub fn find_by_slug(db: &Reader<'_, Main>, org: OrgId, slug: &str) -> Result<Option<Source>, StoreError> {
+    let mut statement = db.prepare(&format!("{SELECT} WHERE t.org_id = ?1 AND t.slug = ?2"))?;
+    let mut rows = statement.query(rusqlite::params![org, slug])?;
+    Ok(rows.next()?.map(read).transpose()?)
+}
+
+/// Sources, oldest first.
+pub fn list(db: &Reader<'_, Main>, org: OrgId, shown: Shown, slice: Slice) -> Result<Vec<Source>, StoreError> {
+    db.list_in_org(SELECT, shown.condition(), org.raw(), slice, read)
+}
+
+/// How many sources.
+pub fn count(db: &Reader<'_, Main>, org: OrgId, shown: Shown) -> Result<u64, StoreError> {
+    db.count_in_org("sources", shown.condition(), org.raw())
+}
+
+/// Every extract that a source points at, with the source's directory: what may not be collected.
+pub fn extracts(db: &Reader<'_, Main>) -> Result<Vec<(Uuid, Uuid)>, StoreError> {
+    let mut statement = db.prepare("SELECT uuid, extract FROM sources WHERE extract IS NOT NULL")?;
+    let rows = statement.query_map([], |row| Ok((uuid(row, "uuid")?, uuid(row, "extract")?)))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}

@@ -1,0 +1,206 @@
+//! SQLite: `claribi.db` with everything that is, `audit.db` with everything that happened (DESIGN, decisions 3 to 5).
+//!
+//! One writer thread per file, readers in a pool. A read path cannot write, and the wrong file does not compile:
+//! functions take [`Reader`] or [`Tx`] of [`Main`], or [`Reader`] of [`Audit`]. Queries never join across files.
+
+pub mod audit;
+pub mod main;
+mod migrate;
+mod pool;
+mod row;
+mod watch;
+mod writer;
+
+use std::cell::RefCell;
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::path::Path;
+use std::sync::Arc;
+
+use rusqlite::{CachedStatement, Connection};
+
+use crate::domain::error::{Error, Result};
+use crate::domain::time::Clock;
+
+pub use audit::appender::{Appender, Receipt};
+pub use row::{Slice, StoreError};
+pub use watch::Watch;
+
+/// Marks what belongs to `claribi.db`.
+#[derive(Debug, Clone, Copy)]
+pub enum Main {}
+/// Marks what belongs to `audit.db`.
+#[derive(Debug, Clone, Copy)]
+pub enum Audit {}
+
+/// A connection that can be read from.
+pub struct Reader<'c, D> {
+    connection: &'c Connection,
+    file: PhantomData<D>,
+}
+
+impl<'c, D> Reader<'c, D> {
+    fn new(connection: &'c Connection) -> Self {
+        Self { connection, file: PhantomData }
+    }
+
+    /// A prepared statement, from the connection's cache.
+    pub(in crate::store) fn prepare(&self, sql: &str) -> Result<CachedStatement<'c>, StoreError> {
+        Ok(self.connection.prepare_cached(sql)?)
+    }
+}
+
+/// A transaction on `claribi.db`: reads, writes, and what happens once it is committed.
+pub struct Tx<'c> {
+    reader: Reader<'c, Main>,
+    after: RefCell<Vec<Box<dyn FnOnce() + Send>>>,
+}
+
+impl<'c> Tx<'c> {
+    /// Runs `effect` after the commit, before the caller has its answer; not at all when the transaction rolls back.
+    pub fn after_commit(&self, effect: impl FnOnce() + Send + 'static) {
+        self.after.borrow_mut().push(Box::new(effect));
+    }
+
+    /// The id of the row that the last insert made.
+    pub(in crate::store) fn last_id(&self) -> i64 {
+        self.reader.connection.last_insert_rowid()
+    }
+}
+
+impl<'c> Deref for Tx<'c> {
+    type Target = Reader<'c, Main>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.reader
+    }
+}
+
+/// Both files.
+#[derive(Clone)]
+pub struct Store {
+    main: Arc<MainFile>,
+    audit: Arc<AuditFile>,
+}
+
+struct MainFile {
+    readers: pool::Readers,
+    writer: writer::Writer,
+    watch: Watch,
+}
+
+struct AuditFile {
+    readers: pool::Readers,
+    appender: Option<Appender>,
+}
+
+/// Whether the chain may be appended to: only by the process that holds the data directory's lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Holds the lock: migrates and appends.
+    Owner,
+    /// A command beside a server: reads, and writes changes to `claribi.db`.
+    Guest,
+}
+
+/// How the files are kept.
+#[derive(Debug, Clone, Copy)]
+pub struct StoreSettings {
+    /// Whether each commit of `audit.db` waits for the disk.
+    pub audit_fsync: bool,
+    /// Connections for reading, of each file.
+    pub readers: u32,
+}
+
+impl Store {
+    /// Opens both files below `directory`, bringing them up to date when this process owns it.
+    pub fn open(directory: &Path, backups: &Path, role: Role, settings: StoreSettings, clock: &Clock) -> Result<Self, StoreError> {
+        let main_path = directory.join("claribi.db");
+        let audit_path = directory.join("audit.db");
+        let main = pool::open(&main_path, pool::Durability::Full)?;
+        let audit_durability = if settings.audit_fsync { pool::Durability::Full } else { pool::Durability::Kill };
+        let mut audit = pool::open(&audit_path, audit_durability)?;
+        let mut main = main;
+        match role {
+            Role::Owner => {
+                migrate::main(&mut main, backups, clock.now())?;
+                migrate::audit(&mut audit)?;
+            }
+            Role::Guest => migrate::check(&main, &audit)?,
+        }
+        let watch = Watch::open(&main_path)?;
+        let main = MainFile {
+            readers: pool::Readers::open(&main_path, settings.readers)?,
+            writer: writer::Writer::start(main, watch.clone())?,
+            watch,
+        };
+        let appender = match role {
+            Role::Owner => Some(Appender::start(audit, &audit_path)?),
+            Role::Guest => None,
+        };
+        let audit = AuditFile { readers: pool::Readers::open(&audit_path, settings.readers)?, appender };
+        Ok(Self { main: Arc::new(main), audit: Arc::new(audit) })
+    }
+
+    /// Reads `claribi.db` on this thread: for point reads and pages by index, which take microseconds.
+    pub fn read_now<T>(&self, read: impl FnOnce(&Reader<'_, Main>) -> Result<T>) -> Result<T> {
+        self.main.readers.with(|connection| read(&Reader::new(connection)))
+    }
+
+    /// Reads `claribi.db` on a thread that may block.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Reader<'_, Main>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let store = self.clone();
+        tokio::task::spawn_blocking(move || store.read_now(read)).await.map_err(Error::internal)?
+    }
+
+    /// Reads `audit.db` on this thread.
+    pub fn read_audit_now<T>(&self, read: impl FnOnce(&Reader<'_, Audit>) -> Result<T>) -> Result<T> {
+        self.audit.readers.with(|connection| read(&Reader::new(connection)))
+    }
+
+    /// Reads `audit.db` on a thread that may block.
+    pub async fn read_audit<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Reader<'_, Audit>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let store = self.clone();
+        tokio::task::spawn_blocking(move || store.read_audit_now(read)).await.map_err(Error::internal)?
+    }
+
+    /// One transaction on `claribi.db`, all or nothing: an error of the closure rolls it back.
+    ///
+    /// # Errors
+    /// What the closure returned; `Overloaded` when the queue stays full.
+    pub async fn write<T: Send + 'static>(
+        &self,
+        write: impl FnOnce(&Tx<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.main.writer.run(write).await
+    }
+
+    /// The same from a thread without a runtime: the command line.
+    pub fn write_now<T: Send + 'static>(&self, write: impl FnOnce(&Tx<'_>) -> Result<T> + Send + 'static) -> Result<T> {
+        self.main.writer.run_now(write)
+    }
+
+    /// What knows whether cached access can be trusted.
+    pub fn watch(&self) -> &Watch {
+        &self.main.watch
+    }
+
+    /// What appends to the chain; `None` beside a server.
+    pub fn appender(&self) -> Option<&Appender> {
+        self.audit.appender.as_ref()
+    }
+
+    /// Writes out what is queued and leaves both files tidy. Nothing may be written afterwards.
+    pub fn close(&self) {
+        self.main.writer.close();
+        if let Some(appender) = &self.audit.appender {
+            appender.close();
+        }
+    }
+}

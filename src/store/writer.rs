@@ -1,0 +1,132 @@
+//! The one thread that writes `claribi.db`: a bounded queue, one transaction per job.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+
+use super::watch::Watch;
+use super::{Reader, StoreError, Tx};
+use crate::domain::error::{Error, Result};
+use crate::domain::time::monotonic;
+
+/// Jobs that may wait.
+const QUEUE: usize = 1024;
+/// How long a caller waits for room in the queue.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// A job that takes longer is logged: it holds up everyone else.
+const BUDGET: Duration = Duration::from_millis(50);
+
+type Job = Box<dyn FnOnce(&Connection, &Watch) + Send>;
+
+/// The thread's queue.
+pub(super) struct Writer {
+    queue: Mutex<Option<mpsc::Sender<Job>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Writer {
+    /// Starts the thread on a connection of its own.
+    pub(super) fn start(connection: Connection, watch: Watch) -> Result<Self, StoreError> {
+        let (queue, mut jobs) = mpsc::channel::<Job>(QUEUE);
+        let thread = std::thread::Builder::new().name("main-writer".into()).spawn(move || {
+            while let Some(job) = jobs.blocking_recv() {
+                job(&connection, &watch);
+            }
+            leave_tidy(&connection);
+        })?;
+        Ok(Self { queue: Mutex::new(Some(queue)), thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Runs a transaction and waits for its commit.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        write: impl FnOnce(&Tx<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (job, answer) = prepare(write);
+        let queue = self.queue.lock().clone().ok_or(Error::Overloaded)?;
+        queue.send_timeout(job, PATIENCE).await.map_err(|_| Error::Overloaded)?;
+        answer.await.map_err(|_| Error::internal("the writer thread has ended"))?
+    }
+
+    /// The same on a thread that may block.
+    pub(super) fn run_now<T: Send + 'static>(
+        &self,
+        write: impl FnOnce(&Tx<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (job, answer) = prepare(write);
+        let queue = self.queue.lock().clone().ok_or(Error::Overloaded)?;
+        queue.blocking_send(job).map_err(|_| Error::Overloaded)?;
+        answer.blocking_recv().map_err(|_| Error::internal("the writer thread has ended"))?
+    }
+
+    /// Lets the queued jobs finish and ends the thread.
+    pub(super) fn close(&self) {
+        drop(self.queue.lock().take());
+        if let Some(thread) = self.thread.lock().take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn prepare<T: Send + 'static>(
+    write: impl FnOnce(&Tx<'_>) -> Result<T> + Send + 'static,
+) -> (Job, oneshot::Receiver<Result<T>>) {
+    let (reply, answer) = oneshot::channel();
+    let job = Box::new(move |connection: &Connection, watch: &Watch| {
+        let start = monotonic();
+        let result = transact(connection, watch, write);
+        let took = monotonic().saturating_sub(start);
+        if took > BUDGET {
+            tracing::debug!(millis = took.as_millis(), "a transaction held up the others");
+        }
+        let _ = reply.send(result);
+    });
+    (job, answer)
+}
+
+/// `BEGIN IMMEDIATE`, the closure, `COMMIT`, the new version of access, the effects; in this order, before any reply.
+fn transact<T>(connection: &Connection, watch: &Watch, write: impl FnOnce(&Tx<'_>) -> Result<T>) -> Result<T> {
+    connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+    let tx = Tx { reader: Reader::new(connection), after: Default::default() };
+    let outcome = catch_unwind(AssertUnwindSafe(|| write(&tx)))
+        .unwrap_or_else(|_| Err(Error::internal("a transaction panicked")));
+    // SQLite itself rolls back when the disk is full or memory runs out.
+    if connection.is_autocommit() {
+        return Err(outcome.err().unwrap_or_else(|| Error::internal("SQLite rolled the transaction back")));
+    }
+    let committed = outcome.and_then(|value| {
+        let version: i64 =
+            connection.prepare_cached("SELECT version FROM access_version")?.query_row([], |row| row.get(0))?;
+        connection.prepare_cached("COMMIT")?.execute([])?;
+        Ok((value, u64::try_from(version).unwrap_or(0)))
+    });
+    match committed {
+        Ok((value, version)) => {
+            watch.publish(version);
+            for effect in tx.after.into_inner() {
+                effect();
+            }
+            Ok(value)
+        }
+        Err(error) => {
+            if !connection.is_autocommit() {
+                connection.prepare_cached("ROLLBACK")?.execute([])?;
+            }
+            Err(error)
+        }
+    }
+}
+
+fn leave_tidy(connection: &Connection) {
+    let tidied = connection
+        .execute_batch("PRAGMA optimize;")
+        .and_then(|()| connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())));
+    if let Err(error) = tidied {
+        tracing::debug!(%error, "claribi.db was closed without a checkpoint");
+    }
+}
+
