@@ -3,6 +3,7 @@
 pub mod config;
 pub mod datadir;
 pub mod domain;
+pub mod engine;
 pub mod http;
 pub mod keyring;
 pub mod render;

@@ -1,1 +1,426 @@
-//! placeholder
+//! The one edge: every request that hyper could read passes here, and nothing else answers (DESIGN, the life of a
+//! request). It makes the exchange, refuses odd paths, authenticates, admits, runs the handler to its end, renders
+//! errors, stamps headers, and appends the call's row, whose commit the response waits for.
+
+use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use futures_util::FutureExt;
+use http_body::Body as _;
+use hyper::body::Incoming;
+use poem::http::header::{self, HeaderName};
+use poem::http::{HeaderValue, Method, StatusCode};
+use poem::{Endpoint, RequestParts, Response};
+use poem_openapi::__private::UrlQuery;
+
+use super::authenticate::{self, Presented};
+use super::exchange::{BodyRules, Exchange};
+use super::face::Face;
+use super::fault;
+use super::listener::{Peer, Serve};
+use super::operations::{Found, Route, Routes};
+use super::settings::HttpSettings;
+use super::{client, limit_headers, pages, record, routes};
+use crate::domain::error::{Error, Result};
+use crate::domain::id::RequestId;
+use crate::domain::operation::{BodyKind, Needs};
+use crate::domain::time::monotonic;
+use crate::service::app::App;
+use crate::service::caller::Caller;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The longest path that is looked at.
+const PATH_LENGTH: usize = 2_048;
+
+/// The edge. Clones share it.
+#[derive(Clone)]
+pub struct Edge(Arc<Shared>);
+
+pub(super) struct Shared {
+    pub(super) app: App,
+    pub(super) settings: HttpSettings,
+    pub(super) documents: [String; 3],
+    routes: [Routes; 3],
+    ready: std::sync::atomic::AtomicBool,
+}
+
+impl Serve for Edge {
+    type Body = http_body_util::combinators::BoxBody<bytes::Bytes, std::io::Error>;
+
+    async fn serve(&self, request: hyper::Request<Incoming>, peer: Peer) -> hyper::Response<Self::Body> {
+        self.answer(request, peer.address.ip()).await.into()
+    }
+}
+
+impl Edge {
+    /// Joins the faces with the table of operations.
+    ///
+    /// # Errors
+    /// When they do not fit together.
+    pub fn new(app: App, settings: HttpSettings) -> Result<Self, String> {
+        let documents = super::document::all()?;
+        let routes = routes::join(&app)?;
+        Ok(Self(Arc::new(Shared { app, settings, documents, routes, ready: true.into() })))
+    }
+
+    /// Says that no more requests should come: `/readyz` fails from now on.
+    pub fn drain(&self) {
+        self.0.ready.store(false, Ordering::Release);
+    }
+
+    pub(super) fn shared(&self) -> &Shared {
+        &self.0
+    }
+
+    pub(super) fn is_ready(&self) -> bool {
+        self.0.ready.load(Ordering::Acquire) && self.0.app.store.appender().is_some_and(|appender| appender.ready().is_ok())
+    }
+
+    async fn answer(&self, request: hyper::Request<Incoming>, peer: IpAddr) -> Response {
+        let head_only = request.method() == Method::HEAD;
+        let mut response = match Face::of_path(request.uri().path()) {
+            None => self.outside(request, peer).await,
+            Some(face) if pages::is_document(request.uri().path()) => self.document(face, &request, peer),
+            Some(face) => self.call(face, request, peer).await,
+        };
+        if head_only {
+            drop_body(&mut response);
+        }
+        response
+    }
+
+    /// Pages, reference and health, which are no calls; anything else here is a call that finds nothing.
+    async fn outside(&self, request: hyper::Request<Incoming>, peer: IpAddr) -> Response {
+        if let Some(response) = pages::health(self, request.method(), request.uri().path()) {
+            return response;
+        }
+        let (client, verdict) = client::client(peer, request.headers(), request.uri(), &self.0.settings);
+        if verdict.is_ok()
+            && let Some(response) = pages::page(self, &client, &request).await
+        {
+            return response;
+        }
+        self.call(Face::V1, request, peer).await
+    }
+
+    fn document(&self, face: Face, request: &hyper::Request<Incoming>, peer: IpAddr) -> Response {
+        let (client, verdict) = client::client(peer, request.headers(), request.uri(), &self.0.settings);
+        match verdict {
+            Ok(()) => pages::document(self, face, request, &client.origin),
+            Err(error) => {
+                let id = RequestId(self.0.app.entropy.uuid(self.0.app.clock.now()));
+                let mut response = rendered(face, &error, id);
+                stamp(&mut response, id);
+                response
+            }
+        }
+    }
+
+    /// One call: always exactly one row in the chain.
+    async fn call(&self, face: Face, request: hyper::Request<Incoming>, peer: IpAddr) -> Response {
+        let (client, transport) = client::client(peer, request.headers(), request.uri(), &self.0.settings);
+        let exchange = Arc::new(self.exchange(face, &request, &client));
+        let ready = match self.0.app.store.appender() {
+            Some(appender) => appender.ready(),
+            None => Err(Error::AuditUnavailable),
+        };
+        if let Err(error) = ready {
+            // What cannot be written down is not done: this answer alone has no row.
+            return self.finished(&exchange, rendered(face, &error, exchange.request));
+        }
+        let call = record::Pending::new(self.0.app.clone(), exchange.clone(), &request);
+        let method = request.method().clone();
+        let work = self.clone().handle(transport, exchange.clone(), request);
+        let handled = if method.is_safe() {
+            AssertUnwindSafe(work).catch_unwind().await.map_err(|_| ())
+        } else {
+            // The client may leave: an effect and the row that tells of it are finished without it.
+            let (edge, watched) = (self.clone(), exchange.clone());
+            let task = tokio::spawn(async move {
+                let handled = AssertUnwindSafe(work).catch_unwind().await.map_err(|_| ());
+                edge.conclude(call, &watched, handled).await
+            });
+            return match task.await {
+                Ok(response) => response,
+                Err(_) => self.finished(&exchange, panicked(face, exchange.request)),
+            };
+        };
+        self.conclude(call, &exchange, handled).await
+    }
+
+    /// Renders, stamps, writes the row, waits for its commit.
+    async fn conclude(&self, call: record::Pending, exchange: &Arc<Exchange>, handled: Handled) -> Response {
+        let (response, code) = match handled {
+            Ok(Ok(response)) => (response, None),
+            Ok(Err(error)) => {
+                if let Error::Internal(cause) = &error {
+                    tracing::error!(request_id = %exchange.request, operation = operation_id(exchange), %cause, "a call failed");
+                }
+                (rendered(exchange.face, &error, exchange.request), Some(error.code()))
+            }
+            Err(()) => {
+                tracing::error!(request_id = %exchange.request, operation = operation_id(exchange), "a handler panicked");
+                (panicked(exchange.face, exchange.request), Some(crate::domain::code::Code::Internal))
+            }
+        };
+        let mut response = self.finished(exchange, response);
+        let length = response_length(&mut response);
+        match call.commit(response.status().as_u16(), code, length).await {
+            Ok(()) => response,
+            // The effect, if there was one, has its own record and is adopted later: the answer stays true.
+            Err(_) if exchange.caller.get().is_some_and(|caller| caller.has_changed()) => response,
+            Err(error) => self.finished(exchange, rendered(exchange.face, &error, exchange.request)),
+        }
+    }
+
+    fn exchange(&self, face: Face, request: &hyper::Request<Incoming>, client: &client::Client) -> Exchange {
+        let (app, settings) = (&self.0.app, &self.0.settings);
+        let at = app.clock.now();
+        let origin = OnceLock::new();
+        let _ = origin.set(client.origin.clone());
+        Exchange {
+            request: RequestId(app.entropy.uuid(at)),
+            at,
+            started: monotonic(),
+            address: client.address,
+            face,
+            origin,
+            operation: OnceLock::new(),
+            captures: OnceLock::new(),
+            caller: OnceLock::new(),
+            key_prefix: OnceLock::new(),
+            admission: OnceLock::new(),
+            path: request.uri().path_and_query().map_or_else(String::new, |path| path.as_str().to_owned()),
+            bytes_in: AtomicU64::new(0),
+            credits: AtomicI64::new(0),
+            object: OnceLock::new(),
+            body: BodyRules {
+                limit: settings.json_limit,
+                pause: settings.body_timeout,
+                rate: settings.body_minimum_rate,
+            },
+        }
+    }
+
+    /// The checks in the order of PRODUCT 8.2, then the handler.
+    async fn handle(self, transport: Result<()>, exchange: Arc<Exchange>, request: hyper::Request<Incoming>) -> Result<Response> {
+        transport?;
+        let path = plain_path(request.uri().path())?;
+        let routes = &self.0.routes[exchange.face as usize];
+        if request.method() == Method::OPTIONS {
+            let allow = routes.allowed(path).ok_or(Error::NoSuchPath)?;
+            return Ok(options(allow));
+        }
+        let route = match routes.find(request.method(), path) {
+            Found::Route(route, captures) => {
+                let _ = exchange.operation.set(route.operation);
+                let _ = exchange.captures.set(captures);
+                route
+            }
+            Found::OtherMethods(allow) => return Err(Error::MethodNotAllowed(allow.to_owned())),
+            Found::Nothing => return Err(Error::NoSuchPath),
+        };
+        self.admit(&exchange, route, &request)?;
+        let query = checked_query(route, request.uri().query())?;
+        let mut rules = exchange.body;
+        if route.operation.body == BodyKind::Upload {
+            rules.limit = self.0.settings.upload_limit;
+        }
+        check_length(&request, rules.limit)?;
+        let answer = route.endpoint.call(poem_request(request, exchange.clone(), query)).await;
+        answer.map_err(fault::error_of)
+    }
+
+    /// Who asks, from where, by which plan, within which windows.
+    fn admit(&self, exchange: &Exchange, route: &Route, request: &hyper::Request<Incoming>) -> Result<()> {
+        let operation = route.operation;
+        let presented = authenticate::presented(request.headers(), request.uri().query());
+        if operation.needs == Needs::Nothing {
+            // A key in the URL is in somebody's log now, whatever was asked.
+            return if matches!(presented, Err(Error::KeyInUrl)) { Err(Error::KeyInUrl) } else { Ok(()) };
+        }
+        let presented = presented?;
+        if let Presented::Key(text) = &presented {
+            let mut public = [0; 8];
+            public.copy_from_slice(text.public().as_bytes());
+            let _ = exchange.key_prefix.set(public);
+        }
+        let app = &self.0.app;
+        let identity = authenticate::identify(app, &presented, exchange.at)?;
+        let _ = exchange.caller.set(Caller::of_request(identity.clone(), exchange.at, exchange.request));
+        app.admit_identity(&identity, exchange.address)?;
+        let (admission, verdict) = app.admit(&identity, exchange.at, operation.class, exchange.face.surface());
+        if let Some(admission) = admission {
+            let _ = exchange.admission.set(admission);
+        }
+        verdict
+    }
+
+    /// The headers that every answer of a call has.
+    fn finished(&self, exchange: &Exchange, mut response: Response) -> Response {
+        if let (Some(admission), Some(operation)) = (exchange.admission.get(), exchange.operation.get()) {
+            limit_headers::stamp(response.headers_mut(), admission, exchange.face, operation.class, exchange.at);
+        } else if let Some(caller) = exchange.caller.get()
+            && let Ok(Some(headroom)) = self.0.app.headroom(caller.identity(), exchange.at)
+        {
+            // Refused by address or plan before the windows were asked: nothing is counted, the rest is told.
+            let admission = crate::domain::window::Admission {
+                verdict: crate::domain::window::Verdict::Admitted,
+                at_ms: exchange.at.millis(),
+                headroom,
+            };
+            let class = exchange.operation.get().map_or(crate::domain::window::Class::General, |operation| operation.class);
+            limit_headers::stamp(response.headers_mut(), &admission, exchange.face, class, exchange.at);
+        }
+        stamp(&mut response, exchange.request);
+        response
+    }
+}
+
+type Handled = std::result::Result<Result<Response>, ()>;
+
+fn operation_id(exchange: &Exchange) -> &'static str {
+    exchange.operation.get().map_or("none", |operation| operation.id)
+}
+
+fn stamp(response: &mut Response, request: RequestId) {
+    let headers = response.headers_mut();
+    if let Ok(value) = HeaderValue::try_from(request.to_string()) {
+        headers.insert(REQUEST_ID, value);
+    }
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+}
+
+/// An error in a face's shape, with the headers that belong to its code.
+fn rendered(face: Face, error: &Error, request: RequestId) -> Response {
+    let status = StatusCode::from_u16(error.code().status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = Response::builder()
+        .status(status)
+        .header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))
+        .body(face.error_body(error, request).to_string());
+    let headers = response.headers_mut();
+    if status == StatusCode::UNAUTHORIZED {
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"claribi\""));
+    }
+    if let Some(seconds) = error.retry_after() {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if let Error::MethodNotAllowed(allow) = error
+        && let Ok(value) = HeaderValue::from_str(allow)
+    {
+        headers.insert(header::ALLOW, value);
+    }
+    response
+}
+
+fn panicked(face: Face, request: RequestId) -> Response {
+    rendered(face, &Error::internal("a handler panicked"), request)
+}
+
+fn options(allow: &str) -> Response {
+    let mut response: Response = StatusCode::NO_CONTENT.into();
+    if let Ok(value) = HeaderValue::from_str(allow) {
+        response.headers_mut().insert(header::ALLOW, value);
+    }
+    response
+}
+
+/// Keeps the length of the body that a GET would have had, and drops the body.
+fn drop_body(response: &mut Response) {
+    let body = response.take_body();
+    let boxed: http_body_util::combinators::BoxBody<bytes::Bytes, std::io::Error> = body.into();
+    if let Some(length) = boxed.size_hint().exact() {
+        response.headers_mut().entry(header::CONTENT_LENGTH).or_insert(HeaderValue::from(length));
+    }
+}
+
+/// The path without one trailing slash; anything odd about it is an unknown path.
+fn plain_path(path: &str) -> Result<&str> {
+    let path = path.strip_suffix('/').unwrap_or(path);
+    let odd = path.len() > PATH_LENGTH || path.contains("//") || path.ends_with('/') || path.contains(';');
+    if odd { Err(Error::NoSuchPath) } else { Ok(path) }
+}
+
+/// The query, decoded once: bad encoding, repeats, and names that the operation does not have are refused by name.
+fn checked_query(route: &Route, query: Option<&str>) -> Result<UrlQuery> {
+    let Some(query) = query.filter(|query| !query.is_empty()) else { return Ok(UrlQuery(Vec::new())) };
+    let mut pairs: Vec<(String, String)> = Vec::new();
+    for part in query.split('&').filter(|part| !part.is_empty()) {
+        let (name, value) = part.split_once('=').unwrap_or((part, ""));
+        let bad = || Error::parameter(part.chars().take(64).collect::<String>(), "is not percent-encoded UTF-8.");
+        let name = decoded(name).ok_or_else(bad)?;
+        let value = decoded(value).ok_or_else(bad)?;
+        if !route.query.contains(&name) {
+            let known = route.query.join(", ");
+            let reason = match known.as_str() {
+                "" => "is not a parameter here: there are none.".to_owned(),
+                known => format!("is not a parameter here; there are {known}."),
+            };
+            return Err(Error::parameter(name.chars().take(64).collect::<String>(), reason));
+        }
+        if pairs.iter().any(|(found, _)| *found == name) {
+            return Err(Error::parameter(name, "stands in the query twice."));
+        }
+        pairs.push((name, value));
+    }
+    Ok(UrlQuery(pairs))
+}
+
+fn decoded(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes().iter();
+    while let Some(byte) = rest.next() {
+        match byte {
+            b'%' => {
+                let digits = [*rest.next()?, *rest.next()?];
+                bytes.push(u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?);
+            }
+            b'+' => bytes.push(b' '),
+            other => bytes.push(*other),
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+fn check_length(request: &hyper::Request<Incoming>, limit: u64) -> Result<()> {
+    match request.body().size_hint().exact() {
+        Some(length) if length > limit => Err(Error::TooLarge { limit }),
+        _ => Ok(()),
+    }
+}
+
+fn poem_request(request: hyper::Request<Incoming>, exchange: Arc<Exchange>, query: UrlQuery) -> poem::Request {
+    let (parts, body) = request.into_parts();
+    let body = if body.is_end_stream() {
+        poem::Body::empty()
+    } else {
+        let boxed = http_body_util::BodyExt::boxed(http_body_util::BodyExt::map_err(body, std::io::Error::other));
+        poem::Body::from(boxed)
+    };
+    let mut parts = RequestParts::from((
+        parts,
+        poem::web::LocalAddr::default(),
+        poem::web::RemoteAddr::default(),
+        poem::http::uri::Scheme::HTTP,
+    ));
+    parts.extensions.insert(exchange);
+    parts.extensions.insert(query);
+    poem::Request::from_parts(parts, body)
+}
+
+/// The length of a body that is ready; zero for one that is sent piece by piece without a stated length.
+fn response_length(response: &mut Response) -> u64 {
+    let stated = response.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    if let Some(length) = stated.and_then(|text| text.parse().ok()) {
+        return length;
+    }
+    let boxed: http_body_util::combinators::BoxBody<bytes::Bytes, std::io::Error> = response.take_body().into();
+    let length = boxed.size_hint().exact().unwrap_or(0);
+    response.set_body(boxed);
+    length
+}

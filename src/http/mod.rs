@@ -1,9 +1,28 @@
 //! The HTTP side of the house: connections, the edge, the three faces, and what is embedded for browsers.
 
+pub mod api;
+pub mod api_v1;
 pub mod assets;
+mod authenticate;
+mod body;
+mod client;
+mod credential;
+pub mod document;
 pub mod edge;
+mod exchange;
+pub mod face;
+mod fault;
+mod limit_headers;
 pub mod listener;
+pub mod operations;
+mod pages;
+mod params;
+mod record;
+mod reply;
+pub mod routes;
 pub mod settings;
+pub mod v1;
+mod wire;
 
 use std::sync::Arc;
 

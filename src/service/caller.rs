@@ -207,8 +207,13 @@ impl Caller {
         Ok(())
     }
 
+    /// Whether changes were committed.
+    pub fn has_changed(&self) -> bool {
+        !self.changes.lock().is_empty()
+    }
+
     /// The digests of the changes that were committed.
-    pub fn take_changes(&self) -> Vec<[u8; 32]> {
-        std::mem::take(&mut self.changes.lock())
+    pub fn changes(&self) -> Vec<[u8; 32]> {
+        self.changes.lock().clone()
     }
 }

@@ -160,7 +160,11 @@ impl App {
             .pool
             .background(
                 &errand,
-                |scratch| Job::Import { files, into: scratch.join("extract") },
+                |scratch| {
+                    // Where this fails, the worker says so.
+                    let _ = std::fs::create_dir(scratch.join("extract"));
+                    Job::Import { files, into: scratch.join("extract") }
+                },
                 progress.as_mut(),
                 move |done, scratch| {
                     // Whole and durable at its place before the row points at it.

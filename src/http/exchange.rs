@@ -1,0 +1,82 @@
+//! What is known of one request while it is served: made by the edge, seen by extractors.
+
+use std::net::IpAddr;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::face::Face;
+use crate::domain::error::{Error, Result};
+use crate::domain::id::RequestId;
+use crate::domain::operation::Operation;
+use crate::domain::time::Timestamp;
+use crate::domain::window::Admission;
+use crate::service::caller::Caller;
+
+/// One request.
+pub struct Exchange {
+    /// Its id.
+    pub request: RequestId,
+    /// When its head arrived.
+    pub at: Timestamp,
+    /// The same on the monotonic clock.
+    pub started: Duration,
+    /// The client's address, past trusted proxies.
+    pub address: IpAddr,
+    /// Where the client is.
+    pub face: Face,
+    /// Scheme and host, for absolute links.
+    pub origin: OnceLock<String>,
+    /// What it asks for.
+    pub operation: OnceLock<&'static Operation>,
+    /// The path's variables, in order.
+    pub captures: OnceLock<Vec<(&'static str, String)>>,
+    /// Who asks.
+    pub caller: OnceLock<Caller>,
+    /// The public characters of the key that was presented.
+    pub key_prefix: OnceLock<[u8; 8]>,
+    /// What the windows said.
+    pub admission: OnceLock<Admission>,
+    /// Path and query, for links to other pages.
+    pub path: String,
+    /// Bytes of the body that were read.
+    pub bytes_in: AtomicU64,
+    /// Credits that it cost.
+    pub credits: AtomicI64,
+    /// The object in the path, once it is known.
+    pub object: OnceLock<i64>,
+    /// What bounds its body.
+    pub body: BodyRules,
+}
+
+/// What bounds a request's body.
+#[derive(Debug, Clone, Copy)]
+pub struct BodyRules {
+    /// Bytes.
+    pub limit: u64,
+    /// The longest pause.
+    pub pause: Duration,
+    /// Bytes a second below which it is given up, once a pause's length has passed.
+    pub rate: u64,
+}
+
+impl Exchange {
+    /// The caller of an operation that needs one.
+    ///
+    /// # Errors
+    /// `CredentialsMissing`, which the edge has answered before: an operation that asks for a caller has one.
+    pub fn caller(&self) -> Result<&Caller> {
+        self.caller.get().ok_or(Error::CredentialsMissing)
+    }
+
+    /// A variable of the path.
+    pub fn capture(&self, name: &str) -> &str {
+        let captures = self.captures.get().map_or(&[][..], Vec::as_slice);
+        captures.iter().find(|(found, _)| *found == name).map_or("", |(_, value)| value)
+    }
+
+    /// Notes what the call cost.
+    pub fn charge(&self, credits: i64) {
+        self.credits.store(credits, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,63 @@
+//! What responses say of limits: `X-RateLimit-*` of one window, the IETF fields of all (PRODUCT 3, 8.4).
+
+use std::fmt::Write;
+
+use poem::http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::face::Face;
+use crate::domain::time::Timestamp;
+use crate::domain::window::{Admission, Class, Headroom, Room, Verdict, WindowName};
+
+const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
+const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
+const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
+const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const ALL: HeaderName = HeaderName::from_static("ratelimit");
+
+/// Stamps what the windows said.
+pub fn stamp(headers: &mut HeaderMap, admission: &Admission, face: Face, class: Class, now: Timestamp) {
+    if let Some(room) = shown(admission, face, class) {
+        headers.insert(LIMIT, HeaderValue::from(room.limit));
+        headers.insert(REMAINING, HeaderValue::from(room.remaining));
+        headers.insert(RESET, HeaderValue::from(seconds_up(room.reset_at_ms)));
+    }
+    let (policy, all) = fields(&admission.headroom, now);
+    for (name, text) in [(POLICY, policy), (ALL, all)] {
+        if let Ok(value) = HeaderValue::try_from(text) {
+            headers.insert(name, value);
+        }
+    }
+}
+
+/// The one window of `X-RateLimit-*`: on 429 the one that refused; otherwise the minute on the platform face and the
+/// hour of the operation's class on the others; the minute for sessions, which have no other.
+fn shown(admission: &Admission, face: Face, class: Class) -> Option<Room> {
+    let headroom = &admission.headroom;
+    if let Verdict::Refused { window, .. } = admission.verdict {
+        return headroom.get(window);
+    }
+    let window = match (face, class) {
+        (Face::Platform, _) => WindowName::Minute,
+        (_, Class::General) => WindowName::Hour,
+        (_, Class::Generation) => WindowName::GenerationHour,
+    };
+    headroom.get(window).or_else(|| headroom.get(WindowName::Minute))
+}
+
+/// `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers): quota and length, rest and seconds.
+fn fields(headroom: &Headroom, now: Timestamp) -> (String, String) {
+    let (mut policy, mut all) = (String::with_capacity(160), String::with_capacity(160));
+    for (window, room) in headroom.iter() {
+        let separator = if policy.is_empty() { "" } else { ", " };
+        let name = window.as_str();
+        let wait = seconds_up((room.reset_at_ms - now.millis()).max(0));
+        let _ = write!(policy, "{separator}\"{name}\";q={};w={}", room.limit, window.length_ms() / 1000);
+        let _ = write!(all, "{separator}\"{name}\";r={};t={wait}", room.remaining);
+    }
+    (policy, all)
+}
+
+/// Milliseconds as seconds, rounded up: at that second the rest has risen.
+fn seconds_up(millis: i64) -> i64 {
+    millis.div_euclid(1000) + i64::from(millis.rem_euclid(1000) > 0)
+}

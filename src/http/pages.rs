@@ -1,0 +1,192 @@
+//! What is no call: health, the page at `/`, the reference and its documents. None of it is audited or limited.
+
+use poem::Response;
+use poem::http::header;
+use poem::http::{HeaderValue, Method, StatusCode};
+use serde::Serialize;
+
+use super::assets::{self, policy};
+use super::client::Client;
+use super::edge::Edge;
+use super::face::Face;
+use super::reply::Raw;
+use crate::domain::dashboard::{Dashboard, Widget};
+use crate::domain::error::Result;
+use crate::domain::result::{Cell, WidgetData};
+use crate::domain::time::Timestamp;
+use crate::service::caller::Caller;
+
+/// Liveness and readiness, over whatever transport.
+pub(super) fn health(edge: &Edge, method: &Method, path: &str) -> Option<Response> {
+    let healthy = match path {
+        "/livez" => true,
+        "/readyz" => edge.is_ready(),
+        _ => return None,
+    };
+    if !matches!(*method, Method::GET | Method::HEAD) {
+        return Some(with_headers(Response::builder().status(StatusCode::METHOD_NOT_ALLOWED).header(header::ALLOW, "GET, HEAD").finish()));
+    }
+    let (status, text) = if healthy { (StatusCode::OK, "ok\n") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready\n") };
+    let mut response = Response::builder().status(status).content_type("text/plain; charset=utf-8").body(text);
+    if !healthy {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    Some(with_headers(response))
+}
+
+/// Whether a path is one of the three documents'.
+pub(super) fn is_document(path: &str) -> bool {
+    matches!(path, "/v1/openapi.json" | "/api/v1/openapi.json" | "/api/openapi.json")
+}
+
+/// A face's document, with the server's own address.
+pub(super) fn document<B>(edge: &Edge, face: Face, request: &poem::http::Request<B>, origin: &str) -> Response {
+    if !edge.shared().settings.public_reference {
+        return with_headers(StatusCode::NOT_FOUND.into());
+    }
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return with_headers(Response::builder().status(StatusCode::METHOD_NOT_ALLOWED).header(header::ALLOW, "GET, HEAD").finish());
+    }
+    let text = edge.shared().documents[face as usize].replacen(super::document::SERVER, origin, 1);
+    with_headers(Response::builder().content_type("application/json").body(text))
+}
+
+/// A page or one of its files.
+pub(super) async fn page<B>(edge: &Edge, client: &Client, request: &poem::http::Request<B>) -> Option<Response> {
+    let path = request.uri().path();
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return None;
+    }
+    if path == "/page.json" {
+        return Some(page_facts(edge, client).await);
+    }
+    if path == "/docs" {
+        return Some(with_headers(Response::builder().status(StatusCode::PERMANENT_REDIRECT).header(header::LOCATION, "/docs/").finish()));
+    }
+    let asset = assets::find(path)?;
+    if path.starts_with("/docs") && !edge.shared().settings.public_reference {
+        return None;
+    }
+    let accepts = request.headers().get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let asset = if asset.encoding.is_some() && !accepts.contains("gzip") { asset.decoded().ok()? } else { asset };
+    let known = request.headers().get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
+    let mut builder = Response::builder()
+        .header(header::ETAG, asset.etag.as_str())
+        .header(header::CACHE_CONTROL, asset.cache.header())
+        .header(header::CONTENT_SECURITY_POLICY, asset.policy)
+        .header(header::VARY, "accept-encoding");
+    if known.is_some_and(|known| known.split(',').any(|tag| tag.trim() == asset.etag.as_str())) {
+        return Some(with_headers(builder.status(StatusCode::NOT_MODIFIED).finish()));
+    }
+    if let Some(encoding) = asset.encoding {
+        builder = builder.header(header::CONTENT_ENCODING, encoding);
+    }
+    Some(with_headers(builder.content_type(asset.content_type).body(asset.bytes.into_owned())))
+}
+
+fn with_headers(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(policy::DATA));
+    response
+}
+
+/// What the page at `/` draws.
+#[derive(Serialize)]
+struct PageFacts {
+    version: &'static str,
+    sandbox: Option<SandboxFacts>,
+}
+
+#[derive(Serialize)]
+struct SandboxFacts {
+    organization: String,
+    curl: String,
+    dashboards: Vec<DashboardFacts>,
+}
+
+#[derive(Serialize)]
+struct DashboardFacts {
+    name: String,
+    id: String,
+    refreshed_at: Option<Timestamp>,
+    widgets: Vec<WidgetFacts>,
+}
+
+#[derive(Serialize)]
+struct WidgetFacts {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    title: String,
+    display: Option<String>,
+    target: Option<f64>,
+    target_display: Option<String>,
+    value: Option<f64>,
+    svg: Option<String>,
+    #[serde(flatten)]
+    table: Option<Raw>,
+    error: Option<String>,
+}
+
+async fn page_facts(edge: &Edge, _client: &Client) -> Response {
+    let shared = edge.shared();
+    let sandbox = match &shared.settings.sandbox {
+        None => None,
+        Some(page) => match sandbox_facts(edge, page.user, &page.curl) {
+            Ok(facts) => Some(facts),
+            Err(error) => {
+                tracing::error!(%error, "the sandbox's page cannot be drawn");
+                None
+            }
+        },
+    };
+    let facts = PageFacts { version: env!("CARGO_PKG_VERSION"), sandbox };
+    let body = serde_json::to_vec(&facts).unwrap_or_default();
+    with_headers(Response::builder().content_type("application/json").body(body))
+}
+
+fn sandbox_facts(edge: &Edge, user: crate::domain::id::UserId, curl: &str) -> Result<SandboxFacts> {
+    let app = &edge.shared().app;
+    let caller = Caller::without_request(app.identity_of_user(user)?, app.clock.now());
+    let dashboards = app.showcase(&caller)?.into_iter().map(dashboard_facts).collect();
+    Ok(SandboxFacts {
+        organization: caller.identity().holder.org_name.clone(),
+        curl: curl.to_owned(),
+        dashboards,
+    })
+}
+
+fn dashboard_facts(dashboard: Dashboard) -> DashboardFacts {
+    DashboardFacts {
+        name: dashboard.name,
+        id: dashboard.id.prefixed(),
+        refreshed_at: dashboard.refreshed_at,
+        widgets: dashboard.widgets.into_iter().map(widget_facts).collect(),
+    }
+}
+
+fn widget_facts(widget: Widget) -> WidgetFacts {
+    let data = widget.data.as_ref().and_then(|json| serde_json::from_str::<WidgetData>(json.get()).ok());
+    let (value, display) = match &data {
+        Some(WidgetData::Kpi { value }) => match value.number() {
+            Some(number) => (Some(number), Some(widget.format.apply(number))),
+            None if *value == Cell::Null => (None, None),
+            None => (None, Some(value.display())),
+        },
+        _ => (None, None),
+    };
+    let is_table = matches!(data, Some(WidgetData::Table(_)));
+    WidgetFacts {
+        kind: widget.kind.as_str(),
+        title: widget.title,
+        display,
+        target: widget.target,
+        target_display: widget.target.map(|target| widget.format.apply(target)),
+        value,
+        svg: widget.svg,
+        table: widget.data.filter(|_| is_table).map(Raw),
+        error: widget.error.map(|error| error.message),
+    }
+}

@@ -1,0 +1,110 @@
+//! The row that every call leaves in the chain: exactly one, also when the client has gone.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use hyper::body::Incoming;
+use poem::http::header::USER_AGENT;
+
+use super::exchange::Exchange;
+use crate::domain::access::Role;
+use crate::domain::audit::entry::{self, Call, Entry};
+use crate::domain::audit::kind::{Method, Outcome};
+use crate::domain::code::Code;
+use crate::domain::error::{Error, Result};
+use crate::domain::time::monotonic;
+use crate::domain::window::{Class, Verdict};
+use crate::service::app::App;
+
+/// What a client that left is recorded with: the status that nginx made common for it.
+const CLIENT_GONE: u16 = 499;
+
+/// A row that is still to be written. Dropped without being committed, it is written as that of a client that has gone.
+pub struct Pending(Option<Row>);
+
+struct Row {
+    app: App,
+    exchange: Arc<Exchange>,
+    method: Method,
+    user_agent: Option<String>,
+}
+
+impl Pending {
+    /// Begins a call.
+    pub fn new(app: App, exchange: Arc<Exchange>, request: &hyper::Request<Incoming>) -> Self {
+        let sent = request.headers().get(USER_AGENT).and_then(|value| value.to_str().ok());
+        Self(Some(Row {
+            app,
+            exchange,
+            method: Method::of(request.method().as_str()),
+            user_agent: sent.map(entry::user_agent),
+        }))
+    }
+
+    /// Writes the row and waits for its commit.
+    ///
+    /// # Errors
+    /// `AuditUnavailable` when it cannot be written.
+    pub async fn commit(mut self, status: u16, code: Option<Code>, bytes_out: u64) -> Result<()> {
+        let Some(row) = self.0.take() else { return Ok(()) };
+        let Some(appender) = row.app.store.appender().cloned() else { return Err(Error::AuditUnavailable) };
+        appender.append(row.entry(status, code, outcome(status), bytes_out)).committed().await
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        let Some(row) = self.0.take() else { return };
+        if let Some(appender) = row.app.store.appender().cloned() {
+            appender.append_unwatched(row.entry(CLIENT_GONE, None, Outcome::Gone, 0));
+        }
+    }
+}
+
+impl Row {
+    fn entry(self, status: u16, code: Option<Code>, outcome: Outcome, bytes_out: u64) -> Entry {
+        let Self { exchange, method, user_agent, .. } = self;
+        let caller = exchange.caller.get();
+        let identity = caller.map(crate::service::caller::Caller::identity);
+        let key = identity.and_then(|identity| identity.key());
+        let latency = monotonic().saturating_sub(exchange.started).as_micros();
+        let admitted = exchange.admission.get().filter(|admission| admission.verdict == Verdict::Admitted);
+        Entry::Call(Box::new(Call {
+            at_ms: exchange.at.millis(),
+            admitted_at_ms: admitted.map(|admission| admission.at_ms),
+            request_id: exchange.request.0.into_bytes(),
+            org: identity.map(|identity| identity.holder.org.raw()),
+            key_id: key.map(|key| key.id.raw()),
+            lineage: key.map(|key| key.lineage),
+            key_prefix: exchange.key_prefix.get().copied(),
+            session: identity.and_then(|identity| identity.session()).map(crate::domain::id::Id::raw),
+            user: identity.map(|identity| identity.holder.user.raw()),
+            role: identity.map(|identity| Role::as_str(identity.holder.role).into()),
+            face: exchange.face.number(),
+            method,
+            operation: exchange.operation.get().map(|operation| operation.id.into()),
+            object_id: exchange.object.get().copied(),
+            status,
+            code: code.map(|code| code.as_str().into()),
+            outcome,
+            class: exchange.operation.get().map_or(Class::General, |operation| operation.class),
+            credits: exchange.credits.load(Ordering::Relaxed),
+            address: exchange.address,
+            latency_us: u32::try_from(latency).unwrap_or(u32::MAX),
+            bytes_in: exchange.bytes_in.load(Ordering::Relaxed),
+            bytes_out,
+            user_agent,
+            changes: caller.map(crate::service::caller::Caller::changes).unwrap_or_default(),
+        }))
+    }
+}
+
+fn outcome(status: u16) -> Outcome {
+    match status {
+        0..=399 => Outcome::Ok,
+        401..=403 | 421 => Outcome::Refused,
+        429 => Outcome::Limited,
+        400..=499 => Outcome::Client,
+        _ => Outcome::Server,
+    }
+}

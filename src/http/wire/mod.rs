@@ -1,0 +1,34 @@
+//! The bodies of requests and answers. A type is written once and takes a face's spelling of ids as a parameter; what a
+//! face says differently altogether stands in the face.
+
+pub mod dashboard;
+mod listing;
+mod spelling;
+
+use poem_openapi::Object;
+use poem_openapi::types::{ParseFromJSON, ToJSON, Type};
+use serde::{Deserialize, Serialize};
+
+pub use listing::{Counted, Listing};
+pub use spelling::{Hex, Integer, Reference, Spelling, UuidText};
+
+/// An empty request body: `{}` or nothing.
+#[derive(Debug, Default, Serialize, Deserialize, Object)]
+#[serde(deny_unknown_fields)]
+#[oai(rename = "EmptyRequest")]
+pub struct Nothing {}
+
+/// What was deleted.
+#[derive(Serialize, Object)]
+pub struct Deleted<I: Type + ParseFromJSON + ToJSON> {
+    id: I,
+    /// Always true.
+    deleted: bool,
+}
+
+impl<I: Spelling> Deleted<I> {
+    /// This was.
+    pub fn of(id: I) -> Self {
+        Self { id, deleted: true }
+    }
+}
