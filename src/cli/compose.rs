@@ -31,7 +31,8 @@ impl Globals {
     /// The configuration: defaults, file, variables, and these flags.
     pub fn config(&self, flags: Vec<(String, toml::Value)>) -> Result<Config, Failure> {
         // What is no Unicode is no setting of ours: their names and values are.
-        let variables = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let variables =
+            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
         Ok(Config::load(self.config.as_deref(), variables, flags)?)
     }
 
@@ -141,7 +142,9 @@ impl Instance {
         self.app.store.close();
         drop(self.lock);
         adopted.map(drop).map_err(|error| match error {
-            Error::AuditUnavailable => Failure::failed("it was done, but audit.db cannot be written; make room on its disk"),
+            Error::AuditUnavailable => {
+                Failure::failed("it was done, but audit.db cannot be written; make room on its disk")
+            }
             other => other.into(),
         })
     }

@@ -55,7 +55,9 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         match error {
             // Who runs commands may know what the API keeps to its log.
-            Error::Internal(cause) => Self::Failed(format!("{cause}; this is a defect or the machine's, look at its log")),
+            Error::Internal(cause) => {
+                Self::Failed(format!("{cause}; this is a defect or the machine's, look at its log"))
+            }
             Error::InvalidField { field, reason } => Self::Usage(format!("{} {reason}", option(&field))),
             Error::InvalidRequest(_) | Error::InvalidParameter { .. } => Self::Usage(error.to_string()),
             Error::Overloaded => Self::failed("the database is busy; try again"),

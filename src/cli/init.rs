@@ -80,7 +80,12 @@ fn checked(config: &Config, init: &Init) -> Result<Zeroizing<String>, Failure> {
     Ok(password)
 }
 
-fn found(config: &Config, init: &Init, password: Zeroizing<String>, data: &DataDir) -> Result<(OrgId, UserId), Failure> {
+fn found(
+    config: &Config,
+    init: &Init,
+    password: Zeroizing<String>,
+    data: &DataDir,
+) -> Result<(OrgId, UserId), Failure> {
     let _lock = data.lock()?;
     let app = compose::app(config, data, Role::Owner, &data.tmp())?;
     let founding = Founding {

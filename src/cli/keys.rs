@@ -171,7 +171,9 @@ async fn run_revoke(instance: &Instance, revoke: &RevokeKey, output: Output) -> 
     let now = instance.app.clock.now();
     match output.form() {
         Form::Table if revoked_before => output.line(&format!("{} was revoked already.", view.key.prefix())),
-        Form::Table => output.line(&format!("{} is revoked; requests with it are refused from now on.", view.key.prefix())),
+        Form::Table => {
+            output.line(&format!("{} is revoked; requests with it are refused from now on.", view.key.prefix()))
+        }
         Form::Lines => output.lines(&[row(&view, now)]),
         Form::Json => output.json(&described(&view, now)),
     }

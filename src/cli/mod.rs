@@ -64,10 +64,24 @@ pub struct Cli {
 #[derive(Debug, Args)]
 pub struct Globals {
     /// The data directory; unless told ./claribi-data, for the sandbox ./claribi-sandbox.
-    #[arg(long, global = true, env = "CLARIBI_DATA_DIR", hide_env_values = true, value_name = "DIR", display_order = 900)]
+    #[arg(
+        long,
+        global = true,
+        env = "CLARIBI_DATA_DIR",
+        hide_env_values = true,
+        value_name = "DIR",
+        display_order = 900
+    )]
     data_dir: Option<PathBuf>,
     /// The configuration file.
-    #[arg(long, global = true, env = "CLARIBI_CONFIG", hide_env_values = true, value_name = "FILE", display_order = 901)]
+    #[arg(
+        long,
+        global = true,
+        env = "CLARIBI_CONFIG",
+        hide_env_values = true,
+        value_name = "FILE",
+        display_order = 901
+    )]
     config: Option<PathBuf>,
     /// Print JSON.
     #[arg(long, global = true, display_order = 902)]
@@ -179,7 +193,8 @@ fn sentence(rendered: &str) -> String {
     for paragraph in rendered.split("\n\n") {
         let paragraph = words(paragraph);
         if let Some(usage) = paragraph.strip_prefix("Usage: ") {
-            let named = usage.split(' ').take_while(|word| word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'));
+            let named =
+                usage.split(' ').take_while(|word| word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'));
             let named: Vec<&str> = named.take_while(|word| !word.starts_with('-')).collect();
             command = named.join(" ");
         } else if !paragraph.starts_with("For more information") && !paragraph.is_empty() {

@@ -128,7 +128,9 @@ fn escaped(cell: &str) -> String {
 
 /// A cell on a terminal: data must not be able to steer it.
 fn printable(cell: &str) -> String {
-    cell.chars().map(|character| if character.is_control() && character != '\n' { '\u{fffd}' } else { character }).collect()
+    cell.chars()
+        .map(|character| if character.is_control() && character != '\n' { '\u{fffd}' } else { character })
+        .collect()
 }
 
 /// A number with its digits in groups, for people.

@@ -89,8 +89,7 @@ fn print(answer: &QueryAnswer, form: Option<Form>, output: Output) -> Result<(),
     }
     let result: Answer = serde_json::from_slice(&bytes)?;
     let names: Vec<&str> = result.columns.iter().map(|column| column.name.as_str()).collect();
-    let cells: Vec<Vec<String>> =
-        result.rows.iter().map(|row| row.iter().map(Cell::display).collect()).collect();
+    let cells: Vec<Vec<String>> = result.rows.iter().map(|row| row.iter().map(Cell::display).collect()).collect();
     if form == Some(Form::Lines) {
         output.lines(&[names.iter().map(|name| (*name).to_owned()).collect()])?;
         return output.lines(&cells);

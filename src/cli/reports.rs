@@ -155,7 +155,11 @@ fn dashboard_named(app: &App, caller: &Caller, text: &str) -> Result<IdRef<Dashb
         }
         cursor = match page.more {
             More::Cursor(Some(next)) => Some(next),
-            _ => return Err(Failure::failed(format!("there is no dashboard `{text}`; name one by its id or whole name"))),
+            _ => {
+                return Err(Failure::failed(format!(
+                    "there is no dashboard `{text}`; name one by its id or whole name"
+                )));
+            }
         };
     }
 }

@@ -85,7 +85,9 @@ pub async fn settle(app: &App) -> Result<(), Failure> {
 pub async fn bind(address: SocketAddr) -> Result<Listener, Failure> {
     Listener::bind(address).await.map_err(|error| {
         Failure::failed(match error.kind() {
-            ErrorKind::AddrInUse => format!("{address} is taken by another program; stop it, or name another with --listen"),
+            ErrorKind::AddrInUse => {
+                format!("{address} is taken by another program; stop it, or name another with --listen")
+            }
             ErrorKind::PermissionDenied => {
                 format!("this user may not listen on {address}; name a port above 1023 with --listen")
             }

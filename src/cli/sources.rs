@@ -91,7 +91,12 @@ fn incoming(path: &Path) -> Result<IncomingFile, Failure> {
     Ok(IncomingFile { path: whole, name: name.unwrap_or_else(|| "file".to_owned()) })
 }
 
-async fn run_add(instance: &Instance, add: &AddSource, files: Vec<IncomingFile>, output: Output) -> Result<(), Failure> {
+async fn run_add(
+    instance: &Instance,
+    add: &AddSource,
+    files: Vec<IncomingFile>,
+    output: Output,
+) -> Result<(), Failure> {
     let caller = add.org.caller(&instance.app)?;
     let incoming = Incoming { name: add.name.clone(), slug: None, files, holder: None };
     let bar = bar();
@@ -152,9 +157,13 @@ fn print(source: &Source, output: Output) -> Result<(), Failure> {
     match output.form() {
         Form::Json => return output.json(&described(source)),
         Form::Lines => {
-            let rows: Vec<Vec<String>> = source.tables.iter().map(|table| {
-                vec![format!("{}.{}", source.slug, table.name), table.rows.to_string(), columns(table, ", ")]
-            }).collect();
+            let rows: Vec<Vec<String>> = source
+                .tables
+                .iter()
+                .map(|table| {
+                    vec![format!("{}.{}", source.slug, table.name), table.rows.to_string(), columns(table, ", ")]
+                })
+                .collect();
             output.lines(&rows)?;
         }
         Form::Table => {

@@ -20,7 +20,9 @@ fn options_of_every_command_may_stand_before_or_after_it() {
 
 #[test]
 fn passwords_are_never_arguments() {
-    for line in ["claribi init --org A --email a@b --password x", "claribi user create --email a@b --role viewer --password x"] {
+    for line in
+        ["claribi init --org A --email a@b --password x", "claribi user create --email a@b --role viewer --password x"]
+    {
         assert!(parsed(line).is_err(), "{line}");
     }
     let refusal = parsed("claribi user create --email a@b --role viewer").unwrap_err();
@@ -32,7 +34,10 @@ fn wrong_usage_is_one_sentence_that_names_the_help() {
     for (line, words) in [
         ("claribi key create --name x", "see `claribi key create --help`"),
         ("claribi kye", "see `claribi --help`"),
-        ("claribi user create --email a@b --role boss --password-stdin", "there are owner, administrator, analyst and viewer"),
+        (
+            "claribi user create --email a@b --role boss --password-stdin",
+            "there are owner, administrator, analyst and viewer",
+        ),
         ("claribi key create --user a@b --name x --scope read-only --permission usage:read", "cannot be used with"),
         ("claribi report generate -o x.pdf", "--source"),
         ("claribi report generate --source a --dashboard b -o x.pdf", "cannot be used with"),

@@ -16,7 +16,9 @@ use crate::service::people::UserRequest;
 #[derive(Debug, Subcommand)]
 pub enum UserCommand {
     /// Add a user.
-    #[command(after_help = "Example:\n  claribi user create --email grace@example.com --role analyst --password-stdin < password.txt")]
+    #[command(
+        after_help = "Example:\n  claribi user create --email grace@example.com --role analyst --password-stdin < password.txt"
+    )]
     Create(CreateUser),
     /// List the users.
     List(ListUsers),

@@ -24,7 +24,8 @@ impl Jobs {
     pub fn start(app: &App, at_once: usize) -> Self {
         let (stop, stopped) = watch::channel(false);
         let mut running = vec![tokio::spawn(runner::run(app.clone(), at_once, Stop(stopped.clone())))];
-        running.extend(tasks::all().into_iter().map(|task| tokio::spawn(task.repeat(app.clone(), Stop(stopped.clone())))));
+        running
+            .extend(tasks::all().into_iter().map(|task| tokio::spawn(task.repeat(app.clone(), Stop(stopped.clone())))));
         Self { app: app.clone(), stop, running }
     }
 

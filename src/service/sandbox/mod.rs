@@ -117,7 +117,9 @@ fn random_password(entropy: &Entropy) -> Zeroizing<String> {
 
 /// Why a data directory is no sandbox.
 fn no_sandbox() -> Error {
-    Error::Conflict("the data directory holds an installation that is no sandbox; name another with --data-dir".to_owned())
+    Error::Conflict(
+        "the data directory holds an installation that is no sandbox; name another with --data-dir".to_owned(),
+    )
 }
 
 #[cfg(test)]
