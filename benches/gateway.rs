@@ -4,6 +4,9 @@
 //! `cargo bench --bench gateway` prints both and, as its last line, their ratio. Rounds alternate, so that a machine
 //! whose speed drifts slows both; the figures are medians of the rounds.
 
+#![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
+#![expect(clippy::print_stdout, reason = "the parent reads the address from there")]
+
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::path::Path;
