@@ -96,9 +96,14 @@ impl App {
 
     /// What a query worker of the caller's organisation may touch, and how long one job of it may take.
     pub(super) fn query_errand(&self, caller: &Caller) -> Errand {
+        let sources = self.data.org_sources(caller.identity().holder.org_uuid);
+        // A worker confines itself to directories that exist when it starts, and lives on when the first source comes.
+        if let Err(error) = std::fs::create_dir_all(&sources) {
+            tracing::error!(%error, "the directory of an organisation's extracts cannot be made");
+        }
         Errand {
             org: caller.org().raw(),
-            read: vec![self.data.org_sources(caller.identity().holder.org_uuid)],
+            read: vec![sources],
             deadline: std::time::Duration::from_millis(self.settings.query.millis),
         }
     }

@@ -1,0 +1,131 @@
+//! What can be wrong with a file, as facts, and the one place that puts them into sentences.
+
+use std::io;
+
+use crate::engine::internal;
+use crate::worker::protocol::{Failure, FailureCode};
+
+/// Why a file cannot be imported.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// No byte in it, or nothing but blank lines.
+    #[error("empty")]
+    Empty,
+    /// It is of another kind, which its first bytes tell.
+    #[error("foreign kind")]
+    Foreign(&'static str),
+    /// A byte that no text contains.
+    #[error("binary")]
+    Binary {
+        /// Counted from zero in the decompressed file.
+        offset: u64,
+        /// The byte.
+        value: u8,
+    },
+    /// It claims to be UTF-16 and is not.
+    #[error("malformed UTF-16")]
+    MalformedUtf16 {
+        /// About where, counted from zero in the decompressed file.
+        offset: u64,
+    },
+    /// A row with another number of fields than the header.
+    #[error("ragged row")]
+    Ragged {
+        /// The row's first line.
+        line: u64,
+        /// Fields in the header.
+        expected: usize,
+        /// Fields in the row.
+        found: usize,
+    },
+    /// The file ends within quotes.
+    #[error("unclosed quote")]
+    UnclosedQuote {
+        /// The first line of the row that does not end.
+        line: u64,
+    },
+    /// A field over the limit.
+    #[error("long field")]
+    LongField {
+        /// The row's first line.
+        line: u64,
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// More columns than a table may have.
+    #[error("too many columns")]
+    TooManyColumns {
+        /// The limit.
+        limit: usize,
+    },
+    /// The compression is damaged or the file ends in the middle of it.
+    #[error("damaged compression")]
+    Compression(&'static str),
+    /// It decompresses to more than is accepted.
+    #[error("too large")]
+    TooLarge {
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// The job has to stop.
+    #[error("stopped")]
+    Stopped(Failure),
+    /// The machine failed, not the file.
+    #[error("machine: {0}")]
+    Machine(#[from] io::Error),
+    /// The extract cannot be written.
+    #[error("extract: {0}")]
+    Extract(String),
+}
+
+impl Fault {
+    /// The failure as its caller reads it; `name` is what people call the file.
+    pub fn into_failure(self, name: &str) -> Failure {
+        let message = match self {
+            Self::Empty => format!("`{name}` is empty; a table needs at least a header line."),
+            Self::Foreign(kind) => format!("`{name}` is {kind}; export it as CSV and import that."),
+            Self::Binary { offset, value } => format!(
+                "`{name}` is not text: byte {offset} is 0x{value:02x}; save it as CSV in UTF-8 and import that."
+            ),
+            Self::MalformedUtf16 { offset } => {
+                format!("`{name}` is not valid UTF-16 near byte {offset}; save it as CSV in UTF-8 and import that.")
+            }
+            Self::Ragged { line, expected, found } => format!(
+                "`{name}` has {} in line {line} where the header has {expected}; give every row as many fields as the \
+                 header, and quote fields that contain the separator.",
+                fields(found)
+            ),
+            Self::UnclosedQuote { line } => format!(
+                "`{name}` ends within a quoted field of the row that starts in line {line}; close the quote, and write \
+                 quotes inside a field twice."
+            ),
+            Self::LongField { line, limit } => format!(
+                "`{name}` has a field of more than {limit} bytes in the row that starts in line {line}; shorten it, or \
+                 look for a quote that is not closed."
+            ),
+            Self::TooManyColumns { limit } => {
+                format!("`{name}` has more than {limit} columns; split it, or turn columns into rows.")
+            }
+            Self::Compression(kind) => {
+                format!("`{name}` is damaged or cut short: it does not decompress as {kind}; send it again in full.")
+            }
+            Self::TooLarge { limit } => {
+                format!("`{name}` holds more than {limit} bytes when decompressed; split it into smaller files.")
+            }
+            Self::Stopped(failure) => return failure,
+            Self::Machine(error) => return internal("reading an upload failed", &error),
+            Self::Extract(error) => return internal("writing an extract failed", &error),
+        };
+        Failure::new(FailureCode::InvalidFile, message)
+    }
+}
+
+impl From<Failure> for Fault {
+    fn from(failure: Failure) -> Self {
+        Self::Stopped(failure)
+    }
+}
+
+fn fields(count: usize) -> String {
+    if count == 1 { "1 field".to_owned() } else { format!("{count} fields") }
+}

@@ -1,0 +1,213 @@
+//! The engine's errors as sentences for the query's author. Nothing passes through: paths and the names of internals
+//! would leak otherwise.
+
+use datafusion::arrow::error::ArrowError;
+use datafusion::common::{DataFusionError, SchemaError};
+use datafusion::sql::sqlparser::parser::ParserError;
+
+use super::names;
+use crate::engine::internal;
+use crate::worker::protocol::{Failure, FailureCode, Position};
+
+/// How columns are listed at most.
+const LISTED: usize = 30;
+/// The longest message that is passed on, in characters.
+const LONGEST: usize = 400;
+
+/// What the parser says.
+pub fn syntax(error: &ParserError) -> Failure {
+    let text = match error {
+        ParserError::TokenizerError(text) | ParserError::ParserError(text) => text.as_str(),
+        ParserError::RecursionLimitExceeded => {
+            let message = "The query is nested too deeply; use WITH to name its parts.";
+            return Failure::new(FailureCode::InvalidSql, message);
+        }
+    };
+    let (text, position) = split_position(text);
+    let text = text.trim().trim_start_matches("Expected: ");
+    let message = match text.split_once(", found: ") {
+        Some((expected, found)) => format!("The SQL has a syntax error: expected {expected}, found {found}."),
+        None => format!("The SQL has a syntax error: {}.", tidy(text)),
+    };
+    Failure { code: FailureCode::InvalidSql, message, position }
+}
+
+/// What planning or execution says. `functions` are the names that may be called.
+pub fn failure(error: &DataFusionError, functions: &[&str]) -> Failure {
+    let mut failure = translate(cause(error), functions);
+    if failure.position.is_none() && failure.code == FailureCode::InvalidSql {
+        failure.position = position(error);
+    }
+    failure
+}
+
+/// Whether the query named a column that is not there.
+pub fn names_unknown_column(error: &DataFusionError) -> bool {
+    matches!(cause(error), DataFusionError::SchemaError(fault, _) if matches!(**fault, SchemaError::FieldNotFound { .. }))
+}
+
+/// The error within its wrappings.
+fn cause(error: &DataFusionError) -> &DataFusionError {
+    match error {
+        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => cause(inner),
+        DataFusionError::Shared(inner) => cause(inner),
+        DataFusionError::Collection(errors) => errors.first().map_or(error, cause),
+        DataFusionError::ArrowError(inner, _) => match &**inner {
+            ArrowError::ExternalError(inner) => inner.downcast_ref().map_or(error, cause),
+            _ => error,
+        },
+        DataFusionError::External(inner) => inner.downcast_ref().map_or(error, cause),
+        _ => error,
+    }
+}
+
+fn translate(error: &DataFusionError, functions: &[&str]) -> Failure {
+    let invalid = |message: String| Failure::new(FailureCode::InvalidSql, message);
+    match error {
+        DataFusionError::SQL(error, _) => syntax(error),
+        DataFusionError::SchemaError(fault, _) => invalid(schema(fault)),
+        DataFusionError::Plan(text) => invalid(plan(text, functions)),
+        DataFusionError::NotImplemented(text) => invalid(format!("This is not supported: {}.", tidy(text))),
+        DataFusionError::Execution(text) | DataFusionError::Configuration(text) => {
+            invalid(format!("The query fails on the data: {}.", tidy(text)))
+        }
+        DataFusionError::ArrowError(error, _) => arrow(error),
+        DataFusionError::ResourcesExhausted(text) => exhausted(text),
+        other => internal("a query failed", other),
+    }
+}
+
+fn arrow(error: &ArrowError) -> Failure {
+    let text = match error {
+        ArrowError::DivideByZero => "a number is divided by zero; use nullif(divisor, 0)".to_owned(),
+        ArrowError::ArithmeticOverflow(_) => "a number is out of its type's range; cast to DOUBLE first".to_owned(),
+        ArrowError::CastError(text)
+        | ArrowError::ParseError(text)
+        | ArrowError::ComputeError(text)
+        | ArrowError::InvalidArgumentError(text)
+        | ArrowError::NotYetImplemented(text) => tidy(text),
+        other => return internal("a query failed", other),
+    };
+    Failure::new(FailureCode::InvalidSql, format!("The query fails on the data: {text}."))
+}
+
+fn exhausted(text: &str) -> Failure {
+    let message = if text.contains("disk") || text.contains("temp") {
+        "The query needs more scratch space than it may use; filter or aggregate before sorting and joining."
+    } else {
+        "The query needs more memory than it may use; select fewer columns, or filter and aggregate before joining."
+    };
+    Failure::new(FailureCode::TooLarge, message)
+}
+
+fn schema(fault: &SchemaError) -> String {
+    match fault {
+        SchemaError::FieldNotFound { field, valid_fields } => {
+            let mut known: Vec<&str> = valid_fields.iter().map(|column| column.name.as_str()).collect();
+            known.sort_unstable();
+            known.dedup();
+            let asked = &field.name;
+            if let Some(same) = known.iter().find(|name| name.eq_ignore_ascii_case(asked)) {
+                return format!("There is no column `{asked}`; write \"{same}\" with quotes, or the table before it.");
+            }
+            if let Some(nearest) = names::nearest(asked, known.iter().copied()) {
+                return format!("There is no column `{asked}`; did you mean `{nearest}`?");
+            }
+            if known.is_empty() {
+                return format!(
+                    "There is no column `{asked}`, since no table is named here; text needs single quotes."
+                );
+            }
+            let listed: Vec<String> = known.iter().take(LISTED).map(|name| format!("`{name}`")).collect();
+            let more = if known.len() > LISTED { ", …" } else { "" };
+            format!("There is no column `{asked}`; the columns here are {}{more}.", listed.join(", "))
+        }
+        SchemaError::AmbiguousReference { field } => {
+            format!("More than one table has a column `{}`; write the table before it.", field.name)
+        }
+        SchemaError::DuplicateQualifiedField { name, .. } | SchemaError::DuplicateUnqualifiedField { name } => {
+            format!("Two columns of one result are called `{name}`; rename one with AS.")
+        }
+    }
+}
+
+fn plan(text: &str, functions: &[&str]) -> String {
+    if let Some(name) = between(text, "Invalid function '", "'") {
+        return match names::nearest(name, functions.iter().copied()) {
+            Some(nearest) => format!("There is no function `{name}`; did you mean `{nearest}`?"),
+            None => format!("There is no function `{name}`; the documentation lists those that may be called."),
+        };
+    }
+    format!("The query cannot be planned: {}.", tidy(text))
+}
+
+/// The first sentence of an engine's message in our words for types, without what only its developers understand.
+fn tidy(text: &str) -> String {
+    let text = text.split("\n\nbacktrace:").next().unwrap_or(text);
+    let text = text.split("\n\tCandidate functions").next().unwrap_or(text);
+    let text = text.split(" No function matches").next().unwrap_or(text);
+    let mut words: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        // What looks like a place in a file system or in the engine's own code says nothing to the author.
+        let leaks = word.matches('/').count() > 1 || word.contains("::") || word.contains("file:");
+        words.push(if leaks { "…".to_owned() } else { our_types(word) });
+    }
+    let mut text = words.join(" ");
+    for noise in
+        ["Error during planning: ", "Execution error: ", "Arrow error: ", "Schema error: ", "DataFusion error: "]
+    {
+        text = text.replace(noise, "");
+    }
+    let text: String = text.replace("DataFusion", "the engine").chars().take(LONGEST).collect();
+    text.trim_end_matches(['.', ' ']).to_owned()
+}
+
+/// The word with Arrow's names of types replaced by ours.
+fn our_types(word: &str) -> String {
+    const TYPES: [(&str, &str); 19] = [
+        ("LargeUtf8", "text"),
+        ("Utf8View", "text"),
+        ("Utf8", "text"),
+        ("UInt8", "integer"),
+        ("UInt16", "integer"),
+        ("UInt32", "integer"),
+        ("UInt64", "integer"),
+        ("Int8", "integer"),
+        ("Int16", "integer"),
+        ("Int32", "integer"),
+        ("Int64", "integer"),
+        ("Float16", "double"),
+        ("Float32", "double"),
+        ("Float64", "double"),
+        ("Decimal128", "decimal"),
+        ("Date32", "date"),
+        ("Time64", "time"),
+        ("Timestamp", "timestamp"),
+        ("Boolean", "boolean"),
+    ];
+    TYPES.iter().fold(word.to_owned(), |word, (theirs, ours)| word.replace(theirs, ours))
+}
+
+/// Splits ` at Line: 1, Column: 8` off the end of the parser's message.
+fn split_position(text: &str) -> (&str, Option<Position>) {
+    let Some((before, after)) = text.rsplit_once(" at Line: ") else { return (text, None) };
+    let numbers = after.split_once(", Column: ");
+    let parsed = numbers.and_then(|(line, column)| {
+        let column: String = column.chars().take_while(char::is_ascii_digit).collect();
+        Some(Position { line: line.trim().parse().ok()?, column: column.parse().ok()? })
+    });
+    (before, parsed.filter(|position| position.line > 0))
+}
+
+fn position(error: &DataFusionError) -> Option<Position> {
+    let first = match error {
+        DataFusionError::Collection(errors) => errors.first()?,
+        other => other,
+    };
+    let start = first.diagnostic()?.span?.start;
+    (start.line > 0).then_some(Position { line: start.line, column: start.column })
+}
+
+fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
+    text.split_once(before)?.1.split_once(after).map(|(found, _)| found)
+}

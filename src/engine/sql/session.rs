@@ -1,0 +1,300 @@
+//! The engine of one worker process, and the sessions in which queries see their caller's tables and nothing else.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use datafusion::catalog::{
+    CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider,
+    SchemaProvider, TableProvider,
+};
+use datafusion::datasource::file_format::parquet::ParquetFormat;
+use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
+use datafusion::datasource::physical_plan::ParquetSource;
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::error::DataFusionError;
+use datafusion::execution::SessionState;
+use datafusion::execution::context::SQLOptions;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
+use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream, execute_stream};
+use datafusion::prelude::SessionConfig;
+use datafusion::scalar::ScalarValue;
+use datafusion::sql::parser::Statement as Parsed;
+use datafusion::sql::sqlparser::ast::Statement;
+use parking_lot::Mutex;
+
+use super::names::{self, KnownTable};
+use super::{errors, functions, guard, value};
+use crate::domain::result::Column;
+use crate::engine::internal;
+use crate::engine::threads::Hands;
+use crate::worker::protocol::{Failure, FailureCode, QueryLimits, TableFile};
+
+/// The catalog that all tables are in; nobody has to name it.
+const CATALOG: &str = "claribi";
+/// The schema of names without one, when no source was chosen: it is always empty.
+const NOWHERE: &str = "no_source";
+/// Extracts whose schemas are remembered.
+const REMEMBERED: usize = 512;
+
+/// What an engine may use.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How many partitions a query is divided into.
+    pub cores: usize,
+    /// Where queries spill; without it they cannot.
+    pub scratch: Option<PathBuf>,
+}
+
+/// Everything that queries of one process share.
+pub struct Engine {
+    /// Where its queries run.
+    pub hands: Hands,
+    settings: Settings,
+    base: SessionState,
+    /// Extracts never change, so neither does what is known of them.
+    extracts: Mutex<HashMap<PathBuf, Arc<dyn TableProvider>>>,
+}
+
+impl Engine {
+    /// An engine; costs some milliseconds, which its queries then do not.
+    pub fn new(settings: Settings, hands: Hands) -> Result<Self, Failure> {
+        let mut config = SessionConfig::new()
+            .with_target_partitions(settings.cores.clamp(1, 4))
+            .with_information_schema(false)
+            .with_create_default_catalog_and_schema(false)
+            .with_default_catalog_and_schema(CATALOG, NOWHERE);
+        config.options_mut().sql_parser.collect_spans = true;
+        let runtime = RuntimeEnvBuilder::new().build_arc().map_err(|error| internal("no engine", &error))?;
+        let builder = SessionStateBuilder::new().with_config(config).with_runtime_env(runtime);
+        let base = functions::register(builder).build();
+        Ok(Self { hands, settings, base, extracts: Mutex::new(HashMap::new()) })
+    }
+
+    /// A session with these tables, each as `source.table`, those of `source` also by name alone.
+    pub async fn session(
+        &self,
+        tables: &[TableFile],
+        source: Option<&str>,
+        limits: &QueryLimits,
+    ) -> Result<Session, Failure> {
+        let catalog = MemoryCatalogProvider::new();
+        let mut schemas: HashMap<&str, Arc<MemorySchemaProvider>> = HashMap::new();
+        let mut known = Vec::with_capacity(tables.len());
+        for file in tables {
+            let provider = self.extract(file).await?;
+            known.push(KnownTable {
+                source: file.source.clone(),
+                table: file.table.clone(),
+                schema: provider.schema(),
+            });
+            let schema = schemas.entry(&file.source).or_default();
+            schema.register_table(file.table.clone(), provider).map_err(|error| internal("a table twice", &error))?;
+        }
+        for (name, schema) in schemas {
+            catalog.register_schema(name, schema).map_err(|error| internal("a source twice", &error))?;
+        }
+        let catalogs = MemoryCatalogProviderList::new();
+        catalogs.register_catalog(CATALOG.to_owned(), Arc::new(catalog));
+        let config = self.base.config().clone().with_default_catalog_and_schema(CATALOG, source.unwrap_or(NOWHERE));
+        let state = SessionStateBuilder::new_from_existing(self.base.clone())
+            .with_config(config)
+            .with_catalog_list(Arc::new(catalogs))
+            .with_runtime_env(self.runtime(limits)?)
+            .build();
+        Ok(Session { state, tables: known, source: source.map(str::to_owned) })
+    }
+
+    /// The environment of one query: its own memory and spill, the process's caches.
+    fn runtime(&self, limits: &QueryLimits) -> Result<Arc<RuntimeEnv>, Failure> {
+        let mode = match &self.settings.scratch {
+            Some(scratch) => DiskManagerMode::Directories(vec![scratch.clone()]),
+            None => DiskManagerMode::Disabled,
+        };
+        let disk = DiskManagerBuilder::default().with_mode(mode).with_max_temp_directory_size(limits.spill_bytes);
+        let memory = usize::try_from(limits.memory_bytes).unwrap_or(usize::MAX);
+        RuntimeEnvBuilder::from_runtime_env(self.base.runtime_env())
+            .with_disk_manager_builder(disk)
+            .with_memory_pool(Arc::new(FairSpillPool::new(memory)))
+            .build_arc()
+            .map_err(|error| internal("no scratch directory", &error))
+    }
+
+    async fn extract(&self, file: &TableFile) -> Result<Arc<dyn TableProvider>, Failure> {
+        if let Some(known) = self.extracts.lock().get(&file.path) {
+            return Ok(known.clone());
+        }
+        let unreadable = |error: DataFusionError| internal("an extract cannot be read", &error);
+        let path = file.path.to_str().ok_or_else(|| internal("an extract's path is no text", &""))?;
+        // As a URL, so that no character of the path is taken for a pattern.
+        let url = url_of(path).and_then(ListingTableUrl::parse).map_err(unreadable)?;
+        let options = ListingOptions::new(Arc::new(ParquetFormat::default())).with_file_extension("");
+        let schema = options.infer_schema(&self.base, &url).await.map_err(unreadable)?;
+        let config = ListingTableConfig::new(url).with_listing_options(options).with_schema(schema);
+        let table = ListingTable::try_new(config)
+            .map_err(unreadable)?
+            .with_cache(self.base.runtime_env().cache_manager.get_file_statistic_cache());
+        let provider: Arc<dyn TableProvider> = Arc::new(table);
+        let mut extracts = self.extracts.lock();
+        if extracts.len() >= REMEMBERED {
+            extracts.clear();
+        }
+        extracts.insert(file.path.clone(), provider.clone());
+        Ok(provider)
+    }
+}
+
+/// One caller's view: some tables, limited resources.
+pub struct Session {
+    state: SessionState,
+    tables: Vec<KnownTable>,
+    source: Option<String>,
+}
+
+/// A query that runs.
+pub struct Running {
+    /// The columns of its rows.
+    pub columns: Vec<Column>,
+    /// Its rows.
+    pub stream: SendableRecordBatchStream,
+    plan: Arc<dyn ExecutionPlan>,
+}
+
+impl Running {
+    /// Rows read from extracts so far.
+    pub fn rows_scanned(&self) -> u64 {
+        rows_scanned(self.plan.as_ref())
+    }
+}
+
+impl Session {
+    /// The tables at hand.
+    pub fn tables(&self) -> &[KnownTable] {
+        &self.tables
+    }
+
+    /// Starts the query; at most `rows` rows will come.
+    pub async fn start(&self, sql: &str, parameters: &[serde_json::Value], rows: u64) -> Result<Running, Failure> {
+        let statement = guard::parse(sql)?;
+        let plan = self.plan(&statement).await?;
+        let plan = bind(plan, parameters).map_err(|error| self.failure(&error))??;
+        // The planner keeps limits in signed numbers.
+        let rows = usize::try_from(rows).unwrap_or(usize::MAX).min(usize::MAX >> 1);
+        let limited = LogicalPlanBuilder::from(plan).limit(0, Some(rows)).and_then(LogicalPlanBuilder::build);
+        let plan = match limited {
+            Ok(plan) => self.state.create_physical_plan(&plan).await,
+            Err(error) => Err(error),
+        };
+        let plan = plan.map_err(|error| self.failure(&error))?;
+        let stream = execute_stream(plan.clone(), self.state.task_ctx()).map_err(|error| self.failure(&error))?;
+        let mut columns = value::columns(&stream.schema());
+        let labels = names::labels(&statement, columns.len());
+        for (column, label) in columns.iter_mut().zip(labels) {
+            column.name = label.unwrap_or_else(|| std::mem::take(&mut column.name));
+        }
+        Ok(Running { columns, stream, plan })
+    }
+
+    /// The engine's error as its caller may read it.
+    pub fn failure(&self, error: &DataFusionError) -> Failure {
+        errors::failure(error, &functions::names(&self.state))
+    }
+
+    async fn plan(&self, statement: &Statement) -> Result<LogicalPlan, Failure> {
+        let parsed = Parsed::Statement(Box::new(statement.clone()));
+        let references = self.state.resolve_table_references(&parsed).map_err(|error| self.failure(&error))?;
+        for reference in &references {
+            names::check_table(reference, &self.tables, self.source.as_deref(), statement)?;
+        }
+        let mut plan = self.state.statement_to_plan(parsed).await;
+        if plan.as_ref().is_err_and(errors::names_unknown_column) {
+            let mut respelled = statement.clone();
+            if names::respell(&mut respelled, &self.tables) {
+                // What is wrong is told of the query as it was written.
+                plan = self.state.statement_to_plan(Parsed::Statement(Box::new(respelled))).await.or(plan);
+            }
+        }
+        let plan = plan.map_err(|error| self.failure(&error))?;
+        let reads = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+        reads.verify_plan(&plan).map_err(|error| self.failure(&error))?;
+        Ok(plan)
+    }
+}
+
+/// Puts values in the place of `$1`, `$2`, …
+fn bind(plan: LogicalPlan, parameters: &[serde_json::Value]) -> Result<Result<LogicalPlan, Failure>, DataFusionError> {
+    let invalid = |message: String| Ok(Err(Failure::new(FailureCode::InvalidSql, message)));
+    for name in plan.get_parameter_names()? {
+        let number = name.strip_prefix('$').and_then(|number| number.parse::<usize>().ok());
+        match number {
+            Some(number) if (1..=parameters.len()).contains(&number) => {}
+            Some(number) => return invalid(format!("The query uses `${number}`, but {}.", given(parameters.len()))),
+            None => {
+                return invalid(format!("`{name}` is no parameter; write `$1` for the first, `$2` for the second."));
+            }
+        }
+    }
+    let mut values = Vec::with_capacity(parameters.len());
+    for (position, parameter) in parameters.iter().enumerate() {
+        match scalar(parameter) {
+            Some(value) => values.push(value),
+            None => {
+                let number = position + 1;
+                return invalid(format!(
+                    "Parameter {number} is a list or an object; give a text, number, boolean or null."
+                ));
+            }
+        }
+    }
+    if values.is_empty() {
+        return Ok(Ok(plan));
+    }
+    plan.with_param_values(values).map(Ok)
+}
+
+fn given(count: usize) -> String {
+    match count {
+        0 => "no parameters are given".to_owned(),
+        1 => "only one parameter is given".to_owned(),
+        _ => format!("only {count} parameters are given"),
+    }
+}
+
+fn scalar(value: &serde_json::Value) -> Option<ScalarValue> {
+    match value {
+        serde_json::Value::Null => Some(ScalarValue::Null),
+        serde_json::Value::Bool(value) => Some(ScalarValue::Boolean(Some(*value))),
+        serde_json::Value::Number(number) => Some(match number.as_i64() {
+            Some(whole) => ScalarValue::Int64(Some(whole)),
+            None => ScalarValue::Float64(number.as_f64()),
+        }),
+        serde_json::Value::String(text) => Some(ScalarValue::Utf8(Some(text.clone()))),
+        serde_json::Value::Array(_) | serde_json::Value::Object(_) => None,
+    }
+}
+
+/// Rows that came out of the scans below the node.
+fn rows_scanned(plan: &dyn ExecutionPlan) -> u64 {
+    let own = plan
+        .downcast_ref::<DataSourceExec>()
+        .filter(|scan| scan.downcast_to_file_source::<ParquetSource>().is_some())
+        .and_then(|scan| scan.metrics())
+        .and_then(|metrics| metrics.output_rows())
+        .map_or(0, |rows| rows as u64);
+    own + plan.children().into_iter().map(|child| rows_scanned(child.as_ref())).sum::<u64>()
+}
+
+fn url_of(path: &str) -> Result<String, DataFusionError> {
+    let mut url = String::from("file://");
+    for byte in path.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' | b'~' => url.push(char::from(byte)),
+            other => url.push_str(&format!("%{other:02X}")),
+        }
+    }
+    if path.starts_with('/') { Ok(url) } else { Err(DataFusionError::Plan("an extract needs an absolute path".into())) }
+}

@@ -1,0 +1,80 @@
+//! A worker limits itself before it reads anything that people sent: memory, files, and what of the file system it
+//! sees.
+//!
+//! Limits that the kernel refuses fail the start; those that only some kernels have are taken where they are.
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+
+use landlock::{
+    ABI, Access, AccessFs, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError, RulesetStatus, path_beneath_rules,
+};
+use rustix::process::{Resource, Rlimit, getrlimit, nice, setrlimit};
+
+use super::protocol::ProcessLimits;
+
+/// Descriptors a worker may hold.
+const DESCRIPTORS: u64 = 256;
+
+/// Limits this process for good. Must come before further threads: they inherit what their parent may.
+pub fn confine(limits: &ProcessLimits) -> io::Result<()> {
+    // First in line when memory runs out; a kernel without the file kills by its own judgement.
+    let _ = fs::write("/proc/self/oom_score_adj", "1000");
+    limit(Resource::Data, limits.memory_bytes)?;
+    limit(Resource::Fsize, limits.file_bytes)?;
+    limit(Resource::Nofile, DESCRIPTORS)?;
+    limit(Resource::Core, 0)?;
+    if limits.nice > 0 {
+        nice(limits.nice)?;
+    }
+    if !see_only(&limits.read, &limits.write).map_err(io::Error::other)? {
+        tracing::warn!("this kernel has no Landlock: workers are not kept from other files");
+    }
+    Ok(())
+}
+
+/// Lowers a limit, or leaves it where it is lower already.
+fn limit(resource: Resource, most: u64) -> io::Result<()> {
+    let now = getrlimit(resource);
+    let most = now.maximum.map_or(most, |maximum| maximum.min(most));
+    Ok(setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })?)
+}
+
+/// Leaves these directories of the file system; `false` where the kernel cannot.
+fn see_only(read: &[PathBuf], write: &[PathBuf]) -> Result<bool, RulesetError> {
+    let abi = ABI::V3;
+    let status = Ruleset::default()
+        .handle_access(AccessFs::from_all(abi))?
+        .create()?
+        .add_rules(path_beneath_rules(read, AccessFs::from_read(abi)))?
+        .add_rules(path_beneath_rules(write, AccessFs::from_all(abi)))?
+        .restrict_self()?;
+    Ok(status.ruleset != RulesetStatus::NotEnforced)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// On a thread of its own, because what a thread gives up is gone for it alone.
+    #[test]
+    fn a_confined_thread_sees_its_directories_and_no_others() {
+        let (read, write, other) =
+            (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (mine, foreign) = (read.path().join("mine"), other.path().join("foreign"));
+        fs::write(&mine, "mine").unwrap();
+        fs::write(&foreign, "foreign").unwrap();
+        let (reads, writes) = (vec![read.path().to_owned()], vec![write.path().to_owned()]);
+        let result = write.path().join("result");
+        let confined = std::thread::spawn(move || {
+            let enforced = see_only(&reads, &writes).unwrap();
+            assert_eq!(fs::read_to_string(&mine).unwrap(), "mine");
+            fs::write(&result, "result").unwrap();
+            assert_eq!(fs::read(&foreign).is_err(), enforced);
+            assert_eq!(fs::write(&mine, "changed").is_err(), enforced);
+        });
+        confined.join().unwrap();
+        assert_eq!(fs::read_to_string(other.path().join("foreign")).unwrap(), "foreign");
+    }
+}
