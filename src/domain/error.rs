@@ -142,6 +142,13 @@ pub enum Error {
         /// Seconds until a request of this kind fits again.
         retry_after: u64,
     },
+    /// A failure of earlier work, as it was written down then: its facts are gone, its code and words are not.
+    Recorded {
+        /// Its code.
+        code: Code,
+        /// What was said.
+        message: String,
+    },
     /// A queue is full.
     Overloaded,
     /// `audit.db` cannot be written.
@@ -207,6 +214,7 @@ impl Error {
             Self::QueryTimeout(_) => Code::QueryTimeout,
             Self::QueryTooLarge(_) => Code::QueryTooLarge,
             Self::RateLimited { .. } => Code::RateLimited,
+            Self::Recorded { code, .. } => *code,
             Self::Internal(_) => Code::Internal,
             Self::Overloaded => Code::Overloaded,
             Self::AuditUnavailable => Code::AuditUnavailable,
@@ -236,7 +244,7 @@ impl Error {
     pub fn retry_after(&self) -> Option<u64> {
         match self {
             Self::RateLimited { retry_after, .. } => Some(*retry_after),
-            Self::Overloaded => Some(1),
+            Self::Overloaded | Self::Recorded { code: Code::Overloaded, .. } => Some(1),
             Self::AuditUnavailable => Some(5),
             Self::NotReady(_) => Some(1),
             _ => None,
@@ -253,7 +261,8 @@ impl fmt::Display for Error {
             | Self::NotReady(message)
             | Self::InvalidFile(message)
             | Self::QueryTimeout(message)
-            | Self::QueryTooLarge(message) => out.write_str(message),
+            | Self::QueryTooLarge(message)
+            | Self::Recorded { message, .. } => out.write_str(message),
             Self::InvalidField { field, reason } => write!(out, "`{field}` {reason}"),
             Self::UnknownField(field) => write!(out, "`{field}` is not a field of this operation; leave it out."),
             Self::InvalidParameter { name, reason } => write!(out, "`{name}` {reason}"),

@@ -83,7 +83,7 @@ macro_rules! operations {
 }
 
 use Code::{
-    Conflict, InsufficientCredits, InvalidFile, InvalidJson, InvalidLogin, InvalidRequest, InvalidSql, NotAcceptable,
+    Conflict, InsufficientCredits, InvalidFile, InvalidJson, InvalidLogin, InvalidRequest, InvalidSql, InvalidToken, NotAcceptable,
     NotFound, NotReady, QueryTimeout, QueryTooLarge, TrialEnded, UnknownField, UnsupportedMediaType,
 };
 use Needs::{Caller, KeyManagement, Nothing};
@@ -94,7 +94,8 @@ const fn of(permission: Permission) -> Needs {
 
 operations! {
     "auth_login" Nothing, General, Json, &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, InvalidLogin];
-    "auth_refresh" Nothing, General, Json, BODY;
+    "auth_refresh" Nothing, General, Json,
+        &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, InvalidToken];
     "auth_status" Caller, General, None, &[];
     "auth_verify" Caller, General, None, &[];
     "usage_get" of(Permission::UsageRead), General, None, &[];
@@ -110,7 +111,7 @@ operations! {
     "dashboards_widget" of(Permission::DashboardsRead), General, None, FIND;
     "data_sources_list" of(Permission::DataSourcesRead), General, None, PAGE;
     "data_sources_create" of(Permission::DataSourcesCreate), General, Upload,
-        &[InvalidRequest, UnsupportedMediaType, Conflict, InvalidFile, TrialEnded];
+        &[InvalidRequest, UnknownField, UnsupportedMediaType, Conflict, InvalidFile, TrialEnded];
     "data_sources_get" of(Permission::DataSourcesRead), General, None, FIND;
     "query_run" of(Permission::AnalyticsQuery), General, Json,
         &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, NotAcceptable, NotReady, InvalidSql,
@@ -119,7 +120,7 @@ operations! {
     "reports_create" of(Permission::ReportsGenerate), General, Json,
         &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, TrialEnded];
     "reports_generate" of(Permission::ReportsGenerate), Generation, Json,
-        &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, NotReady, InsufficientCredits,
+        &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, Conflict, NotReady, InsufficientCredits,
           TrialEnded, QueryTimeout, QueryTooLarge, InvalidSql];
     "reports_get" of(Permission::ReportsRead), General, None, FIND;
     "reports_delete" of(Permission::ReportsDelete), General, None, &[NotFound, TrialEnded];

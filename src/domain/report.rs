@@ -2,6 +2,8 @@
 
 use uuid::Uuid;
 
+use super::code::Code;
+use super::error::Error;
 use super::id::{DashboardId, DashboardKind, IdRef, ReportId, RunId, Source, SourceId, Template, TemplateId, UserId};
 use super::time::Timestamp;
 
@@ -210,4 +212,18 @@ pub struct Run {
     pub started_at: Option<Timestamp>,
     /// When it was over.
     pub finished_at: Option<Timestamp>,
+}
+
+impl Run {
+    /// Why it failed, when it did.
+    pub fn failure(&self) -> Option<Error> {
+        let (code, message) = self.error.as_ref().filter(|_| self.status == RunStatus::Failed)?;
+        let code = Code::parse(code).unwrap_or(Code::Internal);
+        Some(Error::Recorded { code, message: message.clone() })
+    }
+
+    /// When its file is expected: half a minute after it was asked for, as most take seconds.
+    pub fn estimated_ready_at(&self) -> Timestamp {
+        self.created_at.plus(std::time::Duration::from_secs(30))
+    }
 }

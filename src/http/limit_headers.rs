@@ -58,6 +58,6 @@ fn fields(headroom: &Headroom, now: Timestamp) -> (String, String) {
 }
 
 /// Milliseconds as seconds, rounded up: at that second the rest has risen.
-fn seconds_up(millis: i64) -> i64 {
+pub fn seconds_up(millis: i64) -> i64 {
     millis.div_euclid(1000) + i64::from(millis.rem_euclid(1000) > 0)
 }

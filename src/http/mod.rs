@@ -1,5 +1,6 @@
 //! The HTTP side of the house: connections, the edge, the three faces, and what is embedded for browsers.
 
+mod accept;
 pub mod api;
 pub mod api_v1;
 pub mod assets;
@@ -14,6 +15,7 @@ pub mod face;
 mod fault;
 mod limit_headers;
 pub mod listener;
+mod multipart;
 pub mod operations;
 mod pages;
 mod params;
@@ -21,6 +23,7 @@ mod record;
 mod reply;
 pub mod routes;
 pub mod settings;
+mod upload;
 pub mod v1;
 mod wire;
 

@@ -11,7 +11,8 @@ use std::borrow::Cow;
 use std::marker::PhantomData;
 
 use crate::domain::error::Error;
-use crate::service::query::Content;
+use crate::service::query::{Content, QueryAnswer, ResultFormat};
+use crate::service::reports::Download;
 
 const JSON: &str = "application/json";
 
@@ -208,6 +209,17 @@ impl Type for ReportFile {
 /// A file, whose bytes are what the format says.
 pub struct FileReply(pub Ready<ReportFile>);
 
+impl FileReply {
+    /// The file of a run, for a browser to keep.
+    ///
+    /// # Errors
+    /// Internal when the file is gone.
+    pub async fn of(download: Download) -> Result<Self, Error> {
+        let prepared = Prepared::new(download.content, download.format.media_type());
+        Ok(Self(prepared.attachment(download.name).open().await?))
+    }
+}
+
 impl IntoResponse for FileReply {
     fn into_response(self) -> Response {
         self.0.into_response()
@@ -230,6 +242,44 @@ impl ApiResponse for FileReply {
     }
 
     fn register(_registry: &mut Registry) {}
+}
+
+/// A query's result: JSON with the schema of `T`, or CSV.
+pub struct QueryReply<T>(Ready<T>);
+
+impl<T> QueryReply<T> {
+    /// The result, as it was written.
+    ///
+    /// # Errors
+    /// Internal when its file is gone.
+    pub async fn of(answer: QueryAnswer, format: ResultFormat) -> Result<Self, Error> {
+        let content_type = match format {
+            ResultFormat::Json => JSON,
+            ResultFormat::Csv => "text/csv; charset=utf-8",
+        };
+        Ok(Self(Prepared::new(answer.content, content_type).open().await?))
+    }
+}
+
+impl<T> IntoResponse for QueryReply<T> {
+    fn into_response(self) -> Response {
+        self.0.into_response()
+    }
+}
+
+impl<T: Type> ApiResponse for QueryReply<T> {
+    fn meta() -> MetaResponses {
+        let mut meta = Ready::<T>::meta();
+        let csv = MetaSchemaRef::Inline(Box::new(MetaSchema::new("string")));
+        for response in &mut meta.responses {
+            response.content.push(MetaMediaType { content_type: "text/csv", schema: csv.clone() });
+        }
+        meta
+    }
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
 }
 
 /// JSON that is ready: any value, by its schema.

@@ -12,7 +12,8 @@ use crate::domain::key_text::{self, KeyText};
 use crate::domain::org::name;
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::time::Timestamp;
-use crate::store::audit::entries::{self, KeyUsage};
+use crate::store::audit::entries;
+pub use crate::store::audit::entries::KeyUsage;
 use crate::store::main::keys::{self, NewKey, Whose};
 
 /// A key as a client asks for it.

@@ -16,7 +16,8 @@ use crate::domain::id::{IdRef, Source as SourceKind};
 use crate::domain::result::Column;
 use crate::domain::source::SourceStatus;
 use crate::worker::pool::{Done, Errand};
-use crate::worker::protocol::{Job, Outcome, QueryJob, QueryLimits, ResultFormat, TableFile};
+pub use crate::worker::protocol::ResultFormat;
+use crate::worker::protocol::{Job, Outcome, QueryJob, QueryLimits, TableFile};
 
 /// A query as a client asks for it.
 #[derive(Debug)]

@@ -16,7 +16,8 @@ use crate::domain::org::name;
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::result::Column;
 use crate::domain::source::{self, Source, SourceColumn, SourceTable};
-use crate::store::main::sources::{self, Shown};
+pub use crate::store::main::sources::Shown;
+use crate::store::main::sources;
 use crate::worker::pool::{Errand, Refused};
 use crate::worker::protocol::{Failure, FailureCode, ImportFile, ImportedTable, Job, Outcome, TableFile};
 
@@ -46,6 +47,15 @@ pub struct Incoming {
 pub type Progress = Box<dyn FnMut(f64, u64) + Send>;
 
 impl App {
+    /// Room for the files of a source to be, for those who may make one and have quota left: asked before the first byte
+    /// of an upload is read.
+    pub fn begin_upload(&self, caller: &Caller) -> Result<Scratch> {
+        caller.require(Permission::DataSourcesCreate)?;
+        self.check_quota(caller)?;
+        let name = format!("upload-{}", self.entropy.uuid(caller.at).simple());
+        self.data.scratch(&name).map_err(Error::internal)
+    }
+
     /// Makes a source of files, and waits up to `wait` for its data.
     ///
     /// Gives a source that is active, or still `syncing` when the wait was too short: the import then goes on.

@@ -3,12 +3,11 @@
 use poem_openapi::OpenApi;
 use poem_openapi::param::Query;
 
-use super::{Id, Tag};
+use super::{FACE, Id, Tag};
 use crate::domain::id::{DashboardKind, Widget as WidgetOf};
 use crate::domain::page::PageRequest;
 use crate::http::body::Body;
 use crate::http::credential::Credential;
-use crate::http::face::Face;
 use crate::http::fault::Reply;
 use crate::http::params::{Exchanged, Named};
 use crate::http::reply::{Created, Json};
@@ -40,7 +39,7 @@ impl DashboardsApi {
         Credential(caller): Credential,
         Body(new): Body<NewDashboard>,
     ) -> Reply<Created<Dashboard<Id>>> {
-        let dashboard = self.0.create_dashboard(&caller, new.read(Face::V1)?).await?;
+        let dashboard = self.0.create_dashboard(&caller, new.read(FACE)?).await?;
         Ok(Created(dashboard.into()))
     }
 
@@ -58,7 +57,7 @@ impl DashboardsApi {
         id: Named<DashboardKind>,
         Body(patch): Body<DashboardPatch>,
     ) -> Reply<Json<Dashboard<Id>>> {
-        let dashboard = self.0.update_dashboard(&caller, &id.id, &id.spelled, patch.read(Face::V1)?).await?;
+        let dashboard = self.0.update_dashboard(&caller, &id.id, &id.spelled, patch.read(FACE)?).await?;
         Ok(Json(dashboard.into()))
     }
 

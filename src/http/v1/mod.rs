@@ -1,26 +1,66 @@
 //! The `/v1/` face (seed 003): ids are prefix and hex, lists go by cursor, errors are nested.
 
+mod account;
 mod dashboards;
+mod keys;
+mod query;
+mod reports;
+mod runs;
+mod sources;
 
 use poem_openapi::Tags;
 
+use super::face::Face;
 use super::wire::Hex;
 use crate::service::app::App;
 
 /// How this face spells ids.
 type Id = Hex;
+/// This face.
+const FACE: Face = Face::V1;
 
 /// The groups of the reference.
 #[derive(Tags)]
-pub(super) enum Tag {
+enum Tag {
+    /// What a credential is and may do, and what is left of limits and credits.
+    Account,
     /// Dashboards and their widgets.
     Dashboards,
+    /// Reports and their templates.
+    Reports,
+    /// Runs of reports and their files.
+    Runs,
+    /// Data sources and their tables.
+    #[oai(rename = "Data sources")]
+    DataSources,
+    /// Read-only SQL over data sources.
+    Query,
+    /// API keys.
+    Keys,
 }
 
 /// The face's operations.
-pub type Api = dashboards::DashboardsApi;
+pub type Api = (
+    account::AccountApi,
+    dashboards::DashboardsApi,
+    reports::ReportsApi,
+    reports::ReportTemplatesApi,
+    runs::RunsApi,
+    sources::DataSourcesApi,
+    query::QueryApi,
+    keys::KeysApi,
+);
 
 /// The face over an app.
 pub fn all(app: &App) -> Api {
-    dashboards::DashboardsApi(app.clone())
+    (
+        account::AccountApi(app.clone()),
+        dashboards::DashboardsApi(app.clone()),
+        reports::ReportsApi(app.clone()),
+        reports::ReportTemplatesApi(app.clone()),
+        runs::RunsApi(app.clone()),
+        sources::DataSourcesApi(app.clone()),
+        query::QueryApi(app.clone()),
+        keys::KeysApi(app.clone()),
+    )
 }

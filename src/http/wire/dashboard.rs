@@ -5,7 +5,7 @@ use poem_openapi::{Enum, Object};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{Reference, Spelling};
+use super::{Reference, Spelling, Stamp};
 use crate::domain::dashboard as domain;
 use crate::domain::error::{Error, Result};
 use crate::domain::result::WidgetData;
@@ -21,12 +21,11 @@ pub struct DashboardSummary<I: Type + ParseFromJSON + ToJSON> {
     name: String,
     /// What it is about; may be empty.
     description: String,
-    /// RFC 3339, UTC, whole seconds.
-    created_at: String,
+    created_at: Stamp,
     /// When the definition last changed.
-    updated_at: String,
+    updated_at: Stamp,
     /// When the results were last computed; null before the first refresh.
-    refreshed_at: Option<String>,
+    refreshed_at: Option<Stamp>,
 }
 
 impl<I: Spelling> From<domain::Dashboard> for DashboardSummary<I> {
@@ -35,9 +34,9 @@ impl<I: Spelling> From<domain::Dashboard> for DashboardSummary<I> {
             id: I::of(dashboard.id, dashboard.uuid),
             name: dashboard.name,
             description: dashboard.description,
-            created_at: dashboard.created_at.to_string(),
-            updated_at: dashboard.updated_at.to_string(),
-            refreshed_at: dashboard.refreshed_at.map(|at| at.to_string()),
+            created_at: dashboard.created_at.into(),
+            updated_at: dashboard.updated_at.into(),
+            refreshed_at: dashboard.refreshed_at.map(Stamp::from),
         }
     }
 }
@@ -49,12 +48,11 @@ pub struct Dashboard<I: Type + ParseFromJSON + ToJSON> {
     name: String,
     /// What it is about; may be empty.
     description: String,
-    /// RFC 3339, UTC, whole seconds.
-    created_at: String,
+    created_at: Stamp,
     /// When the definition last changed.
-    updated_at: String,
+    updated_at: Stamp,
     /// When the results were last computed; null before the first refresh.
-    refreshed_at: Option<String>,
+    refreshed_at: Option<Stamp>,
     /// The widgets, in their order.
     widgets: Vec<Widget<I>>,
 }
@@ -373,11 +371,32 @@ impl DashboardPatch {
     }
 }
 
+/// A change of what a dashboard is called: what is absent stays.
+#[derive(Debug, Deserialize, Object)]
+#[serde(deny_unknown_fields)]
+#[oai(rename = "DashboardPatch")]
+pub struct DashboardLabelPatch {
+    #[serde(default)]
+    #[oai(validator(min_length = 1, max_length = 200))]
+    name: Option<String>,
+    #[serde(default)]
+    #[oai(validator(max_length = 2000))]
+    description: Option<String>,
+}
+
+impl DashboardLabelPatch {
+    /// What a client asks for.
+    pub fn read(self) -> Result<domain::DashboardPatch> {
+        // Of the fields that are looked at, none names an id: the face does not matter.
+        DashboardPatch { name: self.name, description: self.description, widgets: None }.read(Face::External)
+    }
+}
+
 /// What a refresh did.
 #[derive(Serialize, Object)]
 pub struct Refreshed<I: Type + ParseFromJSON + ToJSON> {
     dashboard_id: I,
-    refreshed_at: String,
+    refreshed_at: Stamp,
     credits_consumed: i64,
     /// Widgets whose last data stays, beside their error.
     widgets_failed: u64,
@@ -387,7 +406,7 @@ impl<I: Spelling> From<service::Refresh> for Refreshed<I> {
     fn from(refresh: service::Refresh) -> Self {
         Self {
             dashboard_id: I::of(refresh.dashboard.id, refresh.dashboard.uuid),
-            refreshed_at: refresh.refreshed_at.to_string(),
+            refreshed_at: refresh.refreshed_at.into(),
             credits_consumed: refresh.credits,
             widgets_failed: refresh.failed as u64,
         }

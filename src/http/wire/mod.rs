@@ -2,15 +2,23 @@
 //! face says differently altogether stands in the face.
 
 pub mod dashboard;
+pub mod key;
+pub mod limits;
 mod listing;
+pub mod query;
+pub mod report;
+pub mod session;
+pub mod source;
 mod spelling;
+mod stamp;
 
 use poem_openapi::Object;
 use poem_openapi::types::{ParseFromJSON, ToJSON, Type};
 use serde::{Deserialize, Serialize};
 
 pub use listing::{Counted, Listing};
-pub use spelling::{Hex, Integer, Reference, Spelling, UuidText};
+pub use spelling::{Hex, Integer, Reference, SUFFIXES, Spelling, UuidText};
+pub use stamp::Stamp;
 
 /// An empty request body: `{}` or nothing.
 #[derive(Debug, Default, Serialize, Deserialize, Object)]

@@ -1,6 +1,7 @@
 //! How a face spells ids (PRODUCT 8.1).
 
 use std::borrow::Cow;
+use std::fmt;
 
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
 use poem_openapi::types::{ParseError, ParseFromJSON, ParseResult, ToJSON, Type};
@@ -12,7 +13,7 @@ use crate::domain::id::{Id, IdRef, Kind};
 use crate::http::face::Face;
 
 /// A face's spelling of an id.
-pub trait Spelling: Type + ParseFromJSON + ToJSON + Serialize + Send + Sync + 'static {
+pub trait Spelling: Type + ParseFromJSON + ToJSON + Serialize + fmt::Display + Send + Sync + 'static {
     /// The face.
     const FACE: Face;
 
@@ -83,6 +84,12 @@ macro_rules! schema {
             }
         }
 
+        impl fmt::Display for $name {
+            fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(out)
+            }
+        }
+
         impl ToJSON for $name {
             fn to_json(&self) -> Option<Value> {
                 Some(self.0.clone().into())
@@ -125,7 +132,7 @@ impl<'de> Deserialize<'de> for Reference {
         impl serde::de::Visitor<'_> for Visitor {
             type Value = Reference;
 
-            fn expecting(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
                 out.write_str("an id")
             }
 

@@ -1,0 +1,41 @@
+//! Sessions and the caller's status on the platform face (seed 004).
+
+use poem_openapi::OpenApi;
+
+use super::{Id, Tag};
+use crate::http::body::Body;
+use crate::http::credential::Credential;
+use crate::http::fault::Reply;
+use crate::http::params::Exchanged;
+use crate::http::reply::Json;
+use crate::http::wire::session::{AccessToken, LoginRequest, RefreshRequest, Status, Tokens};
+use crate::service::app::App;
+
+/// Authentication on `/api/`.
+pub struct AuthApi(pub App);
+
+#[OpenApi(prefix_path = "/api/auth", tag = "Tag::Authentication")]
+impl AuthApi {
+    /// Log in.
+    ///
+    /// Gives an access token for an hour and a refresh token for seven days.
+    #[oai(path = "/login", method = "post", operation_id = "auth_login")]
+    async fn login(&self, Body(login): Body<LoginRequest>, exchange: Exchanged) -> Reply<Json<Tokens>> {
+        let (email, password) = login.read();
+        Ok(Json(self.0.login(&email, password, exchange.0.request).await?.into()))
+    }
+
+    /// Get a new access token.
+    ///
+    /// The refresh token stays as it is.
+    #[oai(path = "/token/refresh", method = "post", operation_id = "auth_refresh")]
+    async fn refresh(&self, Body(request): Body<RefreshRequest>) -> Reply<Json<AccessToken>> {
+        Ok(Json(AccessToken { access: self.0.refresh_session(&request.refresh)? }))
+    }
+
+    /// Get the caller's user and organization.
+    #[oai(path = "/status", method = "get", operation_id = "auth_status")]
+    async fn status(&self, Credential(caller): Credential) -> Reply<Json<Status<Id>>> {
+        Ok(Json(Status::of(&caller, &self.0.own_balance(&caller)?)))
+    }
+}

@@ -1,0 +1,99 @@
+//! Dashboards on the `/api/` face. Wire types are in `http::wire::dashboard`, rules in `service::dashboards`.
+
+use poem_openapi::OpenApi;
+use poem_openapi::param::Query;
+
+use super::{FACE, Id, Tag};
+use crate::domain::id::{DashboardKind, Widget as WidgetOf};
+use crate::domain::page::PageRequest;
+use crate::http::body::Body;
+use crate::http::credential::Credential;
+use crate::http::fault::Reply;
+use crate::http::params::{Exchanged, Named};
+use crate::http::reply::{Created, Json};
+use crate::http::wire::dashboard::{Dashboard, DashboardPatch, DashboardSummary, NewDashboard, Refreshed, Widget};
+use crate::http::wire::{Counted, Deleted, Nothing, Spelling};
+use crate::service::app::App;
+
+/// The dashboards of `/api/`.
+pub struct DashboardsApi(pub App);
+
+#[OpenApi(prefix_path = "/api/dashboards", tag = "Tag::Dashboards")]
+impl DashboardsApi {
+    /// List dashboards.
+    #[oai(path = "/", method = "get", operation_id = "dashboards_list")]
+    async fn list(
+        &self,
+        Credential(caller): Credential,
+        page: Query<Option<u32>>,
+        page_size: Query<Option<u32>>,
+        exchange: Exchanged,
+    ) -> Reply<Json<Counted<DashboardSummary<Id>>>> {
+        let page = self.0.dashboards(&caller, &PageRequest::number(page.0, page_size.0)?)?;
+        Ok(Json(Counted::of(page.map(DashboardSummary::from), &exchange.0)))
+    }
+
+    /// Create a dashboard.
+    #[oai(path = "/", method = "post", operation_id = "dashboards_create")]
+    async fn create(
+        &self,
+        Credential(caller): Credential,
+        Body(new): Body<NewDashboard>,
+    ) -> Reply<Created<Dashboard<Id>>> {
+        let dashboard = self.0.create_dashboard(&caller, new.read(FACE)?).await?;
+        Ok(Created(dashboard.into()))
+    }
+
+    /// Get a dashboard with the results of its last refresh.
+    #[oai(path = "/:id", method = "get", operation_id = "dashboards_get")]
+    async fn get(&self, Credential(caller): Credential, id: Named<DashboardKind>) -> Reply<Json<Dashboard<Id>>> {
+        Ok(Json(self.0.dashboard(&caller, &id.id, &id.spelled)?.into()))
+    }
+
+    /// Change a dashboard.
+    #[oai(path = "/:id", method = "patch", operation_id = "dashboards_update")]
+    async fn update(
+        &self,
+        Credential(caller): Credential,
+        id: Named<DashboardKind>,
+        Body(patch): Body<DashboardPatch>,
+    ) -> Reply<Json<Dashboard<Id>>> {
+        let dashboard = self.0.update_dashboard(&caller, &id.id, &id.spelled, patch.read(FACE)?).await?;
+        Ok(Json(dashboard.into()))
+    }
+
+    /// Delete a dashboard.
+    #[oai(path = "/:id", method = "delete", operation_id = "dashboards_delete")]
+    async fn delete(&self, Credential(caller): Credential, id: Named<DashboardKind>) -> Reply<Json<Deleted<Id>>> {
+        let deleted = self.0.delete_dashboard(&caller, &id.id, &id.spelled).await?;
+        Ok(Json(Deleted::of(Id::of(deleted.id, deleted.uuid))))
+    }
+
+    /// Recompute all widgets of a dashboard.
+    ///
+    /// Costs credits. A widget that fails keeps its last data beside its error.
+    #[oai(path = "/:id/refresh", method = "post", operation_id = "dashboards_refresh")]
+    async fn refresh(
+        &self,
+        Credential(caller): Credential,
+        id: Named<DashboardKind>,
+        exchange: Exchanged,
+        _body: Body<Nothing>,
+    ) -> Reply<Json<Refreshed<Id>>> {
+        let refresh = self.0.refresh_dashboard(&caller, &id.id, &id.spelled).await?;
+        exchange.0.charge(refresh.credits);
+        Ok(Json(refresh.into()))
+    }
+
+    /// Get one widget's data.
+    #[oai(path = "/:id/widgets/:widget_id", method = "get", operation_id = "dashboards_widget")]
+    async fn widget(
+        &self,
+        Credential(caller): Credential,
+        id: Named<DashboardKind>,
+        widget_id: Named<WidgetOf>,
+    ) -> Reply<Json<Widget<Id>>> {
+        let widget = self.0.widget(&caller, (&id.id, &id.spelled), (&widget_id.id, &widget_id.spelled))?;
+        Ok(Json(widget.into()))
+    }
+}

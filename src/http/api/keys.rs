@@ -1,0 +1,74 @@
+//! API keys on the `/api/` face. Wire types are in `http::wire::key`, rules in `service::keys`.
+
+use poem_openapi::OpenApi;
+use poem_openapi::param::Query;
+
+use super::{Id, Tag};
+use crate::domain::id::Key as KeyOf;
+use crate::domain::page::PageRequest;
+use crate::http::body::Body;
+use crate::http::credential::Credential;
+use crate::http::fault::Reply;
+use crate::http::params::{Exchanged, Named};
+use crate::http::reply::{Created, Json};
+use crate::http::wire::key::{Key, NewKey, RevokeRequest};
+use crate::http::wire::{Counted, Deleted, Spelling};
+use crate::service::app::App;
+
+/// The keys of `/api/`.
+pub struct KeysApi(pub App);
+
+#[OpenApi(prefix_path = "/api/api-keys", tag = "Tag::Keys")]
+impl KeysApi {
+    /// List API keys.
+    ///
+    /// One's own; those who manage all keys see the organization's.
+    #[oai(path = "/", method = "get", operation_id = "keys_list")]
+    async fn list(
+        &self,
+        Credential(caller): Credential,
+        page: Query<Option<u32>>,
+        page_size: Query<Option<u32>>,
+        exchange: Exchanged,
+    ) -> Reply<Json<Counted<Key<Id>>>> {
+        let page = self.0.keys(&caller, &PageRequest::number(page.0, page_size.0)?)?;
+        Ok(Json(Counted::of(page.map(|key| Key::of(key, caller.at)), &exchange.0)))
+    }
+
+    /// Create an API key.
+    ///
+    /// The key itself is in this answer and nowhere else.
+    #[oai(path = "/", method = "post", operation_id = "keys_create")]
+    async fn create(&self, Credential(caller): Credential, Body(new): Body<NewKey>) -> Reply<Created<Key<Id>>> {
+        Ok(Created(Key::made(self.0.create_key(&caller, new.into()).await?, caller.at)))
+    }
+
+    /// Get an API key.
+    #[oai(path = "/:id", method = "get", operation_id = "keys_get")]
+    async fn get(&self, Credential(caller): Credential, id: Named<KeyOf>) -> Reply<Json<Key<Id>>> {
+        Ok(Json(Key::of(self.0.key(&caller, &id.id, &id.spelled)?, caller.at)))
+    }
+
+    /// Revoke an API key at once, with a reason.
+    ///
+    /// The second time it is the same answer.
+    #[oai(path = "/:id/revoke", method = "post", operation_id = "keys_revoke")]
+    async fn revoke(
+        &self,
+        Credential(caller): Credential,
+        id: Named<KeyOf>,
+        Body(request): Body<RevokeRequest>,
+    ) -> Reply<Json<Key<Id>>> {
+        let key = self.0.revoke_key(&caller, &id.id, &id.spelled, request.reason).await?;
+        Ok(Json(Key::of(key, caller.at)))
+    }
+
+    /// Revoke an API key at once.
+    ///
+    /// The key stays in the list, as revoked. The second time it is the same answer.
+    #[oai(path = "/:id", method = "delete", operation_id = "keys_delete")]
+    async fn delete(&self, Credential(caller): Credential, id: Named<KeyOf>) -> Reply<Json<Deleted<Id>>> {
+        let view = self.0.revoke_key(&caller, &id.id, &id.spelled, None).await?;
+        Ok(Json(Deleted::of(Id::of(view.key.id, view.key.uuid))))
+    }
+}

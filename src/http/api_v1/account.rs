@@ -1,0 +1,32 @@
+//! The caller on the `/api/v1/` face: its credential, its limits and credits.
+
+use poem_openapi::OpenApi;
+
+use super::{FACE, Id, Tag};
+use crate::http::credential::Credential;
+use crate::http::fault::Reply;
+use crate::http::reply::Json;
+use crate::http::wire::limits::Usage;
+use crate::http::wire::session::Verification;
+use crate::service::app::App;
+
+/// The account of `/api/v1/`.
+pub struct AccountApi(pub App);
+
+#[OpenApi(prefix_path = "/api/v1", tag = "Tag::Account")]
+impl AccountApi {
+    /// Verify a credential.
+    ///
+    /// Tells what it is, what it may do now, and what is left of its limits.
+    #[oai(path = "/auth/verify", method = "get", operation_id = "auth_verify")]
+    async fn verify(&self, Credential(caller): Credential) -> Reply<Json<Verification<Id>>> {
+        let headroom = self.0.headroom(caller.identity(), caller.at)?;
+        Ok(Json(Verification::of(&caller, headroom.as_ref())))
+    }
+
+    /// Get credits, limits and counts of requests.
+    #[oai(path = "/usage", method = "get", operation_id = "usage_get")]
+    async fn usage(&self, Credential(caller): Credential) -> Reply<Json<Usage>> {
+        Ok(Json(Usage::of(&self.0.usage(&caller)?, FACE)))
+    }
+}

@@ -1,0 +1,86 @@
+//! Dashboards on the `/api/v1/` face. Wire types are in `http::wire::dashboard`, rules in `service::dashboards`.
+
+use poem_openapi::OpenApi;
+use poem_openapi::param::Query;
+
+use super::{FACE, Id, Tag};
+use crate::domain::id::DashboardKind;
+use crate::domain::page::PageRequest;
+use crate::http::body::Body;
+use crate::http::credential::Credential;
+use crate::http::fault::Reply;
+use crate::http::params::{Exchanged, Named};
+use crate::http::reply::{Created, Json};
+use crate::http::wire::dashboard::{Dashboard, DashboardLabelPatch, DashboardSummary, NewDashboard, Refreshed};
+use crate::http::wire::{Deleted, Listing, Nothing, Spelling};
+use crate::service::app::App;
+
+/// The dashboards of `/api/v1/`.
+pub struct DashboardsApi(pub App);
+
+#[OpenApi(prefix_path = "/api/v1/dashboards", tag = "Tag::Dashboards")]
+impl DashboardsApi {
+    /// List dashboards.
+    #[oai(path = "/", method = "get", operation_id = "dashboards_list")]
+    async fn list(
+        &self,
+        Credential(caller): Credential,
+        cursor: Query<Option<String>>,
+        limit: Query<Option<u32>>,
+    ) -> Reply<Json<Listing<DashboardSummary<Id>>>> {
+        let page = self.0.dashboards(&caller, &PageRequest::after(cursor.0, limit.0)?)?;
+        Ok(Json(page.map(DashboardSummary::from).into()))
+    }
+
+    /// Create a dashboard.
+    #[oai(path = "/", method = "post", operation_id = "dashboards_create")]
+    async fn create(
+        &self,
+        Credential(caller): Credential,
+        Body(new): Body<NewDashboard>,
+    ) -> Reply<Created<Dashboard<Id>>> {
+        let dashboard = self.0.create_dashboard(&caller, new.read(FACE)?).await?;
+        Ok(Created(dashboard.into()))
+    }
+
+    /// Get a dashboard with the results of its last refresh.
+    #[oai(path = "/:id", method = "get", operation_id = "dashboards_get")]
+    async fn get(&self, Credential(caller): Credential, id: Named<DashboardKind>) -> Reply<Json<Dashboard<Id>>> {
+        Ok(Json(self.0.dashboard(&caller, &id.id, &id.spelled)?.into()))
+    }
+
+    /// Change name and description of a dashboard.
+    #[oai(path = "/:id", method = "patch", operation_id = "dashboards_update")]
+    async fn update(
+        &self,
+        Credential(caller): Credential,
+        id: Named<DashboardKind>,
+        Body(patch): Body<DashboardLabelPatch>,
+    ) -> Reply<Json<Dashboard<Id>>> {
+        let dashboard = self.0.update_dashboard(&caller, &id.id, &id.spelled, patch.read()?).await?;
+        Ok(Json(dashboard.into()))
+    }
+
+    /// Delete a dashboard.
+    #[oai(path = "/:id", method = "delete", operation_id = "dashboards_delete")]
+    async fn delete(&self, Credential(caller): Credential, id: Named<DashboardKind>) -> Reply<Json<Deleted<Id>>> {
+        let deleted = self.0.delete_dashboard(&caller, &id.id, &id.spelled).await?;
+        Ok(Json(Deleted::of(Id::of(deleted.id, deleted.uuid))))
+    }
+
+    /// Recompute all widgets of a dashboard.
+    ///
+    /// Costs credits. A widget that fails keeps its last data beside its error.
+    #[oai(path = "/:id/refresh", method = "post", operation_id = "dashboards_refresh")]
+    async fn refresh(
+        &self,
+        Credential(caller): Credential,
+        id: Named<DashboardKind>,
+        exchange: Exchanged,
+        _body: Body<Nothing>,
+    ) -> Reply<Json<Refreshed<Id>>> {
+        let refresh = self.0.refresh_dashboard(&caller, &id.id, &id.spelled).await?;
+        exchange.0.charge(refresh.credits);
+        Ok(Json(refresh.into()))
+    }
+}

@@ -1,0 +1,40 @@
+//! Data sources on the `/api/v1/` face. Wire types are in `http::wire::source`, rules in `service::sources`.
+
+use poem_openapi::OpenApi;
+use poem_openapi::param::Query;
+
+use super::{Id, Tag};
+use crate::domain::id::Source as SourceOf;
+use crate::domain::page::PageRequest;
+use crate::http::credential::Credential;
+use crate::http::fault::Reply;
+use crate::http::params::Named;
+use crate::http::reply::Json;
+use crate::http::wire::Listing;
+use crate::http::wire::source::DataSource;
+use crate::service::app::App;
+use crate::service::sources::Shown;
+
+/// The data sources of `/api/v1/`.
+pub struct DataSourcesApi(pub App);
+
+#[OpenApi(prefix_path = "/api/v1/data-sources", tag = "Tag::DataSources")]
+impl DataSourcesApi {
+    /// List active data sources.
+    #[oai(path = "/", method = "get", operation_id = "data_sources_list")]
+    async fn list(
+        &self,
+        Credential(caller): Credential,
+        cursor: Query<Option<String>>,
+        limit: Query<Option<u32>>,
+    ) -> Reply<Json<Listing<DataSource<Id>>>> {
+        let page = self.0.sources(&caller, &PageRequest::after(cursor.0, limit.0)?, Shown::Active)?;
+        Ok(Json(page.map(DataSource::from).into()))
+    }
+
+    /// Get a data source with its tables and columns.
+    #[oai(path = "/:id", method = "get", operation_id = "data_sources_get")]
+    async fn get(&self, Credential(caller): Credential, id: Named<SourceOf>) -> Reply<Json<DataSource<Id>>> {
+        Ok(Json(self.0.source(&caller, &id.id, &id.spelled)?.into()))
+    }
+}

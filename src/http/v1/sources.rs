@@ -1,0 +1,53 @@
+//! Data sources on the `/v1/` face. Wire types are in `http::wire::source`, rules in `service::sources`.
+
+use poem_openapi::OpenApi;
+use poem_openapi::param::Query;
+
+use super::{Id, Tag};
+use crate::domain::id::Source as SourceOf;
+use crate::domain::page::PageRequest;
+use crate::http::credential::Credential;
+use crate::http::fault::Reply;
+use crate::http::params::Named;
+use crate::http::reply::{CreatedOrAccepted, Json};
+use crate::http::upload::Upload;
+use crate::http::wire::Listing;
+use crate::http::wire::source::DataSource;
+use crate::service::app::App;
+use crate::service::sources::Shown;
+
+/// The data sources of `/v1/`.
+pub struct DataSourcesApi(pub App);
+
+#[OpenApi(prefix_path = "/v1/data-sources", tag = "Tag::DataSources")]
+impl DataSourcesApi {
+    /// List data sources.
+    #[oai(path = "/", method = "get", operation_id = "data_sources_list")]
+    async fn list(
+        &self,
+        Credential(caller): Credential,
+        cursor: Query<Option<String>>,
+        limit: Query<Option<u32>>,
+    ) -> Reply<Json<Listing<DataSource<Id>>>> {
+        let page = self.0.sources(&caller, &PageRequest::after(cursor.0, limit.0)?, Shown::All)?;
+        Ok(Json(page.map(DataSource::from).into()))
+    }
+
+    /// Create a data source by uploading files.
+    ///
+    /// Each file becomes a table. Answers 202 when reading them takes longer than ten seconds; it then goes on, and the
+    /// status is `syncing` until it is done.
+    #[oai(path = "/", method = "post", operation_id = "data_sources_create")]
+    async fn create(&self, Credential(caller): Credential, upload: Upload) -> Reply<CreatedOrAccepted<DataSource<Id>>> {
+        let incoming = upload.receive(self.0.begin_upload(&caller)?).await?;
+        let wait = Some(self.0.settings.upload_wait);
+        let source = self.0.create_source(&caller, incoming, wait, Box::new(|_, _| {})).await?;
+        Ok(DataSource::answer(source))
+    }
+
+    /// Get a data source with its tables and columns.
+    #[oai(path = "/:id", method = "get", operation_id = "data_sources_get")]
+    async fn get(&self, Credential(caller): Credential, id: Named<SourceOf>) -> Reply<Json<DataSource<Id>>> {
+        Ok(Json(self.0.source(&caller, &id.id, &id.spelled)?.into()))
+    }
+}

@@ -1,0 +1,252 @@
+//! API keys on the wire (PRODUCT 8.3).
+
+use poem_openapi::types::{ParseFromJSON, ToJSON, Type};
+use poem_openapi::{Enum, Object};
+use serde::{Deserialize, Serialize};
+
+use super::{Spelling, Stamp};
+use crate::domain::key::{self as domain, OLD_DAYS};
+use crate::domain::key_text::{self, KeyText};
+use crate::domain::time::Timestamp;
+use crate::domain::access;
+use crate::service::keys as service;
+
+/// An API key.
+#[derive(Serialize, Object)]
+pub struct Key<I: Type + ParseFromJSON + ToJSON> {
+    id: I,
+    /// The key itself, in the answer that makes it and nowhere else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[oai(skip_serializing_if_is_none)]
+    key: Option<String>,
+    /// `claribi_sk_live_` or `claribi_sk_test_`, and the 8 public characters.
+    prefix: String,
+    name: String,
+    /// Null for a key that was given a list of permissions.
+    scope: Option<Scope>,
+    /// What the key may do now, by its owner's role.
+    permissions: Vec<String>,
+    environment: Environment,
+    status: KeyStatus,
+    /// What to look at.
+    flags: Vec<KeyFlag>,
+    created_at: Stamp,
+    /// The e-mail of the owner, whose rights the key has.
+    created_by: String,
+    /// From this instant on it is refused; null: never.
+    expires_at: Option<Stamp>,
+    /// Null when it never was.
+    last_used: Option<LastUsed>,
+    /// Requests it was used for.
+    usage_count: u64,
+    /// Whole days since it was made.
+    age_days: i64,
+    /// Whether it is older than 90 days.
+    age_warning: bool,
+    /// The rotation that it is part of; null outside of one.
+    rotation: Option<Rotation<I>>,
+    /// Networks it may be used from; empty: from anywhere.
+    ip_allowlist: Vec<String>,
+}
+
+impl<I: Spelling> Key<I> {
+    /// A key as it stands at `now`.
+    pub fn of(view: service::KeyView, now: Timestamp) -> Self {
+        let service::KeyView { key, permissions, usage } = view;
+        let age_days = key.age_days(now);
+        let flags = key.flags(now, usage.as_ref().map(|usage| usage.last_at));
+        Self {
+            id: I::of(key.id, key.uuid),
+            key: None,
+            prefix: key.prefix(),
+            scope: key.grant.scope().map(Scope::from),
+            permissions: permissions.iter().map(|permission| permission.as_str().to_owned()).collect(),
+            environment: key.environment.into(),
+            status: key.status(now).into(),
+            flags: flags.into_iter().filter_map(KeyFlag::parse).collect(),
+            created_at: key.created_at.into(),
+            expires_at: key.expires_at.map(Stamp::from),
+            usage_count: usage.as_ref().map_or(0, |usage| usage.calls),
+            last_used: usage.map(LastUsed::from),
+            age_days,
+            age_warning: age_days > OLD_DAYS,
+            rotation: None,
+            ip_allowlist: key.allowlist.iter().map(ToString::to_string).collect(),
+            name: key.name,
+            created_by: key.owner_email,
+        }
+    }
+
+    /// A key that was just made, with its text.
+    pub fn made((view, text): (service::KeyView, KeyText), now: Timestamp) -> Self {
+        Self { key: Some(text.expose().to_owned()), ..Self::of(view, now) }
+    }
+}
+
+/// The presets of permissions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Enum)]
+#[serde(rename_all = "kebab-case")]
+#[oai(rename_all = "kebab-case")]
+pub enum Scope {
+    /// Every `:read`, and `analytics:query`.
+    ReadOnly,
+    /// Everything the owner's role allows that a key may hold.
+    ReadWrite,
+}
+
+impl From<access::Scope> for Scope {
+    fn from(scope: access::Scope) -> Self {
+        match scope {
+            access::Scope::ReadOnly => Self::ReadOnly,
+            access::Scope::ReadWrite => Self::ReadWrite,
+        }
+    }
+}
+
+impl From<Scope> for access::Scope {
+    fn from(scope: Scope) -> Self {
+        match scope {
+            Scope::ReadOnly => Self::ReadOnly,
+            Scope::ReadWrite => Self::ReadWrite,
+        }
+    }
+}
+
+/// What a key's organization is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Enum)]
+#[serde(rename_all = "lowercase")]
+#[oai(rename_all = "lowercase")]
+pub enum Environment {
+    /// Work.
+    Live,
+    /// A sandbox.
+    Test,
+}
+
+impl From<key_text::Environment> for Environment {
+    fn from(environment: key_text::Environment) -> Self {
+        match environment {
+            key_text::Environment::Live => Self::Live,
+            key_text::Environment::Test => Self::Test,
+        }
+    }
+}
+
+/// How a key stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Enum)]
+#[serde(rename_all = "lowercase")]
+#[oai(rename_all = "lowercase")]
+pub enum KeyStatus {
+    /// It works.
+    Active,
+    /// Its time is over.
+    Expired,
+    /// It was revoked.
+    Revoked,
+}
+
+impl From<domain::Status> for KeyStatus {
+    fn from(status: domain::Status) -> Self {
+        match status {
+            domain::Status::Active => Self::Active,
+            domain::Status::Expired => Self::Expired,
+            domain::Status::Revoked => Self::Revoked,
+        }
+    }
+}
+
+/// What to look at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Enum)]
+#[serde(rename_all = "lowercase")]
+#[oai(rename_all = "lowercase")]
+pub enum KeyFlag {
+    /// It expires within 14 days.
+    Expiring,
+    /// It was not used for 90 days.
+    Stale,
+    /// It is 90 days old or older.
+    Old,
+}
+
+impl KeyFlag {
+    fn parse(text: &str) -> Option<Self> {
+        match text {
+            "expiring" => Some(Self::Expiring),
+            "stale" => Some(Self::Stale),
+            "old" => Some(Self::Old),
+            _ => None,
+        }
+    }
+}
+
+/// The last use of a key.
+#[derive(Serialize, Object)]
+pub struct LastUsed {
+    at: Stamp,
+    /// The operation that was called, by its id.
+    endpoint: String,
+    /// From where.
+    address: String,
+}
+
+impl From<service::KeyUsage> for LastUsed {
+    fn from(usage: service::KeyUsage) -> Self {
+        Self { at: usage.last_at.into(), endpoint: usage.last_operation, address: usage.last_address }
+    }
+}
+
+/// A key on its way to a successor.
+#[derive(Serialize, Object)]
+pub struct Rotation<I: Type + ParseFromJSON + ToJSON> {
+    /// The key that takes over; null on that key itself.
+    successor_id: Option<I>,
+    /// The key that is taken over; null on that key itself.
+    predecessor_id: Option<I>,
+    /// Until when the predecessor works.
+    grace_until: Option<Stamp>,
+}
+
+/// A key to be made. Neither scope nor permissions: read-only.
+#[derive(Debug, Deserialize, Object)]
+#[serde(deny_unknown_fields)]
+pub struct NewKey {
+    /// 1 to 100 characters.
+    #[oai(validator(min_length = 1, max_length = 100))]
+    name: String,
+    /// A preset; not together with `permissions`.
+    #[serde(default)]
+    scope: Option<Scope>,
+    /// Permissions by name, within the owner's role; not together with `scope`.
+    #[serde(default)]
+    #[oai(validator(min_items = 1))]
+    permissions: Option<Vec<String>>,
+    /// From this instant on it is refused.
+    #[serde(default)]
+    expires_at: Option<Stamp>,
+    /// Addresses and networks such as `203.0.113.0/24` that it may be used from; 64 at most.
+    #[serde(default)]
+    #[oai(validator(max_items = 64))]
+    ip_allowlist: Option<Vec<String>>,
+}
+
+impl From<NewKey> for service::KeyRequest {
+    fn from(new: NewKey) -> Self {
+        Self {
+            name: new.name,
+            scope: new.scope.map(access::Scope::from),
+            permissions: new.permissions,
+            expires_at: new.expires_at.map(|at| at.0),
+            ip_allowlist: new.ip_allowlist.unwrap_or_default(),
+        }
+    }
+}
+
+/// Why a key is revoked.
+#[derive(Debug, Deserialize, Object)]
+#[serde(deny_unknown_fields)]
+pub struct RevokeRequest {
+    /// 1 to 500 characters, for the audit.
+    #[serde(default)]
+    #[oai(validator(min_length = 1, max_length = 500))]
+    pub reason: Option<String>,
+}

@@ -1,0 +1,108 @@
+//! What is left: of windows, and of credits (PRODUCT 8.4).
+
+use poem_openapi::Object;
+use serde::Serialize;
+
+use super::Stamp;
+use crate::domain::window::{Headroom, Room, WindowName};
+use crate::http::face::Face;
+use crate::http::limit_headers::seconds_up;
+use crate::service::usage as service;
+
+/// Credits, limits and requests.
+#[derive(Serialize, Object)]
+pub struct Usage {
+    credits: Credits,
+    limits: Limits,
+    requests: Requests,
+}
+
+impl Usage {
+    /// As a face tells it.
+    pub fn of(usage: &service::Usage, face: Face) -> Self {
+        let [last_24h, last_7d, last_30d] = usage.requests;
+        Self {
+            credits: Credits {
+                remaining: usage.balance.remaining(),
+                used: usage.balance.used,
+                reserved: usage.balance.reserved,
+                limit: usage.balance.limit,
+                resets_at: usage.resets_at.into(),
+            },
+            limits: Limits::of(usage.headroom.as_ref(), face),
+            requests: Requests { last_24h, last_7d, last_30d },
+        }
+    }
+}
+
+/// The organization's credits in the calendar month (UTC).
+#[derive(Serialize, Object)]
+pub struct Credits {
+    /// What can still be used.
+    remaining: i64,
+    used: i64,
+    /// Held for work that is under way.
+    reserved: i64,
+    /// The month's allowance and grants.
+    limit: i64,
+    /// When the next month begins.
+    resets_at: Stamp,
+}
+
+/// The organization's requests.
+#[derive(Serialize, Object)]
+pub struct Requests {
+    last_24h: u64,
+    last_7d: u64,
+    last_30d: u64,
+}
+
+/// What is left in the windows of the credential.
+#[derive(Serialize, Object)]
+pub struct Limits {
+    /// Requests on the platform API in a minute; told there alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[oai(skip_serializing_if_is_none)]
+    minute: Option<Window>,
+    /// All requests.
+    general: HourAndDay,
+    /// Report runs and dashboard refreshes.
+    generation: HourAndDay,
+}
+
+impl Limits {
+    /// As a face tells them. Sessions are not limited by hour and day.
+    pub fn of(headroom: Option<&Headroom>, face: Face) -> Self {
+        let window = |name| headroom.and_then(|headroom| headroom.get(name)).map(Window::from);
+        Self {
+            minute: if face == Face::Platform { window(WindowName::Minute) } else { None },
+            general: HourAndDay { hour: window(WindowName::Hour), day: window(WindowName::Day) },
+            generation: HourAndDay { hour: window(WindowName::GenerationHour), day: window(WindowName::GenerationDay) },
+        }
+    }
+}
+
+/// The windows of a kind of requests.
+#[derive(Serialize, Object)]
+pub struct HourAndDay {
+    /// The last 60 minutes; null for sessions.
+    hour: Option<Window>,
+    /// The last 24 hours; null for sessions.
+    day: Option<Window>,
+}
+
+/// A sliding window.
+#[derive(Serialize, Object)]
+pub struct Window {
+    limit: u32,
+    /// Requests that still fit.
+    remaining: u32,
+    /// The second (since 1970) in which `remaining` next rises.
+    reset: i64,
+}
+
+impl From<Room> for Window {
+    fn from(room: Room) -> Self {
+        Self { limit: room.limit, remaining: room.remaining, reset: seconds_up(room.reset_at_ms) }
+    }
+}

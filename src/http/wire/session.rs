@@ -1,0 +1,218 @@
+//! Who is calling: logging in, the status of the platform face, and `auth/verify` (PRODUCT 8.4; seed 004).
+
+use poem_openapi::types::{ParseFromJSON, ToJSON, Type};
+use poem_openapi::{Enum, Object};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::key::{Environment, Scope};
+use super::limits::Limits;
+use super::{Spelling, Stamp};
+use crate::domain::access;
+use crate::domain::credits::Balance;
+use crate::domain::window::Headroom;
+use crate::service::caller::{Caller, KeyFacts};
+use crate::service::sessions as service;
+
+/// A login. Deliberately without `Debug`.
+#[derive(Deserialize, Object)]
+#[serde(deny_unknown_fields)]
+pub struct LoginRequest {
+    email: String,
+    #[oai(validator(max_length = 1024))]
+    password: String,
+}
+
+impl LoginRequest {
+    /// E-mail and password.
+    pub fn read(self) -> (String, Zeroizing<String>) {
+        (self.email, Zeroizing::new(self.password))
+    }
+}
+
+/// The two tokens of a session.
+#[derive(Serialize, Object)]
+pub struct Tokens {
+    /// For `Authorization: Bearer`, valid for an hour.
+    access: String,
+    /// For new access tokens, valid for seven days.
+    refresh: String,
+}
+
+impl From<service::Tokens> for Tokens {
+    fn from(tokens: service::Tokens) -> Self {
+        Self { access: tokens.access, refresh: tokens.refresh }
+    }
+}
+
+/// A request for an access token. Deliberately without `Debug`.
+#[derive(Deserialize, Object)]
+#[serde(deny_unknown_fields)]
+pub struct RefreshRequest {
+    /// The refresh token of a session.
+    pub refresh: String,
+}
+
+/// A new access token; the refresh token stays as it is.
+#[derive(Serialize, Object)]
+pub struct AccessToken {
+    /// For `Authorization: Bearer`, valid for an hour.
+    pub access: String,
+}
+
+/// The roles of users.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Enum)]
+#[serde(rename_all = "lowercase")]
+#[oai(rename_all = "lowercase")]
+pub enum Role {
+    /// Everything, the bill included.
+    Owner,
+    /// Everything but the bill.
+    Administrator,
+    /// Works with data, dashboards and reports.
+    Analyst,
+    /// Reads.
+    Viewer,
+}
+
+impl From<access::Role> for Role {
+    fn from(role: access::Role) -> Self {
+        match role {
+            access::Role::Owner => Self::Owner,
+            access::Role::Administrator => Self::Administrator,
+            access::Role::Analyst => Self::Analyst,
+            access::Role::Viewer => Self::Viewer,
+        }
+    }
+}
+
+/// The caller's user and organization.
+#[derive(Serialize, Object)]
+pub struct Status<I: Type + ParseFromJSON + ToJSON> {
+    user: StatusUser<I>,
+    organization: StatusOrganization<I>,
+}
+
+/// The caller's user.
+#[derive(Serialize, Object)]
+pub struct StatusUser<I: Type + ParseFromJSON + ToJSON> {
+    id: I,
+    email: String,
+    first_name: String,
+    last_name: String,
+    role: Role,
+}
+
+/// The caller's organization.
+#[derive(Serialize, Object)]
+pub struct StatusOrganization<I: Type + ParseFromJSON + ToJSON> {
+    id: I,
+    name: String,
+    plan: String,
+    /// Credits that are left this month.
+    ai_credits_remaining: i64,
+}
+
+impl<I: Spelling> Status<I> {
+    /// The status of a caller.
+    pub fn of(caller: &Caller, balance: &Balance) -> Self {
+        let holder = &caller.identity().holder;
+        Self {
+            user: StatusUser {
+                id: I::of(holder.user, holder.user_uuid),
+                email: holder.email.clone(),
+                first_name: holder.names.0.clone(),
+                last_name: holder.names.1.clone(),
+                role: holder.role.into(),
+            },
+            organization: StatusOrganization {
+                id: I::of(holder.org, holder.org_uuid),
+                name: holder.org_name.clone(),
+                plan: holder.plan.clone(),
+                ai_credits_remaining: balance.remaining(),
+            },
+        }
+    }
+}
+
+/// What a credential is and may do.
+#[derive(Serialize, Object)]
+pub struct Verification<I: Type + ParseFromJSON + ToJSON> {
+    /// The key that was presented; null for a session.
+    key: Option<VerifiedKey<I>>,
+    user: VerifiedUser<I>,
+    /// What the credential may do now.
+    permissions: Vec<String>,
+    organization: VerifiedOrganization<I>,
+    limits: Limits,
+}
+
+/// The key that was presented.
+#[derive(Serialize, Object)]
+pub struct VerifiedKey<I: Type + ParseFromJSON + ToJSON> {
+    id: I,
+    name: String,
+    /// `claribi_sk_live_` or `claribi_sk_test_`, and the 8 public characters.
+    prefix: String,
+    /// Null for a key that was given a list of permissions.
+    scope: Option<Scope>,
+    environment: Environment,
+    /// From this instant on it is refused; null: never.
+    expires_at: Option<Stamp>,
+    /// Networks it may be used from; empty: from anywhere.
+    ip_allowlist: Vec<String>,
+}
+
+/// Whose credential it is.
+#[derive(Serialize, Object)]
+pub struct VerifiedUser<I: Type + ParseFromJSON + ToJSON> {
+    id: I,
+    email: String,
+    role: Role,
+}
+
+/// The organization it acts in.
+#[derive(Serialize, Object)]
+pub struct VerifiedOrganization<I: Type + ParseFromJSON + ToJSON> {
+    id: I,
+    name: String,
+    plan: String,
+}
+
+impl<I: Spelling> Verification<I> {
+    /// What a caller's credential is and may do.
+    pub fn of(caller: &Caller, headroom: Option<&Headroom>) -> Self {
+        let identity = caller.identity();
+        let holder = &identity.holder;
+        let environment = holder.org_kind.environment().into();
+        Self {
+            key: identity.key().map(|key| VerifiedKey::of(key, environment)),
+            user: VerifiedUser {
+                id: I::of(holder.user, holder.user_uuid),
+                email: holder.email.clone(),
+                role: holder.role.into(),
+            },
+            permissions: identity.permissions.iter().map(|permission| permission.as_str().to_owned()).collect(),
+            organization: VerifiedOrganization {
+                id: I::of(holder.org, holder.org_uuid),
+                name: holder.org_name.clone(),
+                plan: holder.plan.clone(),
+            },
+            limits: Limits::of(headroom, I::FACE),
+        }
+    }
+}
+
+impl<I: Spelling> VerifiedKey<I> {
+    fn of(key: &KeyFacts, environment: Environment) -> Self {
+        Self {
+            id: I::of(key.id, key.uuid),
+            name: key.name.clone(),
+            prefix: key.prefix.clone(),
+            scope: key.grant.scope().map(Scope::from),
+            environment,
+            expires_at: key.expires_at.map(Stamp::from),
+            ip_allowlist: key.allowlist.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
