@@ -56,12 +56,17 @@ fn everything() -> Document {
     ])
 }
 
-/// The text of each page, on one line each.
+/// The text of each page, on one line each, as a reader's program finds it.
 fn pages(pdf: &Pdf) -> Vec<String> {
-    let file = lopdf::Document::load_mem(&pdf.bytes).expect("a readable PDF");
-    let numbers: Vec<u32> = file.get_pages().into_keys().collect();
-    let words = |text: String| text.split_whitespace().collect::<Vec<_>>().join(" ");
-    numbers.into_iter().map(|number| words(file.extract_text(&[number]).expect("readable text"))).collect()
+    let file = tempfile::NamedTempFile::new().expect("a temporary file");
+    std::fs::write(file.path(), &pdf.bytes).expect("room for it");
+    let read = std::process::Command::new("pdftotext").args(["-enc", "UTF-8"]).arg(file.path()).arg("-").output();
+    let read = read.expect("pdftotext, which tests/run installs");
+    assert!(read.status.success(), "{}", String::from_utf8_lossy(&read.stderr));
+    let text = String::from_utf8(read.stdout).expect("UTF-8");
+    let words = |page: &str| page.split_whitespace().collect::<Vec<_>>().join(" ");
+    // A form feed ends each page.
+    text.split_terminator('\u{c}').map(words).collect()
 }
 
 fn dictionaries(pdf: &Pdf) -> Vec<Dictionary> {

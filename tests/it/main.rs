@@ -1,0 +1,13 @@
+//! The promises of the product, each tested over HTTP against a whole installation.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+mod actors;
+mod answer;
+mod world;
+
+mod audit;
+mod edge;
+mod keys;
+mod limits;
+mod refusals;
+mod transport;
