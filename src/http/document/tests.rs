@@ -8,7 +8,7 @@ use super::*;
 use crate::domain::operation::BodyKind;
 use crate::http::body;
 use crate::http::wire::{
-    Counted, Deleted, Hex, Integer, Listing, UuidText, dashboard, key, limits, query, report, session, source,
+    Counted, Deleted, Hex, Integer, Listing, UuidText, dashboard, key, limits, query, report, session, source, widget,
 };
 
 fn document(face: Face) -> Value {
@@ -105,12 +105,12 @@ fn documented_request_fields_are_the_ones_that_are_read() {
         assert_eq!(taken::<T>(), fields::<T>(&name), "{name}");
     }
     check::<dashboard::NewDashboard>();
-    check::<dashboard::NewWidget>();
-    check::<dashboard::NewWidgetQuery>();
+    check::<widget::NewWidget>();
+    check::<widget::NewWidgetQuery>();
     check::<dashboard::DashboardPatch>();
     check::<dashboard::DashboardLabelPatch>();
-    check::<dashboard::Format>();
-    check::<dashboard::Position>();
+    check::<widget::Format>();
+    check::<widget::Position>();
     check::<key::NewKey>();
     check::<key::RevokeRequest>();
     check::<query::QueryRequest>();
