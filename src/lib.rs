@@ -1,12 +1,15 @@
 //! claribi, a self-hosted BI API in one binary.
 
+pub mod cli;
 pub mod config;
 pub mod datadir;
 pub mod domain;
 pub mod engine;
 pub mod http;
+pub mod jobs;
 pub mod keyring;
 pub mod render;
 pub mod service;
 pub mod store;
+pub mod telemetry;
 pub mod worker;

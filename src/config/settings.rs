@@ -78,8 +78,6 @@ pub struct Auth {
     pub refresh_ttl: Period,
     pub argon2_memory_kib: u32,
     pub argon2_iterations: u32,
-    pub login_attempts: u32,
-    pub login_window: Period,
 }
 
 /// The life of keys.
@@ -88,7 +86,6 @@ pub struct Auth {
 #[expect(missing_docs, reason = "each setting is explained where it is set: in config.example.toml")]
 pub struct Keys {
     pub default_expiry: Option<Period>,
-    pub rotation_grace: Period,
 }
 
 /// What an organisation on a plan may do and use.
@@ -103,8 +100,6 @@ pub struct Plan {
     pub generation_per_day: u32,
     pub credits_per_month: u32,
     pub ip_allowlist: bool,
-    pub own_limits: bool,
-    pub sandbox_organization: bool,
     pub trial_days: Option<u32>,
 }
 
@@ -128,10 +123,6 @@ pub struct Credits {
     pub widget: u32,
     pub million_rows: u32,
     pub format_pdf: u32,
-    pub format_xlsx: u32,
-    pub format_csv: u32,
-    pub format_html: u32,
-    pub format_json: u32,
 }
 
 /// How the audit log is written.
@@ -140,9 +131,6 @@ pub struct Credits {
 #[expect(missing_docs, reason = "each setting is explained where it is set: in config.example.toml")]
 pub struct Audit {
     pub fsync: bool,
-    pub batch_rows: u32,
-    pub queue: u32,
-    pub flood_per_minute: u32,
 }
 
 /// Worker processes and what a job may use.
@@ -183,17 +171,14 @@ pub struct Portal {
 impl Config {
     /// The first setting whose value has the right type but cannot work, and why.
     pub(super) fn flaw(&self) -> Option<(&'static str, &'static str)> {
-        let (server, auth, audit, worker) = (&self.server, &self.auth, &self.audit, &self.worker);
+        let (server, auth, worker) = (&self.server, &self.auth, &self.worker);
         let rules = [
             (server.max_connections > 0, "server.max_connections", "it must be above 0"),
             (server.max_connections_per_address > 0, "server.max_connections_per_address", "it must be above 0"),
             (server.json_limit.bytes() > 0, "server.json_limit", "it must be above 0"),
             (auth.argon2_memory_kib >= 8, "auth.argon2_memory_kib", "argon2 needs at least 8"),
             (auth.argon2_iterations > 0, "auth.argon2_iterations", "it must be above 0"),
-            (auth.login_attempts > 0, "auth.login_attempts", "it must be above 0"),
             (auth.access_ttl <= auth.refresh_ttl, "auth.access_ttl", "it must not be longer than `auth.refresh_ttl`"),
-            (audit.batch_rows > 0, "audit.batch_rows", "it must be above 0"),
-            (audit.queue >= audit.batch_rows, "audit.queue", "it must hold at least `audit.batch_rows`"),
             (worker.query_memory <= worker.memory, "worker.query_memory", "it must not be more than `worker.memory`"),
             (worker.rows > 0, "worker.rows", "it must be above 0"),
             (worker.rows <= worker.max_rows, "worker.rows", "it must not be more than `worker.max_rows`"),

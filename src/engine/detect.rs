@@ -190,9 +190,8 @@ pub fn timestamp(value: &[u8]) -> Option<i64> {
         if count == 0 || count > 9 {
             return None;
         }
-        for position in 0..6 {
-            let digit = if position < count { fraction[position] - b'0' } else { 0 };
-            micros = micros * 10 + i64::from(digit);
+        for digit in fraction[..count].iter().copied().chain(std::iter::repeat(b'0')).take(6) {
+            micros = micros * 10 + i64::from(digit - b'0');
         }
         zone = &fraction[count..];
     }

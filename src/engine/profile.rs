@@ -184,7 +184,7 @@ impl Profiler {
 
     async fn query(&mut self, sql: &str) -> Result<Table, Failure> {
         let mut running = self.session.start(sql, &[], u64::MAX).await?;
-        let mut table = Table { columns: value::columns(&running.stream.schema()), rows: Vec::new() };
+        let mut table = Table { columns: std::mem::take(&mut running.columns), rows: Vec::new() };
         while let Some(batch) = running.stream.next().await {
             push_rows(&mut table, &batch.map_err(|error| self.session.failure(&error))?)?;
         }

@@ -26,7 +26,7 @@ pub struct Client {
 pub fn client(peer: IpAddr, headers: &HeaderMap, uri: &Uri, settings: &HttpSettings) -> (Client, Result<()>) {
     let peer = peer.to_canonical();
     let proxied = settings.trusts(peer) && headers.contains_key("x-forwarded-proto");
-    let host = uri.authority().map(|authority| authority.as_str()).or_else(|| header(headers, HOST.as_str()));
+    let host = uri.authority().map(http::uri::Authority::as_str).or_else(|| header(headers, HOST.as_str()));
     let address = if settings.trusts(peer) { forwarded_for(peer, headers, settings) } else { peer };
     let scheme = if proxied { "https" } else { "http" };
     let origin = match &settings.public_url {

@@ -24,10 +24,12 @@ use super::listener::{Peer, Serve};
 use super::operations::{Found, Route, Routes};
 use super::settings::HttpSettings;
 use super::{client, limit_headers, pages, record, routes};
+use crate::domain::code::Code;
 use crate::domain::error::{Error, Result};
 use crate::domain::id::RequestId;
 use crate::domain::operation::{BodyKind, Needs};
 use crate::domain::time::monotonic;
+use crate::domain::window::{Admission, Class, Verdict};
 use crate::service::app::App;
 use crate::service::caller::Caller;
 
@@ -164,15 +166,23 @@ impl Edge {
             }
             Err(()) => {
                 tracing::error!(request_id = %exchange.request, operation = operation_id(exchange), "a handler panicked");
-                (panicked(exchange.face, exchange.request), Some(crate::domain::code::Code::Internal))
+                (panicked(exchange.face, exchange.request), Some(Code::Internal))
             }
         };
         let mut response = self.finished(exchange, response);
         let length = response_length(&mut response);
+        tracing::debug!(
+            request_id = %exchange.request,
+            operation = operation_id(exchange),
+            status = response.status().as_u16(),
+            code = code.map(Code::as_str),
+            org = exchange.caller.get().map(|caller| caller.org().raw()),
+            "a call"
+        );
         match call.commit(response.status().as_u16(), code, length).await {
             Ok(()) => response,
             // The effect, if there was one, has its own record and is adopted later: the answer stays true.
-            Err(_) if exchange.caller.get().is_some_and(|caller| caller.has_changed()) => response,
+            Err(_) if exchange.actor().is_some_and(Caller::has_changed) => response,
             Err(error) => self.finished(exchange, rendered(exchange.face, &error, exchange.request)),
         }
     }
@@ -192,6 +202,7 @@ impl Edge {
             operation: OnceLock::new(),
             captures: OnceLock::new(),
             caller: OnceLock::new(),
+            arrived: OnceLock::new(),
             key_prefix: OnceLock::new(),
             admission: OnceLock::new(),
             path: request.uri().path_and_query().map_or_else(String::new, |path| path.as_str().to_owned()),
@@ -268,12 +279,12 @@ impl Edge {
             && let Ok(Some(headroom)) = self.0.app.headroom(caller.identity(), exchange.at)
         {
             // Refused by address or plan before the windows were asked: nothing is counted, the rest is told.
-            let admission = crate::domain::window::Admission {
-                verdict: crate::domain::window::Verdict::Admitted,
+            let admission = Admission {
+                verdict: Verdict::Admitted,
                 at_ms: exchange.at.millis(),
                 headroom,
             };
-            let class = exchange.operation.get().map_or(crate::domain::window::Class::General, |operation| operation.class);
+            let class = exchange.operation.get().map_or(Class::General, |operation| operation.class);
             limit_headers::stamp(response.headers_mut(), &admission, exchange.face, class, exchange.at);
         }
         stamp(&mut response, exchange.request);

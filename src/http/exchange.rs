@@ -33,6 +33,8 @@ pub struct Exchange {
     pub captures: OnceLock<Vec<(&'static str, String)>>,
     /// Who asks.
     pub caller: OnceLock<Caller>,
+    /// Who came in by this call, where it needs no caller: a login.
+    pub arrived: OnceLock<Caller>,
     /// The public characters of the key that was presented.
     pub key_prefix: OnceLock<[u8; 8]>,
     /// What the windows said.
@@ -67,6 +69,11 @@ impl Exchange {
     /// `CredentialsMissing`, which the edge has answered before: an operation that asks for a caller has one.
     pub fn caller(&self) -> Result<&Caller> {
         self.caller.get().ok_or(Error::CredentialsMissing)
+    }
+
+    /// Whoever the call's row names: its caller, or who came in by it.
+    pub fn actor(&self) -> Option<&Caller> {
+        self.caller.get().or_else(|| self.arrived.get())
     }
 
     /// A variable of the path.

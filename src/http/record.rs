@@ -64,9 +64,9 @@ impl Drop for Pending {
 impl Row {
     fn entry(self, status: u16, code: Option<Code>, outcome: Outcome, bytes_out: u64) -> Entry {
         let Self { exchange, method, user_agent, .. } = self;
-        let caller = exchange.caller.get();
+        let caller = exchange.actor();
         let identity = caller.map(crate::service::caller::Caller::identity);
-        let key = identity.and_then(|identity| identity.key());
+        let key = identity.and_then(crate::service::caller::Identity::key);
         let latency = monotonic().saturating_sub(exchange.started).as_micros();
         let admitted = exchange.admission.get().filter(|admission| admission.verdict == Verdict::Admitted);
         Entry::Call(Box::new(Call {
@@ -77,7 +77,7 @@ impl Row {
             key_id: key.map(|key| key.id.raw()),
             lineage: key.map(|key| key.lineage),
             key_prefix: exchange.key_prefix.get().copied(),
-            session: identity.and_then(|identity| identity.session()).map(crate::domain::id::Id::raw),
+            session: identity.and_then(crate::service::caller::Identity::session).map(crate::domain::id::Id::raw),
             user: identity.map(|identity| identity.holder.user.raw()),
             role: identity.map(|identity| Role::as_str(identity.holder.role).into()),
             face: exchange.face.number(),

@@ -1,6 +1,8 @@
 //! Bringing the chain up to date with what changed without a call: commands beside a server, work in the background,
 //! and calls that a crash cut off between their two commits (DESIGN, decision 5).
 
+use std::sync::atomic::Ordering;
+
 use serde_json::json;
 
 use super::app::App;
@@ -27,7 +29,9 @@ impl App {
     /// Appends an event for each change that the chain does not cover. Gives how many.
     pub fn adopt_changes(&self, which: Adopt) -> Result<usize> {
         let Some(appender) = self.store.appender() else { return Ok(0) };
-        let mut position = self.store.read_audit_now(|db| Ok(entries::mark(db, MARK)?))?;
+        // What was looked at in this run needs no second look: ids only grow, and calls under way are left to their end.
+        let mark = self.store.read_audit_now(|db| Ok(entries::mark(db, MARK)?))?;
+        let mut position = mark.max(self.adopted.load(Ordering::Acquire));
         let mut adopted = 0;
         loop {
             let page = self.store.read_now(|db| Ok(changes::after(db, position, PAGE)?))?;
@@ -43,6 +47,7 @@ impl App {
             for receipt in receipts {
                 receipt.committed_now()?;
             }
+            self.adopted.store(position, Ordering::Release);
             // A change of a call under way must be found again at the next start.
             if which == Adopt::All {
                 appender.set_mark(MARK, position);

@@ -94,6 +94,8 @@ pub struct Parts {
     pub queued: Notify,
     /// Tells which runs are over.
     pub finished: broadcast::Sender<RunId>,
+    /// The change up to which this run has looked for changes that no call covers.
+    pub adopted: std::sync::atomic::AtomicI64,
     /// One hash of a password at a time and core.
     pub hashing: tokio::sync::Semaphore,
 }
@@ -116,6 +118,7 @@ impl App {
             limiter: Limiter::new(),
             queued: Notify::new(),
             finished: broadcast::channel(256).0,
+            adopted: std::sync::atomic::AtomicI64::new(0),
             hashing: tokio::sync::Semaphore::new(cores),
             store,
             clock,

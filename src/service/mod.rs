@@ -14,6 +14,7 @@ pub mod people;
 pub mod query;
 pub mod reports;
 pub mod runs;
+pub mod sandbox;
 pub mod sessions;
 pub mod setup;
 pub mod sources;

@@ -156,7 +156,7 @@ impl App {
     pub fn run_file(&self, caller: &Caller, id: &IdRef<RunKind>, spelled: &str) -> Result<Download> {
         let run = self.run(caller, id, spelled)?;
         let report = self.find_report(caller, &IdRef::Number(run.report.0), spelled)?;
-        self.download(report, run)
+        self.download(&report, run)
     }
 
     /// The file of the newest run that has one.
@@ -166,10 +166,10 @@ impl App {
         let run = run.ok_or_else(|| {
             Error::NotReady("No run of this report has succeeded yet; run it, and ask again when it has.".to_owned())
         })?;
-        self.download(report, run)
+        self.download(&report, run)
     }
 
-    fn download(&self, report: Report, run: Run) -> Result<Download> {
+    fn download(&self, report: &Report, run: Run) -> Result<Download> {
         let (RunStatus::Succeeded, Some(length)) = (run.status, run.file_bytes) else {
             return Err(Error::NotReady(match run.status {
                 RunStatus::Failed => "The run failed, so it has no file; its `error` says why.".to_owned(),

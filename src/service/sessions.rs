@@ -28,7 +28,14 @@ impl App {
     ///
     /// # Errors
     /// `InvalidLogin` alike for an unknown e-mail, a wrong password and a deactivated user, after the same work.
-    pub async fn login(&self, email: &str, password: zeroize::Zeroizing<String>, request: RequestId) -> Result<Tokens> {
+    ///
+    /// Gives the tokens, and who came in: the call's row names them.
+    pub async fn login(
+        &self,
+        email: &str,
+        password: zeroize::Zeroizing<String>,
+        request: RequestId,
+    ) -> Result<(Tokens, Caller)> {
         let now = self.clock.now();
         let found = match org::email(email) {
             Ok(email) => self.store.read_now(|db| Ok(access::login(db, &email)?))?,
@@ -41,7 +48,7 @@ impl App {
         let (user, uuid) = (holder.user, self.entropy.uuid(now));
         let end = now.plus(self.settings.refresh_ttl);
         let plan = self.plan(&holder.plan)?;
-        let session = self
+        let (session, caller) = self
             .store
             .write(move |tx| {
                 let session = users::create_session(tx, user, uuid, now, end)?;
@@ -54,13 +61,14 @@ impl App {
                 };
                 let caller = Caller::of_request(identity.into(), now, request);
                 caller.record(tx, "session.create", &session.prefixed(), None, Some(json!({"user": user.prefixed()})))?;
-                Ok(session)
+                Ok((session, caller))
             })
             .await?;
-        Ok(Tokens {
+        let tokens = Tokens {
             access: self.token(user.prefixed(), session.raw(), TokenKind::Access, now)?,
             refresh: self.token(user.prefixed(), session.raw(), TokenKind::Refresh, now)?,
-        })
+        };
+        Ok((tokens, caller))
     }
 
     /// A new access token; the refresh token stays as it is.

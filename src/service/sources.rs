@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::json;
+use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use super::app::App;
@@ -69,6 +70,24 @@ impl App {
         wait: Option<Duration>,
         progress: Progress,
     ) -> Result<Source> {
+        let (id, mut import) = self.begin_source(caller, incoming, progress).await?;
+        let done = match wait {
+            None => Some((&mut import).await),
+            Some(wait) => tokio::time::timeout(wait, &mut import).await.ok(),
+        };
+        if let Some(done) = done {
+            done.map_err(Error::internal)??;
+        }
+        self.source(caller, &IdRef::Number(id), &id.prefixed())
+    }
+
+    /// Makes the row of a source and begins its import, which goes on when the client leaves.
+    pub(super) async fn begin_source(
+        &self,
+        caller: &Caller,
+        incoming: Incoming,
+        progress: Progress,
+    ) -> Result<(SourceId, JoinHandle<Result<()>>)> {
         caller.require(Permission::DataSourcesCreate)?;
         let source_name = name("name", &incoming.name, 200)?;
         let slug = incoming.slug.clone().unwrap_or_else(|| source::sql_name(&source_name));
@@ -79,19 +98,9 @@ impl App {
         self.check_quota(caller)?;
         let uuid = self.entropy.uuid(caller.at);
         let id = self.insert_source(caller, uuid, source_name, slug).await?;
-
-        // The import goes on when the client leaves, and past the wait.
         let (app, importer) = (self.clone(), caller.clone());
-        let mut import =
-            tokio::spawn(async move { app.import(&importer, (id, uuid), incoming, tables, progress).await });
-        let done = match wait {
-            None => Some((&mut import).await),
-            Some(wait) => tokio::time::timeout(wait, &mut import).await.ok(),
-        };
-        if let Some(done) = done {
-            done.map_err(Error::internal)??;
-        }
-        self.source(caller, &IdRef::Number(id), &id.prefixed())
+        let import = tokio::spawn(async move { app.import(&importer, (id, uuid), incoming, tables, progress).await });
+        Ok((id, import))
     }
 
     fn check_quota(&self, caller: &Caller) -> Result<()> {

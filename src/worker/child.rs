@@ -86,12 +86,8 @@ fn serve(mut socket: UnixStream, surroundings: &Surroundings) -> io::Result<()> 
         .build()?;
     let settings = Settings { cores, scratch: limits.write.first().cloned() };
     let engine = Arc::new(Engine::new(settings).map_err(|failure| io::Error::other(failure.message))?);
-    let worker = Worker {
-        out: Arc::new(Mutex::new(socket.try_clone()?)),
-        runtime,
-        engine,
-        memory_bytes: limits.memory_bytes,
-    };
+    let worker =
+        Worker { out: Arc::new(Mutex::new(socket.try_clone()?)), runtime, engine, memory_bytes: limits.memory_bytes };
     worker.say(&FromWorker::Ready { build: BUILD.to_owned() })?;
     let (jobs, received) = channel();
     let at_end = surroundings.at_end;

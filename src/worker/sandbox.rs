@@ -52,3 +52,29 @@ fn see_only(read: &[PathBuf], write: &[PathBuf]) -> Result<bool, RulesetError> {
         .restrict_self()?;
     Ok(status.ruleset != RulesetStatus::NotEnforced)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// On a thread of its own, because what a thread gives up is gone for it alone.
+    #[test]
+    fn a_confined_thread_sees_its_directories_and_no_others() {
+        let (read, write, other) =
+            (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (mine, foreign) = (read.path().join("mine"), other.path().join("foreign"));
+        fs::write(&mine, "mine").unwrap();
+        fs::write(&foreign, "foreign").unwrap();
+        let (reads, writes) = (vec![read.path().to_owned()], vec![write.path().to_owned()]);
+        let result = write.path().join("result");
+        let confined = std::thread::spawn(move || {
+            let enforced = see_only(&reads, &writes).unwrap();
+            assert_eq!(fs::read_to_string(&mine).unwrap(), "mine");
+            fs::write(&result, "result").unwrap();
+            assert_eq!(fs::read(&foreign).is_err(), enforced);
+            assert_eq!(fs::write(&mine, "changed").is_err(), enforced);
+        });
+        confined.join().unwrap();
+        assert_eq!(fs::read_to_string(other.path().join("foreign")).unwrap(), "foreign");
+    }
+}

@@ -246,14 +246,14 @@ impl World {
         let email = self.email(role);
         self.member(role).await;
         let request = RequestId(self.app.entropy.uuid(self.clock.now()));
-        let tokens = self.app.login(&email, PASSWORD.to_owned().into(), request).await.unwrap();
+        let (tokens, _) = self.app.login(&email, PASSWORD.to_owned().into(), request).await.unwrap();
         self.bearer(&tokens.access)
     }
 
     /// A session of the owner's.
     pub async fn owner_session(&self) -> Actor {
         let request = RequestId(self.app.entropy.uuid(self.clock.now()));
-        let tokens = self.app.login("owner@example.com", PASSWORD.to_owned().into(), request).await.unwrap();
+        let (tokens, _) = self.app.login("owner@example.com", PASSWORD.to_owned().into(), request).await.unwrap();
         self.bearer(&tokens.access)
     }
 

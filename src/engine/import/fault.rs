@@ -87,9 +87,9 @@ impl Fault {
             Self::Binary { offset, value } => format!(
                 "`{name}` is not text: byte {offset} is 0x{value:02x}; save it as CSV in UTF-8 and import that."
             ),
-            Self::MalformedUtf16 { offset } => format!(
-                "`{name}` is not valid UTF-16 near byte {offset}; save it as CSV in UTF-8 and import that."
-            ),
+            Self::MalformedUtf16 { offset } => {
+                format!("`{name}` is not valid UTF-16 near byte {offset}; save it as CSV in UTF-8 and import that.")
+            }
             Self::Ragged { line, expected, found } => format!(
                 "`{name}` has {} in line {line} where the header has {expected}; give every row as many fields as the \
                  header, and quote fields that contain the separator.",

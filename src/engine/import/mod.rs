@@ -259,11 +259,8 @@ fn column_names<'a>(header: impl Iterator<Item = &'a [u8]>) -> Option<Vec<String
             names.push(name.to_owned());
             continue;
         }
-        let (base, first) = if name.is_empty() {
-            (format!("column_{}", position + 1), 1)
-        } else {
-            (name.to_owned(), 2)
-        };
+        let (base, first) =
+            if name.is_empty() { (format!("column_{}", position + 1), 1) } else { (name.to_owned(), 2) };
         let spelled = |number: u64| if number == 1 { base.clone() } else { format!("{base}_{number}") };
         let free = (first..).map(spelled).find(|candidate| taken.insert(candidate.clone()))?;
         names.push(free);

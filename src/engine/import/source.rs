@@ -59,9 +59,7 @@ impl Source {
         let found = read_full(&mut counted, &mut magic)?;
         let start = io::Cursor::new(magic[..found].to_vec()).chain(counted);
         let (input, compression): (Box<dyn Read>, _) = match magic[..found] {
-            [0x1f, 0x8b, ..] => {
-                (Box::new(MultiGzDecoder::new(BufReader::with_capacity(BUFFER, start))), Some("gzip"))
-            }
+            [0x1f, 0x8b, ..] => (Box::new(MultiGzDecoder::new(BufReader::with_capacity(BUFFER, start))), Some("gzip")),
             [0x28, 0xb5, 0x2f, 0xfd] => (Box::new(zstd::Decoder::new(start)?), Some("zstd")),
             _ => (Box::new(start), None),
         };
@@ -140,14 +138,16 @@ impl Source {
     /// Reads a chunk of bytes; an incomplete one is the last.
     fn fill(&mut self) -> Result<(), Fault> {
         self.raw.resize(CHUNK, 0);
-        let count = read_full(&mut self.input, &mut self.raw).map_err(|error| match (self.compression, error.kind()) {
-            (Some(kind), io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::UnexpectedEof) => {
-                Fault::Compression(kind)
-            }
-            // zstd reports a damaged frame as an error without a kind of its own.
-            (Some("zstd"), io::ErrorKind::Other) => Fault::Compression("zstd"),
-            _ => Fault::Machine(error),
-        })?;
+        let count =
+            read_full(&mut self.input, &mut self.raw).map_err(|error| match (self.compression, error.kind()) {
+                (
+                    Some(kind),
+                    io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::UnexpectedEof,
+                ) => Fault::Compression(kind),
+                // zstd reports a damaged frame as an error without a kind of its own.
+                (Some("zstd"), io::ErrorKind::Other) => Fault::Compression("zstd"),
+                _ => Fault::Machine(error),
+            })?;
         self.raw.truncate(count);
         self.ended = count < CHUNK;
         if self.offset + count as u64 > self.limit {

@@ -186,7 +186,9 @@ fn damaged_files_are_refused_with_what_to_do() {
     let packed = gzip(noise.as_bytes());
     assert!(refused(&packed[..packed.len() / 2]).contains("does not decompress as gzip"));
     let wrong_sum = packed.len() - 6;
-    assert!(refused(&[&packed[..wrong_sum], &[!packed[wrong_sum]], &packed[wrong_sum + 1..]].concat()).contains("gzip"));
+    assert!(
+        refused(&[&packed[..wrong_sum], &[!packed[wrong_sum]], &packed[wrong_sum + 1..]].concat()).contains("gzip")
+    );
     let packed = zstd::encode_all(noise.as_bytes(), 3).unwrap();
     assert!(refused(&packed[..packed.len() / 2]).contains("does not decompress as zstd"));
 }

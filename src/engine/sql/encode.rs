@@ -94,10 +94,8 @@ impl Sink {
     /// Moves bytes to the file once they are too many, and fails once they exceed the limit.
     fn settle(&mut self) -> Result<(), Failure> {
         if self.flushed + self.buffer.len() as u64 > self.limit {
-            let message = format!(
-                "The result is larger than {} bytes; select fewer columns or rows, or aggregate.",
-                self.limit
-            );
+            let message =
+                format!("The result is larger than {} bytes; select fewer columns or rows, or aggregate.", self.limit);
             return Err(Failure::new(FailureCode::TooLarge, message));
         }
         if self.buffer.len() > INLINE_LIMIT {

@@ -114,7 +114,9 @@ fn schema(fault: &SchemaError) -> String {
                 return format!("There is no column `{asked}`; did you mean `{nearest}`?");
             }
             if known.is_empty() {
-                return format!("There is no column `{asked}`, since no table is named here; text needs single quotes.");
+                return format!(
+                    "There is no column `{asked}`, since no table is named here; text needs single quotes."
+                );
             }
             let listed: Vec<String> = known.iter().take(LISTED).map(|name| format!("`{name}`")).collect();
             let more = if known.len() > LISTED { ", …" } else { "" };
@@ -151,7 +153,9 @@ fn tidy(text: &str) -> String {
         words.push(if leaks { "…".to_owned() } else { our_types(word) });
     }
     let mut text = words.join(" ");
-    for noise in ["Error during planning: ", "Execution error: ", "Arrow error: ", "Schema error: ", "DataFusion error: "] {
+    for noise in
+        ["Error during planning: ", "Execution error: ", "Arrow error: ", "Schema error: ", "DataFusion error: "]
+    {
         text = text.replace(noise, "");
     }
     let text: String = text.replace("DataFusion", "the engine").chars().take(LONGEST).collect();

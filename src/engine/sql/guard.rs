@@ -22,7 +22,9 @@ pub fn parse(sql: &str) -> Result<Statement, Failure> {
     let statement = match (statements.pop(), statements.is_empty()) {
         (None, _) => return Err(refused("The query is empty; write one SELECT.")),
         (Some(statement), true) => statement,
-        (Some(_), false) => return Err(refused("Only one statement is accepted at a time; send each as its own query.")),
+        (Some(_), false) => {
+            return Err(refused("Only one statement is accepted at a time; send each as its own query."));
+        }
     };
     match statement.visit(&mut OnlyReads) {
         ControlFlow::Continue(()) => Ok(statement),

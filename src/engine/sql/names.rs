@@ -6,10 +6,14 @@ use std::ops::ControlFlow;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::TableReference;
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, ObjectName, Select, SelectItem, Statement, Visit, VisitMut, Visitor, VisitorMut, visit_relations,
+    Expr, Ident, ObjectName, Select, SelectItem, SetExpr, Statement, Visit, VisitMut, Visitor, VisitorMut,
+    visit_relations,
 };
 
 use crate::worker::protocol::{Failure, FailureCode, Position};
+
+/// The longest label of a result, in characters.
+const LONGEST_LABEL: usize = 100;
 
 /// A table that a query may read.
 #[derive(Debug, Clone)]
@@ -78,6 +82,39 @@ pub fn respell(statement: &mut Statement, tables: &[KnownTable]) -> bool {
     respeller.changed
 }
 
+/// What the query's results are called where it names them no otherwise: the expression as it was written, because the
+/// engine's own names speak of its types. `None` where the engine's name is the column's.
+pub fn labels(statement: &Statement, columns: usize) -> Vec<Option<String>> {
+    let mut labels = vec![None; columns];
+    let Statement::Query(query) = statement else { return labels };
+    let Some(select) = first_select(&query.body) else { return labels };
+    let is_wildcard = |item: &SelectItem| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..));
+    let items = &select.projection;
+    let before = items.iter().take_while(|item| !is_wildcard(item)).count();
+    let after = items.iter().rev().take_while(|item| !is_wildcard(item)).count();
+    // A wildcard stands for any number of columns, so those behind it are counted from the end.
+    let front = items[..before].iter().zip(0..columns);
+    let back = items[items.len() - after..].iter().rev().zip((0..columns).rev());
+    for (item, position) in front.chain(back) {
+        if let SelectItem::UnnamedExpr(expression) = item
+            && !matches!(expression, Expr::Identifier(_) | Expr::CompoundIdentifier(_))
+        {
+            labels[position] = Some(expression.to_string().chars().take(LONGEST_LABEL).collect());
+        }
+    }
+    labels
+}
+
+/// The `SELECT` that names the results: of a set operation, the first.
+fn first_select(body: &SetExpr) -> Option<&Select> {
+    match body {
+        SetExpr::Select(select) => Some(select),
+        SetExpr::Query(query) => first_select(&query.body),
+        SetExpr::SetOperation { left, .. } => first_select(left),
+        _ => None,
+    }
+}
+
 /// The names that a query gives to its results, in lower case.
 #[derive(Default)]
 struct Aliases(HashSet<String>);
@@ -136,7 +173,11 @@ fn position_of(table: &str, statement: &Statement) -> Option<Position> {
 }
 
 fn spelled(known: &KnownTable, source: Option<&str>) -> String {
-    if source == Some(known.source.as_str()) { known.table.clone() } else { format!("{}.{}", known.source, known.table) }
+    if source == Some(known.source.as_str()) {
+        known.table.clone()
+    } else {
+        format!("{}.{}", known.source, known.table)
+    }
 }
 
 fn at_hand(tables: &[KnownTable], source: Option<&str>) -> String {

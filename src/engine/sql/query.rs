@@ -7,7 +7,6 @@ use futures_util::StreamExt;
 
 use super::encode::{Body, Encoder};
 use super::session::{Engine, supervise};
-use super::value;
 use crate::engine::control::{Control, Stopwatch};
 use crate::worker::protocol::{Failure, QueryJob, QueryOutcome};
 
@@ -28,7 +27,7 @@ async fn execute(engine: &Engine, job: &QueryJob) -> Result<(QueryOutcome, Vec<u
     let session = engine.session(&job.tables, job.source.as_deref(), &job.limits).await?;
     // One row more than is returned tells whether there are more.
     let mut running = session.start(&job.sql, &job.parameters, job.limits.rows.saturating_add(1)).await?;
-    let columns = value::columns(&running.stream.schema());
+    let columns = std::mem::take(&mut running.columns);
     let mut encoder = Encoder::new(job.format, &columns, &job.into, job.limits.bytes)?;
     let mut truncated = false;
     while let Some(batch) = running.stream.next().await {

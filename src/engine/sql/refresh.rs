@@ -7,7 +7,7 @@ use datafusion::arrow::array::RecordBatch;
 use futures_util::StreamExt;
 
 use super::session::{Engine, supervise};
-use super::value::{self, Cells};
+use super::value::Cells;
 use crate::domain::result::{Cell, Column, Series, Table, WidgetData};
 use crate::domain::widget::WidgetKind;
 use crate::engine::control::Control;
@@ -71,7 +71,7 @@ async fn compute(
         WidgetKind::Table => TABLE_ROWS,
     };
     let mut running = session.start(&widget.sql, &[], rows.min(limits.rows)).await?;
-    let columns = value::columns(&running.stream.schema());
+    let columns = std::mem::take(&mut running.columns);
     if matches!(widget.kind, WidgetKind::LineChart | WidgetKind::BarChart) {
         check_chart(&columns)?;
     }
@@ -129,10 +129,16 @@ fn shape(kind: WidgetKind, table: Table) -> Result<WidgetData, Failure> {
             Ok(WidgetData::Kpi { value })
         }
         WidgetKind::LineChart | WidgetKind::BarChart => {
-            let Some((x, numbers)) = table.columns.split_first() else { return Err(internal("a chart without x", &"")) };
+            let Some((x, numbers)) = table.columns.split_first() else {
+                return Err(internal("a chart without x", &""));
+            };
             let series = |(position, column): (usize, &Column)| Series {
                 name: column.name.clone(),
-                points: table.rows.iter().filter_map(|row| Some((row.first()?.clone(), row.get(position + 1)?.clone()))).collect(),
+                points: table
+                    .rows
+                    .iter()
+                    .filter_map(|row| Some((row.first()?.clone(), row.get(position + 1)?.clone())))
+                    .collect(),
             };
             Ok(WidgetData::Chart { x: x.kind, series: numbers.iter().enumerate().map(series).collect() })
         }

@@ -25,10 +25,12 @@ use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream, execut
 use datafusion::prelude::SessionConfig;
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::parser::Statement as Parsed;
+use datafusion::sql::sqlparser::ast::Statement;
 use parking_lot::Mutex;
 
 use super::names::{self, KnownTable};
-use super::{errors, functions, guard};
+use super::{errors, functions, guard, value};
+use crate::domain::result::Column;
 use crate::engine::internal;
 use crate::worker::protocol::{Failure, FailureCode, QueryLimits, TableFile};
 
@@ -128,8 +130,7 @@ impl Engine {
         let path = file.path.to_str().ok_or_else(|| internal("an extract's path is no text", &""))?;
         // As a URL, so that no character of the path is taken for a pattern.
         let url = url_of(path).and_then(ListingTableUrl::parse).map_err(unreadable)?;
-        let options = ListingOptions::new(Arc::new(ParquetFormat::default()))
-            .with_file_extension("");
+        let options = ListingOptions::new(Arc::new(ParquetFormat::default())).with_file_extension("");
         let schema = options.infer_schema(&self.base, &url).await.map_err(unreadable)?;
         let config = ListingTableConfig::new(url).with_listing_options(options).with_schema(schema);
         let table = ListingTable::try_new(config)
@@ -154,6 +155,8 @@ pub struct Session {
 
 /// A query that runs.
 pub struct Running {
+    /// The columns of its rows.
+    pub columns: Vec<Column>,
     /// Its rows.
     pub stream: SendableRecordBatchStream,
     plan: Arc<dyn ExecutionPlan>,
@@ -174,9 +177,11 @@ impl Session {
 
     /// Starts the query; at most `rows` rows will come.
     pub async fn start(&self, sql: &str, parameters: &[serde_json::Value], rows: u64) -> Result<Running, Failure> {
-        let plan = self.plan(sql).await?;
+        let statement = guard::parse(sql)?;
+        let plan = self.plan(&statement).await?;
         let plan = bind(plan, parameters).map_err(|error| self.failure(&error))??;
-        let rows = usize::try_from(rows).unwrap_or(usize::MAX);
+        // The planner keeps limits in signed numbers.
+        let rows = usize::try_from(rows).unwrap_or(usize::MAX).min(usize::MAX >> 1);
         let limited = LogicalPlanBuilder::from(plan).limit(0, Some(rows)).and_then(LogicalPlanBuilder::build);
         let plan = match limited {
             Ok(plan) => self.state.create_physical_plan(&plan).await,
@@ -184,7 +189,12 @@ impl Session {
         };
         let plan = plan.map_err(|error| self.failure(&error))?;
         let stream = execute_stream(plan.clone(), self.state.task_ctx()).map_err(|error| self.failure(&error))?;
-        Ok(Running { stream, plan })
+        let mut columns = value::columns(&stream.schema());
+        let labels = names::labels(&statement, columns.len());
+        for (column, label) in columns.iter_mut().zip(labels) {
+            column.name = label.unwrap_or_else(|| std::mem::take(&mut column.name));
+        }
+        Ok(Running { columns, stream, plan })
     }
 
     /// The engine's error as its caller may read it.
@@ -192,18 +202,19 @@ impl Session {
         errors::failure(error, &functions::names(&self.state))
     }
 
-    async fn plan(&self, sql: &str) -> Result<LogicalPlan, Failure> {
-        let mut statement = guard::parse(sql)?;
+    async fn plan(&self, statement: &Statement) -> Result<LogicalPlan, Failure> {
         let parsed = Parsed::Statement(Box::new(statement.clone()));
         let references = self.state.resolve_table_references(&parsed).map_err(|error| self.failure(&error))?;
         for reference in &references {
-            names::check_table(reference, &self.tables, self.source.as_deref(), &statement)?;
+            names::check_table(reference, &self.tables, self.source.as_deref(), statement)?;
         }
         let mut plan = self.state.statement_to_plan(parsed).await;
-        if plan.as_ref().is_err_and(errors::names_unknown_column) && names::respell(&mut statement, &self.tables) {
-            let respelled = self.state.statement_to_plan(Parsed::Statement(Box::new(statement))).await;
-            // What is wrong is told of the query as it was written.
-            plan = respelled.or(plan);
+        if plan.as_ref().is_err_and(errors::names_unknown_column) {
+            let mut respelled = statement.clone();
+            if names::respell(&mut respelled, &self.tables) {
+                // What is wrong is told of the query as it was written.
+                plan = self.state.statement_to_plan(Parsed::Statement(Box::new(respelled))).await.or(plan);
+            }
         }
         let plan = plan.map_err(|error| self.failure(&error))?;
         let reads = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
@@ -216,10 +227,7 @@ impl Session {
 ///
 /// A query that hogs a thread cannot hold its caller up: the failure comes at once, and [`settled`] tells whether the
 /// query let go.
-pub async fn supervise<T, F>(
-    work: F,
-    stopped: impl Future<Output = Failure>,
-) -> Result<T, Failure>
+pub async fn supervise<T, F>(work: F, stopped: impl Future<Output = Failure>) -> Result<T, Failure>
 where
     T: Send + 'static,
     F: Future<Output = Result<T, Failure>> + Send + 'static,
@@ -250,17 +258,16 @@ pub async fn settled() -> bool {
 }
 
 /// Puts values in the place of `$1`, `$2`, …
-fn bind(
-    plan: LogicalPlan,
-    parameters: &[serde_json::Value],
-) -> Result<Result<LogicalPlan, Failure>, DataFusionError> {
+fn bind(plan: LogicalPlan, parameters: &[serde_json::Value]) -> Result<Result<LogicalPlan, Failure>, DataFusionError> {
     let invalid = |message: String| Ok(Err(Failure::new(FailureCode::InvalidSql, message)));
     for name in plan.get_parameter_names()? {
         let number = name.strip_prefix('$').and_then(|number| number.parse::<usize>().ok());
         match number {
             Some(number) if (1..=parameters.len()).contains(&number) => {}
             Some(number) => return invalid(format!("The query uses `${number}`, but {}.", given(parameters.len()))),
-            None => return invalid(format!("`{name}` is no parameter; write `$1` for the first, `$2` for the second.")),
+            None => {
+                return invalid(format!("`{name}` is no parameter; write `$1` for the first, `$2` for the second."));
+            }
         }
     }
     let mut values = Vec::with_capacity(parameters.len());
@@ -269,7 +276,9 @@ fn bind(
             Some(value) => values.push(value),
             None => {
                 let number = position + 1;
-                return invalid(format!("Parameter {number} is a list or an object; give a text, number, boolean or null."));
+                return invalid(format!(
+                    "Parameter {number} is a list or an object; give a text, number, boolean or null."
+                ));
             }
         }
     }

@@ -49,7 +49,8 @@ impl Shop {
             writer.close().unwrap();
             path
         };
-        let table = |source: &str, table: &str, path: PathBuf| TableFile { source: source.into(), table: table.into(), path };
+        let table =
+            |source: &str, table: &str, path: PathBuf| TableFile { source: source.into(), table: table.into(), path };
         let tables = vec![
             table("shop", "orders", save("orders.parquet", orders)),
             table("shop", "customers", save("customers.parquet", customers.clone())),
@@ -132,7 +133,7 @@ fn nothing_but_one_query_is_accepted() {
         ("/* SELECT */ TRUNCATE TABLE orders", "TRUNCATE"),
         ("PREPARE p AS SELECT 1", "PREPARE"),
         ("EXECUTE p", "EXECUTE"),
-        ("BEGIN", "START"),
+        ("BEGIN", "BEGIN"),
         ("SELECT * INTO x FROM orders", "INTO"),
         ("SELECT * FROM orders FOR UPDATE", "lock"),
         ("SELECT * FROM '/etc/passwd'", "files cannot be read"),
@@ -177,7 +178,10 @@ fn mistakes_are_answered_with_the_place_and_what_was_probably_meant() {
         let failure = shop.refused(sql);
         (failure.message, failure.position.map(|Position { line, column }| (line, column)))
     };
-    assert_eq!(told("SELECT amout FROM orders"), ("There is no column `amout`; did you mean `amount`?".into(), Some((1, 8))));
+    assert_eq!(
+        told("SELECT amout FROM orders"),
+        ("There is no column `amout`; did you mean `amount`?".into(), Some((1, 8)))
+    );
     assert_eq!(
         told("SELECT *\nFROM ordes"),
         ("There is no table `ordes`; did you mean `orders`?".into(), Some((2, 6)))
@@ -242,10 +246,33 @@ fn json_keeps_what_numbers_would_lose() {
              make_array(1, 2), 18446744073709551615"
         ),
         json!([[
-            "2013-01-31", "13:45:00", "2013-01-31T10:00:00Z", "2013-01-31T09:00:00.25Z", "1.50", 1.0, null, "[1, 2]",
+            "2013-01-31",
+            "13:45:00",
+            "2013-01-31T10:00:00Z",
+            "2013-01-31T09:00:00.25Z",
+            "1.50",
+            1.0,
+            null,
+            "[1, 2]",
             "18446744073709551615"
         ]])
     );
+}
+
+#[test]
+fn columns_without_a_name_are_called_as_they_were_written() {
+    let shop = Shop::open();
+    let names = |sql: &str| {
+        let (outcome, _) = shop.run(shop.job(sql)).unwrap();
+        outcome.columns.into_iter().map(|column| column.name).collect::<Vec<_>>().join(" ; ")
+    };
+    assert_eq!(names("SELECT 1, 'a', id + 1, count(*) OVER () FROM orders"), "1 ; 'a' ; id + 1 ; count(*) OVER ()");
+    assert_eq!(
+        names("SELECT 1, *, 2 AS two, avg(id) OVER () FROM orders"),
+        "1 ; id ; amount ; Country ; paid ; two ; avg(id) OVER ()"
+    );
+    assert_eq!(names("SELECT o.id, country FROM orders o UNION ALL SELECT 1, 'x'"), "id ; Country");
+    assert_eq!(names("(SELECT 1) UNION SELECT 2"), "1");
 }
 
 #[test]

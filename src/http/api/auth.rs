@@ -22,7 +22,9 @@ impl AuthApi {
     #[oai(path = "/login", method = "post", operation_id = "auth_login")]
     async fn login(&self, Body(login): Body<LoginRequest>, exchange: Exchanged) -> Reply<Json<Tokens>> {
         let (email, password) = login.read();
-        Ok(Json(self.0.login(&email, password, exchange.0.request).await?.into()))
+        let (tokens, caller) = self.0.login(&email, password, exchange.0.request).await?;
+        let _ = exchange.0.arrived.set(caller);
+        Ok(Json(tokens.into()))
     }
 
     /// Get a new access token.

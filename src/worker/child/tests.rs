@@ -33,13 +33,8 @@ impl Server {
         let mut server = Self { socket, worker, directory: tempfile::tempdir().unwrap() };
         let write = server.path("scratch");
         fs::create_dir(&write).unwrap();
-        let limits = ProcessLimits {
-            memory_bytes: 1 << 30,
-            file_bytes: 1 << 30,
-            read: Vec::new(),
-            write: vec![write],
-            nice: 0,
-        };
+        let limits =
+            ProcessLimits { memory_bytes: 1 << 30, file_bytes: 1 << 30, read: Vec::new(), write: vec![write], nice: 0 };
         server.send(&ToWorker::Hello { build: BUILD.into(), limits });
         assert!(matches!(server.receive(), FromWorker::Ready { build } if build == BUILD));
         server
@@ -206,7 +201,8 @@ fn queries(server: &mut Server, tables: &[TableFile]) {
     assert_eq!(answer["rows"].as_array().unwrap().len(), 10_000);
     assert_eq!(answer["truncated"], json!(true));
 
-    let mut job = server.job("SELECT dest FROM flights WHERE origin = $1 AND time_hour >= $2 ORDER BY 1 LIMIT $3", tables);
+    let mut job =
+        server.job("SELECT dest FROM flights WHERE origin = $1 AND time_hour >= $2 ORDER BY 1 LIMIT $3", tables);
     job.parameters = vec![json!("LGA"), json!("2013-12-31T12:00:00Z"), json!(1)];
     let (outcome, body) = server.query(job).unwrap();
     assert_eq!(outcome.rows, 1);
@@ -216,7 +212,11 @@ fn queries(server: &mut Server, tables: &[TableFile]) {
 fn refreshes(server: &mut Server, tables: &[TableFile]) {
     let widgets = vec![
         widget(1, WidgetKind::Kpi, "SELECT count(*) FROM flights"),
-        widget(2, WidgetKind::LineChart, "SELECT month, count(*) AS n, avg(dep_delay) AS d FROM flights GROUP BY 1 ORDER BY 1"),
+        widget(
+            2,
+            WidgetKind::LineChart,
+            "SELECT month, count(*) AS n, avg(dep_delay) AS d FROM flights GROUP BY 1 ORDER BY 1",
+        ),
         widget(3, WidgetKind::BarChart, "SELECT origin FROM flights"),
         widget(4, WidgetKind::BarChart, "SELECT month, origin FROM flights"),
         widget(5, WidgetKind::Table, "SELECT carrier, origin FROM flights"),

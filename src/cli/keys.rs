@@ -1,0 +1,284 @@
+//! `claribi key`: API keys, also while a server runs.
+
+use std::io::IsTerminal;
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::Globals;
+use super::compose::{Instance, with_instance};
+use super::failure::Failure;
+use super::operator::{self, OrgOption};
+use super::output::{Form, Output, remark};
+use crate::config::Period;
+use crate::domain::access::{Permission, Scope};
+use crate::domain::id::{BareIntegers, IdRef};
+use crate::domain::page::{MAX_SIZE, More, PageRequest};
+use crate::domain::time::Timestamp;
+use crate::service::caller::Caller;
+use crate::service::keys::{KeyRequest, KeyView};
+use crate::store::main::keys;
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum KeyCommand {
+    /// Make a key for a user; its text is shown this once.
+    #[command(after_help = "\
+Examples:
+  claribi key create --user grace@example.com --name \"weekly report\" --expires 90d
+  claribi key create --user ada@example.com --name deploy --scope read-write --ip 203.0.113.0/24
+  claribi key create --user ada@example.com --name graphs --permission dashboards:read
+
+In a pipe the key alone is printed.")]
+    Create(CreateKey),
+    /// List the keys of an organization.
+    List(ListKeys),
+    /// Show one key.
+    Show(ShowKey),
+    /// Revoke a key: from the moment the command returns it is refused.
+    Revoke(RevokeKey),
+}
+
+/// `key create`.
+#[derive(Debug, Args)]
+pub struct CreateKey {
+    /// Whose key it is, by e-mail: a key never does more than its owner may.
+    #[arg(long, value_name = "EMAIL")]
+    user: String,
+    /// What the key is for.
+    #[arg(long)]
+    name: String,
+    /// read-only or read-write. Without it and without --permission the key is read-only.
+    #[arg(long, value_parser = scope, conflicts_with = "permissions")]
+    scope: Option<Scope>,
+    /// A single permission, such as dashboards:read; may be given several times.
+    #[arg(long = "permission", value_name = "PERMISSION")]
+    permissions: Vec<String>,
+    /// For how long it is valid, such as 90d or 12h.
+    #[arg(long, value_name = "SPAN")]
+    expires: Option<Period>,
+    /// An address or network that it may be used from; may be given several times.
+    #[arg(long = "ip", value_name = "CIDR")]
+    addresses: Vec<String>,
+}
+
+/// `key list`.
+#[derive(Debug, Args)]
+pub struct ListKeys {
+    #[command(flatten)]
+    org: OrgOption,
+}
+
+/// `key show`.
+#[derive(Debug, Args)]
+pub struct ShowKey {
+    /// The key's id, or its printed prefix.
+    key: String,
+}
+
+/// `key revoke`.
+#[derive(Debug, Args)]
+pub struct RevokeKey {
+    /// The key's id, or its printed prefix.
+    key: String,
+    /// Why, for those who look later.
+    #[arg(long)]
+    reason: Option<String>,
+    /// Do not ask.
+    #[arg(long, short)]
+    yes: bool,
+}
+
+fn scope(text: &str) -> Result<Scope, String> {
+    Scope::parse(text).ok_or_else(|| "there are read-only and read-write".to_owned())
+}
+
+/// Runs one.
+pub fn run(globals: &Globals, command: KeyCommand) -> Result<(), Failure> {
+    let output = Output::new(globals.json);
+    with_instance(globals, async |instance| match &command {
+        KeyCommand::Create(create) => run_create(instance, create, output).await,
+        KeyCommand::List(list) => run_list(instance, list, output),
+        KeyCommand::Show(show) => {
+            let (_, view) = find(instance, &show.key)?;
+            let now = instance.app.clock.now();
+            output.facts(&facts(&view, now), || described(&view, now))
+        }
+        KeyCommand::Revoke(revoke) => run_revoke(instance, revoke, output).await,
+    })
+}
+
+async fn run_create(instance: &Instance, create: &CreateKey, output: Output) -> Result<(), Failure> {
+    let app = &instance.app;
+    let caller = app.operator_as(operator::user(app, &create.user)?, &operator::name())?;
+    let request = KeyRequest {
+        name: create.name.clone(),
+        scope: create.scope,
+        permissions: (!create.permissions.is_empty()).then(|| create.permissions.clone()),
+        expires_at: create.expires.map(|span| caller.at.plus(span.duration())),
+        ip_allowlist: create.addresses.clone(),
+    };
+    let (view, text) = app.create_key(&caller, request).await?;
+    instance.access_changed().await;
+    if view.key.expires_at.is_none() {
+        remark("This key never expires; `--expires 90d` makes one that does.");
+    }
+    let now = app.clock.now();
+    match output.form() {
+        Form::Lines => output.line(text.expose()),
+        Form::Json => {
+            let mut described = described(&view, now);
+            described["key"] = json!(text.expose());
+            output.json(&described)
+        }
+        Form::Table => {
+            output.facts(&facts(&view, now), || Value::Null)?;
+            output.line(&format!("\n{}\n\nKeep it now: it is shown this once.", text.expose()))
+        }
+    }
+}
+
+fn run_list(instance: &Instance, list: &ListKeys, output: Output) -> Result<(), Failure> {
+    let caller = list.org.caller(&instance.app)?;
+    let (mut views, mut cursor) = (Vec::new(), None);
+    loop {
+        let page = instance.app.keys(&caller, &PageRequest::After { cursor, limit: MAX_SIZE })?;
+        views.extend(page.items);
+        cursor = match page.more {
+            More::Cursor(Some(next)) => Some(next),
+            _ => break,
+        };
+    }
+    let now = instance.app.clock.now();
+    let rows: Vec<Vec<String>> = views.iter().map(|view| row(view, now)).collect();
+    let heading = ["id", "prefix", "name", "owner", "may", "status", "created", "expires", "last used"];
+    output.rows(&heading, &rows, || views.iter().map(|view| described(view, now)).collect())
+}
+
+async fn run_revoke(instance: &Instance, revoke: &RevokeKey, output: Output) -> Result<(), Failure> {
+    let (caller, view) = find(instance, &revoke.key)?;
+    let key = &view.key;
+    let revoked_before = key.revoked_at.is_some();
+    if !revoke.yes && !revoked_before && std::io::stdin().is_terminal() {
+        let question = format!("Revoke {} ({}, of {})?", key.prefix(), key.name, key.owner_email);
+        let sure = dialoguer::Confirm::new().with_prompt(question).default(false).interact();
+        if !sure.map_err(|error| Failure::failed(format!("the answer could not be read: {error}")))? {
+            return Err(Failure::failed("nothing was revoked"));
+        }
+    }
+    let view = instance.app.revoke_key(&caller, &IdRef::Number(key.id), &revoke.key, revoke.reason.clone()).await?;
+    instance.access_changed().await;
+    let now = instance.app.clock.now();
+    match output.form() {
+        Form::Table if revoked_before => output.line(&format!("{} was revoked already.", view.key.prefix())),
+        Form::Table => {
+            output.line(&format!("{} is revoked; requests with it are refused from now on.", view.key.prefix()))
+        }
+        Form::Lines => output.lines(&[row(&view, now)]),
+        Form::Json => output.json(&described(&view, now)),
+    }
+}
+
+/// The key of an id or printed prefix, whichever organisation it belongs to, and the operator as that one's owner.
+fn find(instance: &Instance, text: &str) -> Result<(Caller, KeyView), Failure> {
+    let app = &instance.app;
+    let unknown = || Failure::failed(format!("there is no key `{}`; `claribi key list` shows them", shortened(text)));
+    if text.starts_with("claribi_sk_") {
+        // Whoever has the whole key at hand, because it leaked, need not cut it.
+        let public = text.get(NAMED..PRINTED).ok_or_else(unknown)?;
+        let found = app.store.read_now(|db| Ok(keys::find_by_public(db, public)?))?;
+        let (org, key) = found.filter(|(_, key)| text.starts_with(&key.prefix())).ok_or_else(unknown)?;
+        let caller = app.operator_of(org, &operator::name())?;
+        let view = app.key(&caller, &IdRef::Number(key.id), text)?;
+        return Ok((caller, view));
+    }
+    let id = IdRef::parse(text, BareIntegers::Accepted);
+    for org in app.orgs()? {
+        let caller = app.operator_of(org.id, &operator::name())?;
+        if let Ok(view) = app.key(&caller, &id, text) {
+            return Ok((caller, view));
+        }
+    }
+    Err(unknown())
+}
+
+/// Characters before the public ones, `claribi_sk_live_`, and up to their end.
+const NAMED: usize = 16;
+const PRINTED: usize = 24;
+
+/// As much of what was typed as may be shown: it may be a whole key.
+fn shortened(text: &str) -> String {
+    text.chars().take(PRINTED).collect()
+}
+
+fn row(view: &KeyView, now: Timestamp) -> Vec<String> {
+    let key = &view.key;
+    let used = view.usage.as_ref().map(|usage| usage.last_at);
+    vec![
+        key.id.prefixed(),
+        key.prefix(),
+        key.name.clone(),
+        key.owner_email.clone(),
+        granted(view),
+        status(view, now),
+        key.created_at.to_string(),
+        key.expires_at.map_or_else(|| "never".to_owned(), |end| end.to_string()),
+        used.map_or_else(|| "never".to_owned(), |at| at.to_string()),
+    ]
+}
+
+fn facts(view: &KeyView, now: Timestamp) -> Vec<(&'static str, String)> {
+    let names = ["id", "prefix", "name", "owner", "may", "status", "created", "expires", "last used"];
+    let mut facts: Vec<_> = names.into_iter().zip(row(view, now)).collect();
+    let permissions: Vec<&str> = view.permissions.iter().map(Permission::as_str).collect();
+    facts.push(("permissions", permissions.join(" ")));
+    if !view.key.allowlist.is_empty() {
+        let networks: Vec<String> = view.key.allowlist.iter().map(ToString::to_string).collect();
+        facts.push(("only from", networks.join(" ")));
+    }
+    if let Some(usage) = &view.usage {
+        facts.push(("calls", usage.calls.to_string()));
+        facts.push(("last operation", usage.last_operation.clone()));
+        facts.push(("last address", usage.last_address.clone()));
+    }
+    facts
+}
+
+fn granted(view: &KeyView) -> String {
+    match view.key.grant.scope() {
+        Some(scope) => scope.as_str().to_owned(),
+        None => format!("{} permissions", view.permissions.iter().count()),
+    }
+}
+
+fn status(view: &KeyView, now: Timestamp) -> String {
+    let flags = view.key.flags(now, view.usage.as_ref().map(|usage| usage.last_at));
+    let status = view.key.status(now).as_str();
+    if flags.is_empty() { status.to_owned() } else { format!("{status} ({})", flags.join(", ")) }
+}
+
+/// As the `/v1/` face spells it.
+fn described(view: &KeyView, now: Timestamp) -> Value {
+    let key = &view.key;
+    let used = view.usage.as_ref();
+    json!({
+        "id": key.id.prefixed(),
+        "prefix": key.prefix(),
+        "name": key.name,
+        "scope": key.grant.scope().map(Scope::as_str),
+        "permissions": view.permissions.iter().map(Permission::as_str).collect::<Vec<_>>(),
+        "environment": key.environment.as_str(),
+        "status": key.status(now).as_str(),
+        "flags": key.flags(now, used.map(|usage| usage.last_at)),
+        "ip_allowlist": key.allowlist,
+        "created_at": key.created_at,
+        "created_by": key.owner_email,
+        "expires_at": key.expires_at,
+        "revoked_at": key.revoked_at,
+        "last_used": used.map(|usage| json!({
+            "at": usage.last_at, "endpoint": usage.last_operation, "address": usage.last_address,
+        })),
+        "usage_count": used.map_or(0, |usage| usage.calls),
+        "age_days": key.age_days(now),
+    })
+}

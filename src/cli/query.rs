@@ -1,0 +1,111 @@
+//! `claribi query`: one query, without a server or beside one.
+
+use clap::{Args, ValueEnum};
+use serde::Deserialize;
+
+use super::Globals;
+use super::compose::with_instance;
+use super::failure::Failure;
+use super::operator::OrgOption;
+use super::output::{Form, Output, drawn, remark};
+use crate::domain::id::IdRef;
+use crate::domain::result::{Cell, Column};
+use crate::service::query::{Content, QueryAnswer, QueryRequest};
+use crate::worker::protocol::ResultFormat;
+
+/// `query`.
+#[derive(Debug, Args)]
+pub struct Query {
+    /// One SELECT. `-` reads it from standard input.
+    #[arg(value_name = "SQL", allow_hyphen_values = true)]
+    sql: String,
+    /// The source whose tables need no name before theirs: its name in SQL or its id.
+    #[arg(long, value_name = "SOURCE")]
+    source: Option<String>,
+    /// The form of the result; unless told a table on a terminal, tab-separated lines in a pipe.
+    #[arg(long, value_enum)]
+    format: Option<QueryFormat>,
+    /// Rows at most.
+    #[arg(long, value_name = "ROWS")]
+    limit: Option<u64>,
+    #[command(flatten)]
+    org: OrgOption,
+}
+
+/// The forms of a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum QueryFormat {
+    /// Drawn for people.
+    Table,
+    /// RFC 4180 with a header line.
+    Csv,
+    /// As `POST /v1/query` answers.
+    Json,
+}
+
+/// Runs it.
+pub fn run(globals: &Globals, query: &Query) -> Result<(), Failure> {
+    let output = Output::new(globals.json);
+    let form = match (query.format, output.form()) {
+        (Some(QueryFormat::Csv), _) => None,
+        (Some(QueryFormat::Json), _) | (None, Form::Json) => Some(Form::Json),
+        (Some(QueryFormat::Table), _) | (None, Form::Table) => Some(Form::Table),
+        (None, Form::Lines) => Some(Form::Lines),
+    };
+    let sql = if query.sql == "-" { std::io::read_to_string(std::io::stdin().lock())? } else { query.sql.clone() };
+    with_instance(globals, async |instance| {
+        let app = &instance.app;
+        let caller = query.org.caller(app)?;
+        let source = match &query.source {
+            Some(text) => Some((IdRef::Number(app.source_named(&caller, text)?.id), text.clone())),
+            None => None,
+        };
+        let request = QueryRequest {
+            sql,
+            source,
+            limit: query.limit,
+            parameters: Vec::new(),
+            format: if form.is_none() { ResultFormat::Csv } else { ResultFormat::Json },
+        };
+        let answer = app.query(&caller, request).await?;
+        if answer.truncated {
+            remark(&format!("These are the first {} rows, there are more; --limit takes more of them.", answer.rows));
+        }
+        print(&answer, form, output)
+    })
+}
+
+fn print(answer: &QueryAnswer, form: Option<Form>, output: Output) -> Result<(), Failure> {
+    let bytes = match &answer.content {
+        Content::Bytes(bytes) => bytes.clone(),
+        Content::File { path, .. } => std::fs::read(path)?.into(),
+    };
+    if form.is_none() {
+        return output.bytes(&bytes);
+    }
+    if form == Some(Form::Json) {
+        output.bytes(&bytes)?;
+        return output.bytes(b"\n");
+    }
+    let result: Answer = serde_json::from_slice(&bytes)?;
+    let names: Vec<&str> = result.columns.iter().map(|column| column.name.as_str()).collect();
+    let cells: Vec<Vec<String>> = result.rows.iter().map(|row| row.iter().map(Cell::display).collect()).collect();
+    if form == Some(Form::Lines) {
+        output.lines(&[names.iter().map(|name| (*name).to_owned()).collect()])?;
+        return output.lines(&cells);
+    }
+    let numbers = result.columns.iter().enumerate().filter(|(_, column)| column.kind.is_numeric());
+    let numbers: Vec<usize> = numbers.map(|(place, _)| place).collect();
+    output.line(&drawn(&names, &cells, &numbers))?;
+    output.line(&match cells.len() {
+        1 => "1 row".to_owned(),
+        count => format!("{count} rows"),
+    })
+}
+
+/// What is needed of the JSON form of a result.
+#[derive(Debug, Deserialize)]
+struct Answer {
+    columns: Vec<Column>,
+    rows: Vec<Vec<Cell>>,
+}

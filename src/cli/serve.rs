@@ -1,0 +1,187 @@
+//! `claribi serve`: starts in one order and stops in another, so that nothing is half done on either way.
+//!
+//! Start: configuration, lock, secrets, databases brought up to date, the chain brought up to date, what an earlier run
+//! left repaired, scratch space emptied, port bound, ready. Stop: no more connections, running requests get their
+//! grace, jobs end and their runs are queued again, workers end, the chain and both files are closed, the lock goes.
+
+use std::io::{ErrorKind, IsTerminal};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::Args;
+use sd_notify::NotifyState;
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::compose::{self, lock_patiently, open_data};
+use super::failure::Failure;
+use super::output::{Output, remark};
+use super::{DATA_DIR, Globals, settings};
+use crate::config::{Config, Listen};
+use crate::http::listener::{Listener, Shutdown};
+use crate::http::settings::HttpSettings;
+use crate::jobs::Jobs;
+use crate::service::adopt::Adopt;
+use crate::service::app::App;
+use crate::store::Role;
+use crate::telemetry;
+use crate::worker::pool::Idle;
+
+/// How long work on other threads may take to notice that the program ends.
+const LAST_PATIENCE: Duration = Duration::from_secs(2);
+/// The exit code of a program that a second signal ended.
+const INTERRUPTED: i32 = 130;
+
+/// `serve`.
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// The address and port to listen on; unless told the configuration's, 127.0.0.1:8080.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<Listen>,
+}
+
+impl Serve {
+    /// The flags that are settings.
+    pub fn flags(listen: Option<Listen>) -> Vec<(String, toml::Value)> {
+        listen.map(|listen| ("server.listen".to_owned(), toml::Value::String(listen.to_string()))).into_iter().collect()
+    }
+}
+
+/// Runs it.
+pub fn run(globals: &Globals, serve: &Serve) -> Result<(), Failure> {
+    let config = globals.config(Serve::flags(serve.listen))?;
+    let terminal = std::io::stderr().is_terminal();
+    telemetry::start(&config.log.level, settings::log_shape(config.log.format, terminal)).map_err(Failure::Usage)?;
+    let data = open_data(&globals.data_dir(DATA_DIR))?;
+    let lock = lock_patiently(&data)?;
+    let app = compose::app(&config, &data, Role::Owner, &data.tmp())?;
+    let runtime = runtime()?;
+    let served = runtime.block_on(async {
+        settle(&app).await?;
+        let listener = bind(config.server.listen.0).await?;
+        let address = listener.local_addr()?;
+        serve_until_stopped(&app, &config, settings::http(&config, None), listener, || announce(address)).await
+    });
+    end(&app, runtime);
+    drop(lock);
+    served
+}
+
+/// The runtime of a server.
+pub fn runtime() -> Result<Runtime, Failure> {
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+}
+
+/// Brings the chain up to date and repairs what an earlier run left; before the first request.
+pub async fn settle(app: &App) -> Result<(), Failure> {
+    let adopter = app.clone();
+    let adopted = tokio::task::spawn_blocking(move || adopter.adopt_changes(Adopt::All)).await;
+    adopted.map_err(std::io::Error::other)??;
+    app.recover().await?;
+    Ok(app.data.empty_tmp()?)
+}
+
+/// Binds an address, or says what to do.
+pub async fn bind(address: SocketAddr) -> Result<Listener, Failure> {
+    Listener::bind(address).await.map_err(|error| {
+        Failure::failed(match error.kind() {
+            ErrorKind::AddrInUse => {
+                format!("{address} is taken by another program; stop it, or name another with --listen")
+            }
+            ErrorKind::PermissionDenied => {
+                format!("this user may not listen on {address}; name a port above 1023 with --listen")
+            }
+            ErrorKind::AddrNotAvailable => {
+                format!("this machine does not have the address of {address}; name one that it has with --listen")
+            }
+            _ => format!("{address} cannot be listened on: {error}; name another with --listen"),
+        })
+    })
+}
+
+/// Serves, calls `ready` when requests are answered, and returns when a signal has stopped it in order.
+pub async fn serve_until_stopped(
+    app: &App,
+    config: &Config,
+    http: HttpSettings,
+    listener: Listener,
+    ready: impl FnOnce() -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let mut signals = Signals::listen()?;
+    let (stop, shutdown) = Shutdown::new();
+    let server = crate::http::server(app.clone(), http, shutdown).map_err(Failure::Failed)?;
+    let jobs = Jobs::start(app, settings::background(config));
+    let mut serving = tokio::spawn(server.run(listener));
+    let begun = ready();
+    notify(NotifyState::Ready);
+    if begun.is_ok() {
+        tokio::select! {
+            () = signals.next() => {}
+            // It serves until it is told to stop, so this is a panic of its own.
+            _ = &mut serving => tracing::error!("the listener ended by itself"),
+        }
+    }
+    notify(NotifyState::Stopping);
+    tracing::info!("stopping: running requests are finished first");
+    let impatience = tokio::spawn(async move {
+        signals.next().await;
+        std::process::exit(INTERRUPTED);
+    });
+    stop.begin();
+    if !serving.is_finished() {
+        let _ = serving.await;
+    }
+    let ended = jobs.end().await;
+    app.pool.tidy(Idle::All).await;
+    impatience.abort();
+    begun?;
+    Ok(ended?)
+}
+
+/// Ends the threads, brings the chain up to date and closes both files. The lock is the caller's to give up.
+pub fn end(app: &App, runtime: Runtime) {
+    runtime.shutdown_timeout(LAST_PATIENCE);
+    if let Err(error) = app.adopt_changes(Adopt::All) {
+        tracing::warn!(%error, "the next start brings the audit log up to date");
+    }
+    app.store.close();
+}
+
+fn announce(address: SocketAddr) -> Result<(), Failure> {
+    tracing::info!(%address, "serving");
+    if std::io::stdout().is_terminal() {
+        let output = Output::new(false);
+        output.line(&format!("claribi serves http://{address}, Ctrl-C stops it."))?;
+    }
+    Ok(())
+}
+
+/// Tells systemd, when it is there.
+fn notify(state: NotifyState) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        tracing::warn!(%error, "systemd could not be told");
+    }
+}
+
+/// The two signals that stop a server.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, Failure> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {
+                if std::io::stderr().is_terminal() {
+                    remark("\nStopping; Ctrl-C again ends it at once.");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! From the configuration to what each part of the program is told: the one place that knows both sides.
+
+use std::collections::BTreeMap;
+use std::num::NonZero;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::{self, Config, LogFormat};
+use crate::domain::credits::Factors;
+use crate::domain::plan::Plan;
+use crate::http::listener::Limits;
+use crate::http::settings::{HttpSettings, SandboxPage};
+use crate::service::app::{Argon2Cost, Settings};
+use crate::store::StoreSettings;
+use crate::telemetry::Shape;
+use crate::worker::pool::PoolSettings;
+use crate::worker::protocol::QueryLimits;
+
+/// How long an upload waits for its import before it is answered 202 (PRODUCT 8.7).
+const UPLOAD_WAIT: Duration = Duration::from_secs(10);
+/// This program, also when its file was replaced since it was started.
+const PROGRAM: &str = "/proc/self/exe";
+
+/// What the use cases are told.
+pub fn services(config: &Config) -> Settings {
+    let plans = config.plans.iter().map(|(name, found)| (name.clone(), Arc::new(plan(name, found))));
+    Settings {
+        plans: plans.collect::<BTreeMap<_, _>>(),
+        key_per_minute: config.limits.key_per_minute,
+        session_per_minute: config.limits.session_per_minute,
+        credits: Factors {
+            report: config.credits.report.into(),
+            refresh: config.credits.refresh.into(),
+            widget: config.credits.widget.into(),
+            section: config.credits.section.into(),
+            million_rows: config.credits.million_rows.into(),
+            pdf: config.credits.format_pdf.into(),
+        },
+        access_ttl: config.auth.access_ttl.duration(),
+        refresh_ttl: config.auth.refresh_ttl.duration(),
+        argon2: Argon2Cost { memory_kib: config.auth.argon2_memory_kib, iterations: config.auth.argon2_iterations },
+        query: QueryLimits {
+            rows: config.worker.rows.into(),
+            bytes: config.worker.result_limit.bytes(),
+            memory_bytes: config.worker.query_memory.bytes(),
+            spill_bytes: config.worker.spill.bytes(),
+            millis: u64::try_from(config.worker.query_timeout.millis()).unwrap_or(u64::MAX),
+        },
+        max_rows: config.worker.max_rows.into(),
+        sql_limit: config.server.sql_limit.bytes(),
+        job_timeout: config.worker.job_timeout.duration(),
+        upload_wait: UPLOAD_WAIT,
+        generate_wait: config.server.generate_wait.duration(),
+        source_quota: config.sources.quota.bytes(),
+        default_expiry: config.keys.default_expiry.map(config::Period::duration),
+    }
+}
+
+fn plan(name: &str, plan: &config::Plan) -> Plan {
+    Plan {
+        name: name.to_owned(),
+        api_access: plan.api_access,
+        requests_per_hour: plan.requests_per_hour,
+        requests_per_day: plan.requests_per_day,
+        generation_per_hour: plan.generation_per_hour,
+        generation_per_day: plan.generation_per_day,
+        credits_per_month: plan.credits_per_month.into(),
+        ip_allowlist: plan.ip_allowlist,
+        trial_days: plan.trial_days,
+    }
+}
+
+/// What the HTTP side is told.
+pub fn http(config: &Config, sandbox: Option<SandboxPage>) -> HttpSettings {
+    let server = &config.server;
+    HttpSettings {
+        limits: Limits {
+            connections: server.max_connections as usize,
+            connections_per_address: server.max_connections_per_address as usize,
+            header_timeout: server.header_timeout.duration(),
+            write_stall: server.write_stall_timeout.duration(),
+            shutdown_grace: server.shutdown_grace.duration(),
+            ..Limits::default()
+        },
+        public_url: server.public_url.as_ref().map(|url| url.as_str().to_owned()),
+        hosts: server.hosts.clone(),
+        trusted_proxies: server.trusted_proxies.iter().map(|network| network.0).collect(),
+        json_limit: server.json_limit.bytes(),
+        upload_limit: server.upload_limit.bytes(),
+        body_timeout: server.body_timeout.duration(),
+        body_minimum_rate: server.body_minimum_rate.bytes(),
+        public_reference: config.portal.public_reference,
+        sandbox,
+    }
+}
+
+/// What the pool of workers is told.
+pub fn pool(config: &Config, scratch: PathBuf) -> PoolSettings {
+    let worker = &config.worker;
+    PoolSettings {
+        program: PROGRAM.into(),
+        scratch,
+        queries: queries(config),
+        background: background(config),
+        memory_bytes: worker.memory.bytes(),
+        // An extract may be as long as the upload that it is made of.
+        file_bytes: worker.spill.bytes().max(config.server.upload_limit.bytes()),
+    }
+}
+
+fn queries(config: &Config) -> usize {
+    match config.worker.queries as usize {
+        0 => cores(),
+        count => count,
+    }
+}
+
+/// Imports and reports that run at once.
+pub fn background(config: &Config) -> usize {
+    match config.worker.background as usize {
+        0 => cores().div_ceil(2),
+        count => count,
+    }
+}
+
+/// How the databases are kept.
+pub fn store(config: &Config) -> StoreSettings {
+    let readers = u32::try_from(cores() * 2).unwrap_or(4).clamp(4, 32);
+    StoreSettings { audit_fsync: config.audit.fsync, readers }
+}
+
+/// How lines of the log look.
+pub fn log_shape(format: LogFormat, terminal: bool) -> Shape {
+    match (format, terminal) {
+        (LogFormat::Json, _) | (LogFormat::Auto, false) => Shape::Json,
+        (LogFormat::Text | LogFormat::Auto, true) => Shape::Colours,
+        (LogFormat::Text, false) => Shape::Plain,
+    }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(2, NonZero::get)
+}

@@ -1,0 +1,214 @@
+//! `claribi source`: files become tables that can be queried.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+
+use super::Globals;
+use super::compose::{Instance, with_instance};
+use super::failure::Failure;
+use super::operator::OrgOption;
+use super::output::{Form, Output, drawn, grouped};
+use crate::domain::page::{MAX_SIZE, More, PageRequest};
+use crate::domain::source::{Source, SourceTable};
+use crate::service::sources::{Incoming, IncomingFile, Progress};
+use crate::store::main::sources::Shown;
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum SourceCommand {
+    /// Import files as a data source: each file becomes a table of it.
+    #[command(after_help = "\
+Examples:
+  claribi source add flights.csv.gz --name Flights
+  claribi source add orders.csv customers.csv --name \"Acme sales\"
+
+Comma-, semicolon- and tab-separated files are read, also with .gz or .zst. Separators, types and encodings are detected.")]
+    Add(AddSource),
+    /// List the data sources.
+    List(ListSources),
+    /// Show a data source with its tables and columns.
+    Show(ShowSource),
+}
+
+/// `source add`.
+#[derive(Debug, Args)]
+pub struct AddSource {
+    /// The files.
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// What people call the source; its name in SQL is made of it.
+    #[arg(long)]
+    name: String,
+    #[command(flatten)]
+    org: OrgOption,
+}
+
+/// `source list`.
+#[derive(Debug, Args)]
+pub struct ListSources {
+    #[command(flatten)]
+    org: OrgOption,
+}
+
+/// `source show`.
+#[derive(Debug, Args)]
+pub struct ShowSource {
+    /// The source, by its name in SQL or its id.
+    source: String,
+    #[command(flatten)]
+    org: OrgOption,
+}
+
+/// Runs one.
+pub fn run(globals: &Globals, command: SourceCommand) -> Result<(), Failure> {
+    let output = Output::new(globals.json);
+    // Before anything is opened: a file that is not there is the command's fault.
+    let files = match &command {
+        SourceCommand::Add(add) => add.paths.iter().map(|path| incoming(path)).collect::<Result<Vec<_>, _>>()?,
+        SourceCommand::List(_) | SourceCommand::Show(_) => Vec::new(),
+    };
+    with_instance(globals, async |instance| match &command {
+        SourceCommand::Add(add) => run_add(instance, add, files, output).await,
+        SourceCommand::List(list) => run_list(instance, list, output),
+        SourceCommand::Show(show) => {
+            let source = instance.app.source_named(&show.org.caller(&instance.app)?, &show.source)?;
+            print(&source, output)
+        }
+    })
+}
+
+fn incoming(path: &Path) -> Result<IncomingFile, Failure> {
+    let shown = path.display();
+    // Workers stand elsewhere, so they need the whole name.
+    let whole = path.canonicalize().map_err(|error| Failure::failed(format!("{shown} cannot be read: {error}")))?;
+    if !whole.is_file() {
+        return Err(Failure::usage(format!("{shown} is no file; name the files themselves")));
+    }
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+    Ok(IncomingFile { path: whole, name: name.unwrap_or_else(|| "file".to_owned()) })
+}
+
+async fn run_add(
+    instance: &Instance,
+    add: &AddSource,
+    files: Vec<IncomingFile>,
+    output: Output,
+) -> Result<(), Failure> {
+    let caller = add.org.caller(&instance.app)?;
+    let incoming = Incoming { name: add.name.clone(), slug: None, files, holder: None };
+    let bar = bar();
+    let source = instance.app.create_source(&caller, incoming, None, progress(&bar)).await;
+    bar.finish_and_clear();
+    print(&source?, output)
+}
+
+/// Drawn on standard error when that is a terminal, and nowhere otherwise.
+fn bar() -> ProgressBar {
+    let bar = ProgressBar::new(1_000);
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {percent:>3} %  {msg}") {
+        bar.set_style(style);
+    }
+    bar
+}
+
+fn progress(bar: &ProgressBar) -> Progress {
+    let bar = bar.clone();
+    Box::new(move |fraction, rows| {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 0 to 1000")]
+        bar.set_position((fraction.clamp(0.0, 1.0) * 1_000.0) as u64);
+        bar.set_message(format!("{} rows", grouped(rows)));
+    })
+}
+
+fn run_list(instance: &Instance, list: &ListSources, output: Output) -> Result<(), Failure> {
+    let caller = list.org.caller(&instance.app)?;
+    let (mut sources, mut cursor) = (Vec::new(), None);
+    loop {
+        let page = instance.app.sources(&caller, &PageRequest::After { cursor, limit: MAX_SIZE }, Shown::All)?;
+        sources.extend(page.items);
+        cursor = match page.more {
+            More::Cursor(Some(next)) => Some(next),
+            _ => break,
+        };
+    }
+    let rows: Vec<Vec<String>> = sources.iter().map(row).collect();
+    let heading = ["id", "name", "in SQL", "status", "tables", "rows", "last synced"];
+    output.rows(&heading, &rows, || sources.iter().map(described).collect())
+}
+
+fn row(source: &Source) -> Vec<String> {
+    let rows: u64 = source.tables.iter().map(|table| table.rows).sum();
+    vec![
+        source.id.prefixed(),
+        source.name.clone(),
+        source.slug.clone(),
+        source.status.as_str().to_owned(),
+        source.tables.len().to_string(),
+        rows.to_string(),
+        source.last_synced_at.map_or_else(|| "never".to_owned(), |at| at.to_string()),
+    ]
+}
+
+/// A source with its tables, and a query to go on with.
+fn print(source: &Source, output: Output) -> Result<(), Failure> {
+    match output.form() {
+        Form::Json => return output.json(&described(source)),
+        Form::Lines => {
+            let rows: Vec<Vec<String>> = source
+                .tables
+                .iter()
+                .map(|table| {
+                    vec![format!("{}.{}", source.slug, table.name), table.rows.to_string(), columns(table, ", ")]
+                })
+                .collect();
+            output.lines(&rows)?;
+        }
+        Form::Table => {
+            let id = source.id.prefixed();
+            output.line(&format!("{} ({id}, in SQL {}) is {}.\n", source.name, source.slug, source.status.as_str()))?;
+            let rows: Vec<Vec<String>> = source
+                .tables
+                .iter()
+                .map(|table| vec![table.name.clone(), grouped(table.rows), columns(table, "\n")])
+                .collect();
+            output.line(&drawn(&["table", "rows", "columns"], &rows, &[1]))?;
+        }
+    }
+    match (&source.error, source.tables.first()) {
+        (Some(error), _) => output.line(error),
+        (None, Some(table)) if output.form() == Form::Table => {
+            output.line(&format!("\nTry:\n  {}", ready_query(source, table)))
+        }
+        (None, Some(table)) => output.line(&ready_query(source, table)),
+        (None, None) => Ok(()),
+    }
+}
+
+fn ready_query(source: &Source, table: &SourceTable) -> String {
+    format!("claribi query \"SELECT * FROM {}.{} LIMIT 10\"", source.slug, table.name)
+}
+
+fn columns(table: &SourceTable, between: &str) -> String {
+    let columns = table.columns.iter().map(|found| format!("{} {}", found.column.name, found.column.kind.as_str()));
+    columns.collect::<Vec<_>>().join(between)
+}
+
+/// As the `/v1/` face spells it.
+fn described(source: &Source) -> Value {
+    json!({
+        "id": source.id.prefixed(),
+        "name": source.name,
+        "slug": source.slug,
+        "kind": source.kind,
+        "mode": "extract",
+        "status": source.status.as_str(),
+        "error": source.error,
+        "tables": source.tables,
+        "last_synced_at": source.last_synced_at,
+        "created_at": source.created_at,
+        "updated_at": source.updated_at,
+    })
+}
