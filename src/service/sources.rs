@@ -78,7 +78,7 @@ impl App {
         if let Some(done) = done {
             done.map_err(Error::internal)??;
         }
-        self.source(caller, &IdRef::Number(id), &id.prefixed())
+        self.find_source(caller.org(), &IdRef::Number(id), &id.prefixed())
     }
 
     /// Makes the row of a source and begins its import, which goes on when the client leaves.

@@ -6,8 +6,11 @@ mod answer;
 mod world;
 
 mod audit;
+mod coverage;
 mod edge;
+mod isolation;
 mod keys;
 mod limits;
+mod paging;
 mod refusals;
 mod transport;

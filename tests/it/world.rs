@@ -45,6 +45,8 @@ pub struct Plot {
     pub http: HttpSettings,
     pub kind: OrgKind,
     pub plan: &'static str,
+    /// Worlds of one seed make the same keys in the same order.
+    pub seed: u64,
 }
 
 /// An installation.
@@ -98,7 +100,7 @@ impl Default for Plot {
             public_reference: true,
             sandbox: None,
         };
-        Self { settings, http, kind: OrgKind::Live, plan: "enterprise" }
+        Self { settings, http, kind: OrgKind::Live, plan: "enterprise", seed: 1 }
     }
 }
 
@@ -143,7 +145,7 @@ impl World {
         let directory = tempfile::tempdir().unwrap();
         let data = DataDir::create(&directory.path().join("data")).unwrap();
         Keyring::create(&data.secrets(), &Entropy::System).unwrap();
-        let app = open(&data, StoreRole::Owner, &clock, &plot, 1);
+        let app = open(&data, StoreRole::Owner, &clock, &plot, 0);
         let owner = user("owner@example.com", Role::Owner);
         let founding = Founding {
             name: "Example".to_owned(),
@@ -176,14 +178,14 @@ impl World {
         app.store.close();
         drop(app);
         let data = DataDir::open(&directory.path().join("data")).unwrap();
-        let app = open(&data, StoreRole::Owner, &clock, &plot, 2);
+        let app = open(&data, StoreRole::Owner, &clock, &plot, 1);
         app.recover().await.unwrap();
         Self::serving(app, plot, clock, directory, org, owner)
     }
 
     /// Another process at work on the same files, as a command beside the server.
     pub fn beside(&self) -> App {
-        open(&self.app.data, StoreRole::Guest, &self.clock, &self.plot, 3)
+        open(&self.app.data, StoreRole::Guest, &self.clock, &self.plot, 2)
     }
 
     /// The data directory.
@@ -244,14 +246,14 @@ impl World {
         let email = self.email(role);
         self.member(role).await;
         let request = RequestId(self.app.entropy.uuid(self.clock.now()));
-        let tokens = self.app.login(&email, PASSWORD.to_owned().into(), request).await.unwrap();
+        let (tokens, _) = self.app.login(&email, PASSWORD.to_owned().into(), request).await.unwrap();
         self.bearer(&tokens.access)
     }
 
     /// A session of the owner's.
     pub async fn owner_session(&self) -> Actor {
         let request = RequestId(self.app.entropy.uuid(self.clock.now()));
-        let tokens = self.app.login("owner@example.com", PASSWORD.to_owned().into(), request).await.unwrap();
+        let (tokens, _) = self.app.login("owner@example.com", PASSWORD.to_owned().into(), request).await.unwrap();
         self.bearer(&tokens.access)
     }
 
@@ -353,7 +355,7 @@ fn user(email: &str, role: Role) -> UserRequest {
     }
 }
 
-fn open(data: &DataDir, role: StoreRole, clock: &FixedClock, plot: &Plot, seed: u64) -> App {
+fn open(data: &DataDir, role: StoreRole, clock: &FixedClock, plot: &Plot, process: u64) -> App {
     let clock = Clock::Fixed(clock.clone());
     // No fsync for the chain: these tests kill no power.
     let settings = StoreSettings { audit_fsync: false, readers: 4 };
@@ -367,7 +369,7 @@ fn open(data: &DataDir, role: StoreRole, clock: &FixedClock, plot: &Plot, seed: 
         file_bytes: 1 << 30,
     });
     let keyring = Keyring::load(&data.secrets()).unwrap();
-    let entropy = Entropy::Seeded(SeededEntropy::new(seed << 32));
+    let entropy = Entropy::Seeded(SeededEntropy::new((plot.seed << 32) | (process << 16)));
     App::new(store, clock, entropy, keyring, data.clone(), pool, plot.settings.clone())
 }
 
