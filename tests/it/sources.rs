@@ -68,8 +68,9 @@ async fn several_files_are_several_tables() {
     let tables: Vec<_> = source["tables"].as_array().unwrap().iter().map(|table| (table["name"].clone(), table["rows"].clone())).collect();
     assert_eq!(tables, [(json!("orders"), json!(1)), (json!("people"), json!(2))]);
     let clash = [Part::Field("name", "Clash"), Part::File("a.csv", b"x\n1\n"), Part::File("A.csv", b"x\n1\n")];
-    let answer = owner.upload(SOURCES, &clash).await;
-    assert!(answer.status == 201 || answer.status == 400, "{}", answer.text());
+    let refusal = owner.upload(SOURCES, &clash).await.refuses(422, "invalid_file");
+    assert!(refusal["message"].as_str().unwrap().contains("A.csv"), "names the file: {refusal}");
+    assert_eq!(owner.get(SOURCES).await.is(200)["data"].as_array().unwrap().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -46,8 +46,17 @@ pub struct Plot {
     pub http: HttpSettings,
     pub kind: OrgKind,
     pub plan: &'static str,
+    /// Whether the server does its work in the background: reports, and adopting changes.
+    pub background: Background,
     /// Worlds of one seed make the same keys in the same order.
     pub seed: u64,
+}
+
+/// What becomes of work that no request waits for.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Background {
+    Done,
+    LeftLying,
 }
 
 /// An installation.
@@ -58,7 +67,7 @@ pub struct World {
     pub owner: UserId,
     server: Arc<Server<Edge>>,
     plot: Plot,
-    jobs: Jobs,
+    jobs: Option<Jobs>,
     _shutdown: ShutdownHandle,
     directory: TempDir,
 }
@@ -101,7 +110,7 @@ impl Default for Plot {
             public_reference: true,
             sandbox: None,
         };
-        Self { settings, http, kind: OrgKind::Live, plan: "enterprise", seed: 1 }
+        Self { settings, http, kind: OrgKind::Live, plan: "enterprise", background: Background::Done, seed: 1 }
     }
 }
 
@@ -162,7 +171,7 @@ impl World {
     fn serving(app: App, plot: Plot, clock: FixedClock, directory: TempDir, org: OrgId, owner: UserId) -> Self {
         let (handle, shutdown) = Shutdown::new();
         let server = http::server(app.clone(), plot.http.clone(), shutdown).unwrap();
-        let jobs = Jobs::start(&app, 1);
+        let jobs = (plot.background == Background::Done).then(|| Jobs::start(&app, 1));
         Self { clock, app, org, owner, server, plot, jobs, _shutdown: handle, directory }
     }
 
@@ -174,7 +183,9 @@ impl World {
     /// The same with other settings.
     pub async fn restarted_with(self, change: impl FnOnce(&mut Plot)) -> Self {
         let Self { clock, app, org, owner, mut plot, jobs, directory, .. } = self;
-        jobs.end().await.unwrap();
+        if let Some(jobs) = jobs {
+            jobs.end().await.unwrap();
+        }
         change(&mut plot);
         app.store.close();
         drop(app);
