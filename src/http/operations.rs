@@ -59,11 +59,14 @@ impl Routes {
         let meta = A::meta();
         api.add_routes(&mut endpoints);
         // The document spells variables `{id}`, the routes `:param0`: what both have is where they stand.
-        let mut endpoints: HashMap<String, HashMap<Method, BoxEndpoint<'static>>> =
-            endpoints.into_iter().map(|(path, methods)| (shape(&path), methods)).collect();
+        let mut by_shape: HashMap<String, HashMap<Method, BoxEndpoint<'static>>> = HashMap::new();
+        for (path, methods) in endpoints {
+            by_shape.entry(shape(&path)).or_default().extend(methods);
+        }
         let mut root = Node::default();
         for path in meta.into_iter().flat_map(|api| api.paths) {
-            let mut methods = endpoints.remove(&shape(&path.path)).unwrap_or_default();
+            // A path may be described in several pieces.
+            let methods = by_shape.entry(shape(&path.path)).or_default();
             let leaf = root.leaf_at(&path.path);
             for registered in path.operations {
                 let id = registered.operation_id.ok_or_else(|| format!("an operation at {} has no id", path.path))?;

@@ -78,7 +78,7 @@ pub struct Widget<I: Type + ParseFromJSON + ToJSON> {
     #[serde(skip_serializing_if = "Option::is_none")]
     value: Option<Raw>,
     /// A KPI's target.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "whole_if_it_is")]
     target: Option<f64>,
     /// A chart's series, `{name, points: [[x, y], …]}` for each column behind the first.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -125,6 +125,17 @@ impl<I: Spelling> From<domain::Widget> for Widget<I> {
             },
             error: widget.error.map(|error| WidgetError { code: error.code, message: error.message }),
         }
+    }
+}
+
+/// A whole number without a point, as people and the product's own samples write a target.
+fn whole_if_it_is<S: serde::Serializer>(number: &Option<f64>, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    match number {
+        #[expect(clippy::cast_possible_truncation, reason = "whole and within 2^53")]
+        Some(number) if number.fract() == 0.0 && number.abs() < EXACT => serializer.serialize_i64(*number as i64),
+        Some(number) => serializer.serialize_f64(*number),
+        None => serializer.serialize_none(),
     }
 }
 

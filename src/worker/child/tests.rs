@@ -128,7 +128,14 @@ fn sandbox_files() -> Vec<ImportFile> {
 }
 
 fn widget(widget: i64, kind: WidgetKind, sql: &str) -> WidgetQuery {
-    WidgetQuery { widget, kind, source: Some("nyc_flights".into()), sql: sql.into(), title: String::new(), format: Format::default() }
+    WidgetQuery {
+        widget,
+        kind,
+        source: Some("nyc_flights".into()),
+        sql: sql.into(),
+        title: String::new(),
+        format: Format::default(),
+    }
 }
 
 /// One test, because importing the flights is most of its time.
