@@ -9,7 +9,8 @@ use uuid::Uuid;
 
 use super::app::App;
 use super::caller::Caller;
-use crate::datadir::Scratch;
+/// Where an upload lies until it is read, and a result until it is sent.
+pub use crate::datadir::Scratch;
 use crate::domain::access::Permission;
 use crate::domain::error::{Error, Result};
 use crate::domain::id::{IdRef, OrgId, Source as SourceKind, SourceId};

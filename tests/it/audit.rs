@@ -10,7 +10,7 @@ use claribi::service::adopt::Adopt;
 use claribi::store::main::changes;
 use serde_json::json;
 
-use crate::world::{World, named};
+use crate::world::{Background, World, named};
 
 const LIST: &str = "/v1/dashboards";
 
@@ -90,7 +90,7 @@ async fn a_wrong_key_is_recorded_by_its_prefix_and_as_nobody() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mutations_digest_is_in_the_row_of_its_call() {
-    let world = World::new().await;
+    let world = World::with(|plot| plot.background = Background::LeftLying).await;
     let owner = world.owner().await;
     adopted(&world).await;
     let start = last_change(&world);
@@ -159,7 +159,7 @@ async fn rows(world: &World, count: usize) -> Vec<Call> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn changes_made_beside_the_server_are_adopted_once() {
-    let world = World::new().await;
+    let world = World::with(|plot| plot.background = Background::LeftLying).await;
     let command = world.beside();
     assert!(command.store.appender().is_none(), "only the holder of the lock appends");
     adopted(&world).await;
@@ -176,7 +176,7 @@ async fn changes_made_beside_the_server_are_adopted_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_chain_goes_on_after_a_restart() {
-    let world = World::new().await;
+    let world = World::with(|plot| plot.background = Background::LeftLying).await;
     let owner = world.owner().await;
     owner.get(LIST).await.is(200);
     let secret = owner.secret().to_owned();

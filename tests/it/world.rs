@@ -20,6 +20,7 @@ use claribi::http;
 use claribi::http::edge::Edge;
 use claribi::http::listener::{Limits, Server, Shutdown, ShutdownHandle};
 use claribi::http::settings::HttpSettings;
+use claribi::jobs::Jobs;
 use claribi::keyring::Keyring;
 use claribi::service::app::{App, Argon2Cost, Settings};
 use claribi::service::caller::Caller;
@@ -45,8 +46,17 @@ pub struct Plot {
     pub http: HttpSettings,
     pub kind: OrgKind,
     pub plan: &'static str,
+    /// Whether the server does its work in the background: reports, and adopting changes.
+    pub background: Background,
     /// Worlds of one seed make the same keys in the same order.
     pub seed: u64,
+}
+
+/// What becomes of work that no request waits for.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Background {
+    Done,
+    LeftLying,
 }
 
 /// An installation.
@@ -57,7 +67,7 @@ pub struct World {
     pub owner: UserId,
     server: Arc<Server<Edge>>,
     plot: Plot,
-    runner: tokio::task::JoinHandle<()>,
+    jobs: Option<Jobs>,
     _shutdown: ShutdownHandle,
     directory: TempDir,
 }
@@ -100,7 +110,7 @@ impl Default for Plot {
             public_reference: true,
             sandbox: None,
         };
-        Self { settings, http, kind: OrgKind::Live, plan: "enterprise", seed: 1 }
+        Self { settings, http, kind: OrgKind::Live, plan: "enterprise", background: Background::Done, seed: 1 }
     }
 }
 
@@ -161,8 +171,8 @@ impl World {
     fn serving(app: App, plot: Plot, clock: FixedClock, directory: TempDir, org: OrgId, owner: UserId) -> Self {
         let (handle, shutdown) = Shutdown::new();
         let server = http::server(app.clone(), plot.http.clone(), shutdown).unwrap();
-        let runner = tokio::spawn(run_reports(app.clone()));
-        Self { clock, app, org, owner, server, plot, runner, _shutdown: handle, directory }
+        let jobs = (plot.background == Background::Done).then(|| Jobs::start(&app, 1));
+        Self { clock, app, org, owner, server, plot, jobs, _shutdown: handle, directory }
     }
 
     /// Ends the server and starts another over the same directory. Actors of the one before reach nobody.
@@ -172,8 +182,10 @@ impl World {
 
     /// The same with other settings.
     pub async fn restarted_with(self, change: impl FnOnce(&mut Plot)) -> Self {
-        let Self { clock, app, org, owner, mut plot, runner, directory, .. } = self;
-        runner.abort();
+        let Self { clock, app, org, owner, mut plot, jobs, directory, .. } = self;
+        if let Some(jobs) = jobs {
+            jobs.end().await.unwrap();
+        }
         change(&mut plot);
         app.store.close();
         drop(app);
@@ -371,14 +383,4 @@ fn open(data: &DataDir, role: StoreRole, clock: &FixedClock, plot: &Plot, proces
     let keyring = Keyring::load(&data.secrets()).unwrap();
     let entropy = Entropy::Seeded(SeededEntropy::new((plot.seed << 32) | (process << 16)));
     App::new(store, clock, entropy, keyring, data.clone(), pool, plot.settings.clone())
-}
-
-/// What `jobs` does in a server: makes the files of reports as they are asked for.
-async fn run_reports(app: App) {
-    loop {
-        while let Ok(Some(leased)) = app.lease_run().await {
-            let _ = app.execute_run(leased).await;
-        }
-        app.queued.notified().await;
-    }
 }
