@@ -151,7 +151,7 @@ impl<T> Prepared<T> {
 }
 
 /// Sends a file piece by piece, and lets go of what holds it when it is sent.
-fn file_body(file: tokio::fs::File, holder: Option<crate::datadir::Scratch>) -> poem::Body {
+fn file_body(file: tokio::fs::File, holder: Option<crate::service::sources::Scratch>) -> poem::Body {
     use tokio::io::AsyncReadExt;
     let pieces = futures_util::stream::try_unfold((file, holder), |(mut file, holder)| async move {
         let mut piece = bytes::BytesMut::with_capacity(64 << 10);

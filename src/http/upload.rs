@@ -17,9 +17,8 @@ use super::credential::exchange;
 use super::exchange::Exchange;
 use super::fault::Fault;
 use super::multipart::{Form, Part, boundary};
-use crate::datadir::Scratch;
 use crate::domain::error::{Error, Result};
-use crate::service::sources::{Incoming, IncomingFile};
+use crate::service::sources::{Incoming, IncomingFile, Scratch};
 
 /// The longest text field.
 const TEXT_LENGTH: usize = 64 << 10;

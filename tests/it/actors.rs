@@ -144,14 +144,20 @@ impl Actor {
         Answer::read(&received)
     }
 
-    /// Sends these bytes and hangs up at once; returns when the connection is over for the server.
-    pub async fn send_and_leave(&self, wire: &[u8]) {
-        let (mut client, server) = tokio::io::duplex(1 << 20);
-        client.write_all(wire).await.unwrap();
-        let peer = Peer { address: self.peer };
-        let serving = self.server.serve_stream(server, peer);
+    /// Sends a request's head, waits until its handler asks for the body, sends `body` of its `length` and hangs up. Returns when the
+    /// connection is over for the server.
+    pub async fn send_and_leave(&self, request: Request, body: &[u8], length: usize) {
+        let head = request.header("expect", "100-continue").header("content-length", &length.to_string()).wire();
+        let (mut client, server) = tokio::io::duplex(64 * 1024);
+        let (service, peer) = (Arc::clone(&self.server), Peer { address: self.peer });
+        let serving = tokio::spawn(async move { service.serve_stream(server, peer).await });
+        client.write_all(&head).await.unwrap();
+        let mut asked = [0; 25];
+        client.read_exact(&mut asked).await.unwrap();
+        assert_eq!(&asked, b"HTTP/1.1 100 Continue\r\n\r\n");
+        client.write_all(body).await.unwrap();
         drop(client);
-        serving.await;
+        serving.await.unwrap();
     }
 
     fn connect(&self) -> DuplexStream {

@@ -6,8 +6,16 @@ mod answer;
 mod world;
 
 mod audit;
+mod coverage;
+mod dashboards;
 mod edge;
+mod isolation;
 mod keys;
 mod limits;
+mod paging;
+mod queries;
 mod refusals;
+mod reports;
+mod sources;
+mod tidy;
 mod transport;

@@ -20,6 +20,7 @@ use claribi::http;
 use claribi::http::edge::Edge;
 use claribi::http::listener::{Limits, Server, Shutdown, ShutdownHandle};
 use claribi::http::settings::HttpSettings;
+use claribi::jobs::Jobs;
 use claribi::keyring::Keyring;
 use claribi::service::app::{App, Argon2Cost, Settings};
 use claribi::service::caller::Caller;
@@ -45,6 +46,17 @@ pub struct Plot {
     pub http: HttpSettings,
     pub kind: OrgKind,
     pub plan: &'static str,
+    /// Whether the server does its work in the background: reports, and adopting changes.
+    pub background: Background,
+    /// Worlds of one seed make the same keys in the same order.
+    pub seed: u64,
+}
+
+/// What becomes of work that no request waits for.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Background {
+    Done,
+    LeftLying,
 }
 
 /// An installation.
@@ -55,7 +67,7 @@ pub struct World {
     pub owner: UserId,
     server: Arc<Server<Edge>>,
     plot: Plot,
-    runner: tokio::task::JoinHandle<()>,
+    jobs: Option<Jobs>,
     _shutdown: ShutdownHandle,
     directory: TempDir,
 }
@@ -98,7 +110,7 @@ impl Default for Plot {
             public_reference: true,
             sandbox: None,
         };
-        Self { settings, http, kind: OrgKind::Live, plan: "enterprise" }
+        Self { settings, http, kind: OrgKind::Live, plan: "enterprise", background: Background::Done, seed: 1 }
     }
 }
 
@@ -143,7 +155,7 @@ impl World {
         let directory = tempfile::tempdir().unwrap();
         let data = DataDir::create(&directory.path().join("data")).unwrap();
         Keyring::create(&data.secrets(), &Entropy::System).unwrap();
-        let app = open(&data, StoreRole::Owner, &clock, &plot, 1);
+        let app = open(&data, StoreRole::Owner, &clock, &plot, 0);
         let owner = user("owner@example.com", Role::Owner);
         let founding = Founding {
             name: "Example".to_owned(),
@@ -159,8 +171,8 @@ impl World {
     fn serving(app: App, plot: Plot, clock: FixedClock, directory: TempDir, org: OrgId, owner: UserId) -> Self {
         let (handle, shutdown) = Shutdown::new();
         let server = http::server(app.clone(), plot.http.clone(), shutdown).unwrap();
-        let runner = tokio::spawn(run_reports(app.clone()));
-        Self { clock, app, org, owner, server, plot, runner, _shutdown: handle, directory }
+        let jobs = (plot.background == Background::Done).then(|| Jobs::start(&app, 1));
+        Self { clock, app, org, owner, server, plot, jobs, _shutdown: handle, directory }
     }
 
     /// Ends the server and starts another over the same directory. Actors of the one before reach nobody.
@@ -170,20 +182,22 @@ impl World {
 
     /// The same with other settings.
     pub async fn restarted_with(self, change: impl FnOnce(&mut Plot)) -> Self {
-        let Self { clock, app, org, owner, mut plot, runner, directory, .. } = self;
-        runner.abort();
+        let Self { clock, app, org, owner, mut plot, jobs, directory, .. } = self;
+        if let Some(jobs) = jobs {
+            jobs.end().await.unwrap();
+        }
         change(&mut plot);
         app.store.close();
         drop(app);
         let data = DataDir::open(&directory.path().join("data")).unwrap();
-        let app = open(&data, StoreRole::Owner, &clock, &plot, 2);
+        let app = open(&data, StoreRole::Owner, &clock, &plot, 1);
         app.recover().await.unwrap();
         Self::serving(app, plot, clock, directory, org, owner)
     }
 
     /// Another process at work on the same files, as a command beside the server.
     pub fn beside(&self) -> App {
-        open(&self.app.data, StoreRole::Guest, &self.clock, &self.plot, 3)
+        open(&self.app.data, StoreRole::Guest, &self.clock, &self.plot, 2)
     }
 
     /// The data directory.
@@ -244,14 +258,14 @@ impl World {
         let email = self.email(role);
         self.member(role).await;
         let request = RequestId(self.app.entropy.uuid(self.clock.now()));
-        let tokens = self.app.login(&email, PASSWORD.to_owned().into(), request).await.unwrap();
+        let (tokens, _) = self.app.login(&email, PASSWORD.to_owned().into(), request).await.unwrap();
         self.bearer(&tokens.access)
     }
 
     /// A session of the owner's.
     pub async fn owner_session(&self) -> Actor {
         let request = RequestId(self.app.entropy.uuid(self.clock.now()));
-        let tokens = self.app.login("owner@example.com", PASSWORD.to_owned().into(), request).await.unwrap();
+        let (tokens, _) = self.app.login("owner@example.com", PASSWORD.to_owned().into(), request).await.unwrap();
         self.bearer(&tokens.access)
     }
 
@@ -353,7 +367,7 @@ fn user(email: &str, role: Role) -> UserRequest {
     }
 }
 
-fn open(data: &DataDir, role: StoreRole, clock: &FixedClock, plot: &Plot, seed: u64) -> App {
+fn open(data: &DataDir, role: StoreRole, clock: &FixedClock, plot: &Plot, process: u64) -> App {
     let clock = Clock::Fixed(clock.clone());
     // No fsync for the chain: these tests kill no power.
     let settings = StoreSettings { audit_fsync: false, readers: 4 };
@@ -367,16 +381,6 @@ fn open(data: &DataDir, role: StoreRole, clock: &FixedClock, plot: &Plot, seed: 
         file_bytes: 1 << 30,
     });
     let keyring = Keyring::load(&data.secrets()).unwrap();
-    let entropy = Entropy::Seeded(SeededEntropy::new(seed << 32));
+    let entropy = Entropy::Seeded(SeededEntropy::new((plot.seed << 32) | (process << 16)));
     App::new(store, clock, entropy, keyring, data.clone(), pool, plot.settings.clone())
-}
-
-/// What `jobs` does in a server: makes the files of reports as they are asked for.
-async fn run_reports(app: App) {
-    loop {
-        while let Ok(Some(leased)) = app.lease_run().await {
-            let _ = app.execute_run(leased).await;
-        }
-        app.queued.notified().await;
-    }
 }
