@@ -6,11 +6,14 @@ mod answer;
 mod world;
 
 mod audit;
+mod binary;
 mod coverage;
 mod dashboards;
 mod edge;
 mod isolation;
 mod keys;
+mod known;
+mod sandbox;
 mod limits;
 mod paging;
 mod queries;
