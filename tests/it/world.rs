@@ -74,7 +74,8 @@ pub struct World {
 
 impl Default for Plot {
     fn default() -> Self {
-        let plans = ["trial", "starter", "professional", "enterprise"].map(|name| (name.to_owned(), Arc::new(plan(name))));
+        let plans =
+            ["trial", "starter", "professional", "enterprise"].map(|name| (name.to_owned(), Arc::new(plan(name))));
         let settings = Settings {
             plans: BTreeMap::from(plans),
             key_per_minute: 100,
