@@ -158,10 +158,9 @@ fn describe_parameters(described: &mut Value) {
     for parameter in parameters.into_iter().flatten() {
         let name = parameter.get("name").and_then(Value::as_str).unwrap_or_default();
         let (description, bounds) = match name {
-            "limit" | "page_size" => (
-                "Entries at most.",
-                json!({"minimum": 1, "maximum": MAX_SIZE, "default": DEFAULT_SIZE}),
-            ),
+            "limit" | "page_size" => {
+                ("Entries at most.", json!({"minimum": 1, "maximum": MAX_SIZE, "default": DEFAULT_SIZE}))
+            }
             "page" => ("Which page, from one. A page past the end is empty.", json!({"minimum": 1, "default": 1})),
             "cursor" => ("The `next_cursor` of the page before; without it the list begins.", json!({})),
             "id" | "widget_id" => ("An id in any spelling of this face.", json!({})),
@@ -207,7 +206,13 @@ fn headers() -> Value {
 fn header_references(status: u16, operation: &Operation) -> Value {
     let mut names = vec!["X-Request-Id"];
     if operation.needs != Needs::Nothing && status != 401 {
-        names.extend(["X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "RateLimit-Policy", "RateLimit"]);
+        names.extend([
+            "X-RateLimit-Limit",
+            "X-RateLimit-Remaining",
+            "X-RateLimit-Reset",
+            "RateLimit-Policy",
+            "RateLimit",
+        ]);
     }
     match status {
         401 => names.push("WWW-Authenticate"),

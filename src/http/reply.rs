@@ -79,10 +79,9 @@ impl<T: Type + Serialize> ApiResponse for CreatedOrAccepted<T> {
 
 fn json(status: StatusCode, body: &impl Serialize) -> Response {
     match serde_json::to_vec(body) {
-        Ok(bytes) => Response::builder()
-            .status(status)
-            .header(header::CONTENT_TYPE, HeaderValue::from_static(JSON))
-            .body(bytes),
+        Ok(bytes) => {
+            Response::builder().status(status).header(header::CONTENT_TYPE, HeaderValue::from_static(JSON)).body(bytes)
+        }
         // Wire types are plain: only a defect of ours gets here, and the edge answers it as one.
         Err(error) => {
             tracing::error!(%error, "an answer cannot be written as JSON");
@@ -326,4 +325,3 @@ impl ParseFromJSON for Raw {
         RawValue::from_string(text).map(Self).map_err(ParseError::custom)
     }
 }
-

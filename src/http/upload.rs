@@ -71,7 +71,9 @@ fn schema() -> MetaSchema {
     };
     let file = MetaSchema::new_with_format("string", "binary");
     let files = MetaSchema {
-        description: Some("CSV or TSV files, also as `.gz` or `.zst`; each becomes a table. Repeat the field for several."),
+        description: Some(
+            "CSV or TSV files, also as `.gz` or `.zst`; each becomes a table. Repeat the field for several.",
+        ),
         items: Some(Box::new(MetaSchemaRef::Inline(Box::new(file)))),
         min_items: Some(1),
         max_items: Some(FILE_LIMIT),

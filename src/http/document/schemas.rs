@@ -53,7 +53,9 @@ pub fn mend(value: &mut Value, face: Face) -> Vec<String> {
     });
     let mut complete = Vec::new();
     for (name, schema) in value.as_object_mut().into_iter().flatten() {
-        let Some(fields) = schema.as_object_mut().filter(|fields| fields.contains_key("properties") || is_object(fields)) else {
+        let Some(fields) =
+            schema.as_object_mut().filter(|fields| fields.contains_key("properties") || is_object(fields))
+        else {
             continue;
         };
         if is_request(name) {
@@ -124,13 +126,7 @@ fn admit_nulls(fields: &mut Map<String, Value>) {
         if required.contains(name) || has_default.contains(name) {
             continue;
         }
-        if let Some(reference) = property.remove("$ref") {
-            property.insert("allOf".to_owned(), json!([{"$ref": reference}]));
-        }
-        let anything = !["type", "allOf", "anyOf"].iter().any(|key| property.contains_key(*key));
-        if !anything {
-            property.insert("nullable".to_owned(), Value::Bool(true));
-        }
+        admit_null(property);
     }
     let required: Vec<String> = required.into_iter().filter(|name| !has_default.contains(name)).collect();
     if required.is_empty() {
@@ -138,6 +134,23 @@ fn admit_nulls(fields: &mut Map<String, Value>) {
     } else {
         fields.insert("required".to_owned(), json!(required));
     }
+}
+
+/// `nullable` only speaks of the `type` beside it (OpenAPI 3.0.3): what refers to another schema needs an alternative.
+fn admit_null(property: &mut Map<String, Value>) {
+    if property.contains_key("type") {
+        property.insert("nullable".to_owned(), Value::Bool(true));
+        return;
+    }
+    let referred = match (property.remove("$ref"), property.remove("allOf"), property.remove("anyOf")) {
+        (Some(reference), _, _) => vec![json!({"$ref": reference})],
+        (_, Some(Value::Array(all)), _) | (_, _, Some(Value::Array(all))) => all,
+        // Without any of these it admits everything.
+        _ => return,
+    };
+    let null = json!({"type": "string", "nullable": true, "enum": [null]});
+    let alternatives: Vec<Value> = referred.into_iter().chain([null]).collect();
+    property.insert("anyOf".to_owned(), Value::Array(alternatives));
 }
 
 /// Visits every object in a value, inner ones first.

@@ -11,6 +11,7 @@ pub mod session;
 pub mod source;
 mod spelling;
 mod stamp;
+pub mod widget;
 
 use poem_openapi::Object;
 use poem_openapi::types::{ParseFromJSON, ToJSON, Type};
