@@ -163,6 +163,8 @@ impl Worker {
                 ended = Ended::Stuck;
                 break;
             }
+            // When nobody hears it, the thread that reads finds out.
+            let _ = self.say(&FromWorker::Ready { build: BUILD.to_owned() });
         }
         self.threads.abandon();
         Ok(ended)

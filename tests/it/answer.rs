@@ -100,7 +100,8 @@ impl Answer {
     /// The request's id: well formed, and in an error's body the same as in the header.
     #[track_caller]
     pub fn request_id(&self) -> String {
-        let id = self.header("x-request-id").unwrap_or_else(|| panic!("no X-Request-Id: {:?}", self.headers)).to_owned();
+        let id =
+            self.header("x-request-id").unwrap_or_else(|| panic!("no X-Request-Id: {:?}", self.headers)).to_owned();
         let digits = id.strip_prefix("req_").unwrap_or_default();
         assert!(digits.len() == 32 && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')), "{id}");
         if self.status >= 400 && !self.body.is_empty() {

@@ -56,11 +56,16 @@ async fn the_row_is_committed_before_the_answer_leaves() {
 async fn a_row_tells_who_called_what_and_what_became_of_it() {
     let world = World::new().await;
     let owner = world.owner().await;
-    let request = owner.request("POST", "/api/dashboards/").header("user-agent", "curl/8.9").json(&json!({"name": "x"}));
+    let request =
+        owner.request("POST", "/api/dashboards/").header("user-agent", "curl/8.9").json(&json!({"name": "x"}));
     let answer = request.send().await;
     answer.is(201);
-    let Call { org, key_id, lineage, key_prefix, session, user, role, face, method, operation, class, .. } = world.last_call();
-    assert_eq!((org, key_id, lineage, session, user), (Some(world.org.raw()), Some(1), Some(1), None, Some(world.owner.raw())));
+    let Call { org, key_id, lineage, key_prefix, session, user, role, face, method, operation, class, .. } =
+        world.last_call();
+    assert_eq!(
+        (org, key_id, lineage, session, user),
+        (Some(world.org.raw()), Some(1), Some(1), None, Some(world.owner.raw()))
+    );
     assert_eq!(key_prefix.unwrap(), owner.secret().as_bytes()[16..24]);
     assert_eq!((role.as_deref(), face, method, class), (Some("owner"), 1, Method::Post, Class::General));
     assert_eq!(operation.as_deref(), Some("dashboards_create"));

@@ -57,7 +57,9 @@ impl Entry {
         match self.operation.body {
             BodyKind::Json => actor.request(&self.method, &self.path).json(&body(self.operation)).send().await,
             BodyKind::None => actor.request(&self.method, &self.path).send().await,
-            BodyKind::Upload => actor.upload(&self.path, &[Part::Field("name", "x"), Part::File("a.csv", b"a\n1\n")]).await,
+            BodyKind::Upload => {
+                actor.upload(&self.path, &[Part::Field("name", "x"), Part::File("a.csv", b"a\n1\n")]).await
+            }
         }
     }
 
@@ -165,7 +167,8 @@ async fn every_operation_with_a_body_refuses_fields_that_it_does_not_know() {
         sent["surprise"] = json!(1);
         let answer = owner.request(&entry.method, &entry.path).json(&sent).send().await;
         assert_eq!((answer.status, answer.code().as_str()), (400, "unknown_field"), "{}", entry.named());
-        let answer = owner.request(&entry.method, &entry.path).header("content-type", "application/json").body("{").send();
+        let answer =
+            owner.request(&entry.method, &entry.path).header("content-type", "application/json").body("{").send();
         answer.await.refuses(400, "invalid_json");
         let answer = owner.request(&entry.method, &entry.path).header("content-type", "text/plain").body("{}").send();
         answer.await.refuses(415, "unsupported_media_type");

@@ -71,7 +71,11 @@ async fn unknown_paths_are_not_found_in_the_envelope_of_their_face_and_audited()
             answer.refuses(404, "not_found");
             has_the_envelope_of(path, &answer);
             let call = world.last_call();
-            assert_eq!((call.status, call.operation.as_deref(), call.code.as_deref()), (404, None, Some("not_found")), "{path}");
+            assert_eq!(
+                (call.status, call.operation.as_deref(), call.code.as_deref()),
+                (404, None, Some("not_found")),
+                "{path}"
+            );
             assert_eq!(format!("req_{}", hex::encode(call.request_id)), answer.request_id());
         }
         assert_eq!(world.calls().len(), 2 * (index + 1), "{path}: one row a call");
@@ -149,16 +153,22 @@ async fn a_body_must_be_json_and_say_so() {
         let request = owner.request("POST", "/v1/dashboards").body(body);
         if media_type.is_empty() { request } else { request.header("content-type", media_type) }
     };
-    for media_type in ["", "text/plain", "application/x-www-form-urlencoded", "application/json; charset=utf-16", "jsonx"] {
+    for media_type in
+        ["", "text/plain", "application/x-www-form-urlencoded", "application/json; charset=utf-16", "jsonx"]
+    {
         post(media_type, br#"{"name":"x"}"#).send().await.refuses(415, "unsupported_media_type");
     }
-    for body in [&b"{"[..], b"nonsense", b"{\"name\":\"x\",}", b"{\"name\":\"\xff\"}", b"{\"name\":\"x\"}{}", b"{\"name\":NaN}"] {
+    for body in
+        [&b"{"[..], b"nonsense", b"{\"name\":\"x\",}", b"{\"name\":\"\xff\"}", b"{\"name\":\"x\"}{}", b"{\"name\":NaN}"]
+    {
         post("application/json", body).send().await.refuses(400, "invalid_json");
     }
     post("application/json", br#"{"name":"x","name":"y"}"#).send().await.refuses(400, "invalid_json");
     let refusal = post("application/json", br#"{"name":"x","nam":1}"#).send().await.refuses(400, "unknown_field");
     assert_eq!(refusal["field"], "nam");
-    for body in [&b"[]"[..], b"null", b"7", b"{}", b"", br#"{"name":5}"#, br#"{"name":null}"#, br#"{"name":"x","widgets":{}}"#] {
+    for body in
+        [&b"[]"[..], b"null", b"7", b"{}", b"", br#"{"name":5}"#, br#"{"name":null}"#, br#"{"name":"x","widgets":{}}"#]
+    {
         post("application/json", body).send().await.refuses(400, "invalid_request");
     }
     let refusal = post("application/json", br#"{"name":"x","widgets":[{"type":"kpi"}]}"#).send().await;
@@ -175,7 +185,14 @@ async fn names_have_one_to_two_hundred_characters_and_no_controls() {
         let owner = &owner;
         async move { owner.post("/v1/dashboards", json!({"name": name})).await }
     };
-    for name in [String::new(), "   ".to_owned(), "x".repeat(201), "ä".repeat(201), "line\nbreak".to_owned(), "nul\0".to_owned()] {
+    for name in [
+        String::new(),
+        "   ".to_owned(),
+        "x".repeat(201),
+        "ä".repeat(201),
+        "line\nbreak".to_owned(),
+        "nul\0".to_owned(),
+    ] {
         assert_eq!(create(name).await.refuses(400, "invalid_request")["field"], "name");
     }
     create("ä".repeat(200)).await.is(201);
@@ -201,13 +218,30 @@ async fn text_that_is_no_id_answers_as_an_unknown_one() {
     owner.post("/v1/dashboards", json!({"name": "x"})).await.is(201);
     let unknown = owner.get("/v1/dashboards/d_999").await;
     unknown.refuses(404, "not_found");
-    for id in ["1", "01", "D_1", "d_01", "d_", "d_1g", "r_1", "zzz", "-1", "d_-1", "d_ffffffffffffffffff", "%20", "d_1%20", "null"] {
+    for id in [
+        "1",
+        "01",
+        "D_1",
+        "d_01",
+        "d_",
+        "d_1g",
+        "r_1",
+        "zzz",
+        "-1",
+        "d_-1",
+        "d_ffffffffffffffffff",
+        "%20",
+        "d_1%20",
+        "null",
+    ] {
         let answer = owner.get(&format!("/v1/dashboards/{id}")).await;
         answer.refuses(404, "not_found");
         let spelled = id.replace("%20", " ");
         assert_eq!(answer.masked(&[&format!("ID {spelled} was")]), unknown.masked(&["ID d_999 was"]), "{id}");
     }
-    for path in ["/api/dashboards/0/", "/api/dashboards/01/", "/api/dashboards/99999999999999999999/", "/api/dashboards/1.0/"] {
+    for path in
+        ["/api/dashboards/0/", "/api/dashboards/01/", "/api/dashboards/99999999999999999999/", "/api/dashboards/1.0/"]
+    {
         owner.get(path).await.refuses(404, "not_found");
     }
     owner.get("/api/v1/dashboards/1/").await.refuses(404, "not_found");

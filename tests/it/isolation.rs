@@ -17,7 +17,13 @@ struct Spelled {
 
 const NO_UUID: &str = "00000000-0000-7000-8000-000000000000";
 
-async fn made(owner: &Actor, collection: &'static str, prefix: &'static str, nowhere: &'static str, body: Value) -> Spelled {
+async fn made(
+    owner: &Actor,
+    collection: &'static str,
+    prefix: &'static str,
+    nowhere: &'static str,
+    body: Value,
+) -> Spelled {
     let path = format!("/v1/{collection}");
     let hex = owner.post(&path, body).await.is(201)["id"].as_str().unwrap().to_owned();
     let integer = i64::from_str_radix(hex.strip_prefix(prefix).unwrap(), 16).unwrap();
@@ -42,7 +48,13 @@ fn operations(face: Face, collection: &str) -> Vec<(String, String)> {
         let mut variables = 0;
         let parts = path.split('/').map(|part| {
             variables += usize::from(part.starts_with('{'));
-            if !part.starts_with('{') { part.to_owned() } else if variables == 1 { "{}".to_owned() } else { "w_1".to_owned() }
+            if !part.starts_with('{') {
+                part.to_owned()
+            } else if variables == 1 {
+                "{}".to_owned()
+            } else {
+                "w_1".to_owned()
+            }
         });
         let path = parts.collect::<Vec<_>>().join("/");
         found.extend(methods.as_object().unwrap().keys().map(|method| (method.to_uppercase(), path.clone())));
@@ -71,14 +83,19 @@ async fn another_organisations_ids_answer_exactly_as_unknown_ones() {
     let mut asked = 0;
     for object in &objects {
         for face in Face::ALL {
-            let collection = if face == Face::Platform && object.collection == "keys" { "api-keys" } else { object.collection };
+            let collection =
+                if face == Face::Platform && object.collection == "keys" { "api-keys" } else { object.collection };
             for (method, path) in operations(face, collection) {
                 let spelling = face as usize;
                 let (theirs, nobodys) = (&object.there[spelling], object.nowhere[spelling]);
                 let there = ask(&stranger, &method, &path.replace("{}", theirs)).await;
                 let nowhere = ask(&stranger, &method, &path.replace("{}", nobodys)).await;
                 there.refuses(404, "not_found");
-                assert_eq!(there.masked(&[&format!("ID {theirs} ")]), nowhere.masked(&[&format!("ID {nobodys} ")]), "{method} {path}");
+                assert_eq!(
+                    there.masked(&[&format!("ID {theirs} ")]),
+                    nowhere.masked(&[&format!("ID {nobodys} ")]),
+                    "{method} {path}"
+                );
                 let names = |answer: &Answer| answer.headers.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
                 assert_eq!(names(&there), names(&nowhere), "{method} {path}");
                 asked += 1;
@@ -106,7 +123,8 @@ async fn objects_of_others_cannot_be_named_in_bodies_either() {
     let (owner, stranger) = (world.owner().await, world.stranger().await);
     owner.post("/v1/dashboards", json!({"name": "Ours"})).await.is(201);
     let templates = stranger.get("/v1/report-templates").await.is(200);
-    let dashboard_template = templates["data"].as_array().unwrap().iter().find(|found| found["kind"] == "dashboard").unwrap();
+    let dashboard_template =
+        templates["data"].as_array().unwrap().iter().find(|found| found["kind"] == "dashboard").unwrap();
     let report = |dashboard: &str| json!({"template_id": dashboard_template["id"], "dashboard_id": dashboard});
     for path in ["/v1/reports", "/v1/reports/generate"] {
         let there = stranger.post(path, report("d_1")).await;

@@ -140,7 +140,10 @@ async fn keys_are_never_wider_than_their_maker() {
         reader.post("/v1/keys", json!({"name": "x", "scope": scope})).await.refuses(403, "permission_missing");
     }
     let listed = world.key_with(&[Permission::DashboardsRead]).await;
-    listed.post("/v1/keys", json!({"name": "x", "permissions": ["dashboards:read"]})).await.refuses(403, "permission_missing");
+    listed
+        .post("/v1/keys", json!({"name": "x", "permissions": ["dashboards:read"]}))
+        .await
+        .refuses(403, "permission_missing");
 
     let analyst = world.key_of(Role::Analyst, Scope::ReadWrite).await;
     let wide = json!({"name": "x", "permissions": ["users:manage"]});
@@ -183,7 +186,9 @@ async fn everyone_sees_their_own_keys_and_administrators_all() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_of_a_sandbox_are_test_keys_and_of_others_live_keys() {
-    for (kind, prefix, environment) in [(OrgKind::Live, "claribi_sk_live_", "live"), (OrgKind::Sandbox, "claribi_sk_test_", "test")] {
+    for (kind, prefix, environment) in
+        [(OrgKind::Live, "claribi_sk_live_", "live"), (OrgKind::Sandbox, "claribi_sk_test_", "test")]
+    {
         let world = World::with(|plot| plot.kind = kind).await;
         let key = created(&world.owner_session().await, json!({"name": "x"})).await;
         assert!(text(&key["key"]).starts_with(prefix) && text(&key["environment"]) == environment);
@@ -210,7 +215,8 @@ async fn the_list_tells_how_a_key_was_used() {
 async fn a_key_warns_of_its_age_past_ninety_days() {
     let world = World::new().await;
     let owner = world.owner().await;
-    let warned = |answer: crate::answer::Answer| (answer.is(200)["age_days"].clone(), answer.json()["age_warning"].clone());
+    let warned =
+        |answer: crate::answer::Answer| (answer.is(200)["age_days"].clone(), answer.json()["age_warning"].clone());
     world.pass(90 * 86_400);
     assert_eq!(warned(owner.get("/v1/keys/key_1").await), (json!(90), json!(false)));
     world.pass(86_400);

@@ -204,7 +204,11 @@ async fn counts_survive_a_restart() {
     assert_eq!(answer.number("x-ratelimit-remaining"), 0, "the hour");
     assert_eq!(answer.number("x-ratelimit-reset"), world.clock.now().seconds() + 3_570);
     key.get(LIST).await.refuses(429, "rate_limited");
-    assert_eq!(world.bearer(&other).get(LIST).await.number("x-ratelimit-remaining"), 5, "the other key has used nothing");
+    assert_eq!(
+        world.bearer(&other).get(LIST).await.number("x-ratelimit-remaining"),
+        5,
+        "the other key has used nothing"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -258,7 +262,11 @@ async fn a_session_has_the_minute_window_alone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_not_known_is_told_of_no_limits() {
     let world = World::new().await;
-    for answer in [world.anonymous().get(LIST).await, world.bearer("x").get(LIST).await, world.owner().await.get("/v1/nothing").await] {
+    for answer in [
+        world.anonymous().get(LIST).await,
+        world.bearer("x").get(LIST).await,
+        world.owner().await.get("/v1/nothing").await,
+    ] {
         assert_eq!((answer.header("x-ratelimit-limit"), answer.header("ratelimit")), (None, None));
     }
 }

@@ -23,7 +23,8 @@ async fn pages_by_cursor_neither_repeat_nor_skip_while_rows_come_and_go() {
     let world = World::new().await;
     let owner = world.owner().await;
     make(&owner, 25).await;
-    let gone = BTreeSet::from(["\"d_3\"".to_owned(), "\"d_5\"".to_owned(), "\"d_c\"".to_owned(), "\"d_19\"".to_owned()]);
+    let gone =
+        BTreeSet::from(["\"d_3\"".to_owned(), "\"d_5\"".to_owned(), "\"d_c\"".to_owned(), "\"d_19\"".to_owned()]);
     let mut seen = Vec::new();
     let mut path = "/v1/dashboards?limit=5".to_owned();
     loop {
@@ -65,7 +66,8 @@ async fn a_page_that_ends_with_the_list_has_no_next() {
     let owner = world.owner().await;
     make(&owner, 10).await;
     let page = owner.get("/v1/dashboards?limit=5").await.is(200);
-    let last = owner.get(&format!("/v1/dashboards?limit=5&cursor={}", page["next_cursor"].as_str().unwrap())).await.is(200);
+    let last =
+        owner.get(&format!("/v1/dashboards?limit=5&cursor={}", page["next_cursor"].as_str().unwrap())).await.is(200);
     assert_eq!((ids(&last).len(), &last["next_cursor"]), (5, &Value::Null));
 }
 
@@ -118,7 +120,10 @@ async fn pages_by_number_count_all_and_link_absolutely() {
         async move { owner.get(&path).await.is(200) }
     };
     let first = get("/api/dashboards/?page_size=2".to_owned()).await;
-    assert_eq!((ids(&first), &first["count"], &first["previous"]), (vec!["1".into(), "2".into()], &json!(5), &Value::Null));
+    assert_eq!(
+        (ids(&first), &first["count"], &first["previous"]),
+        (vec!["1".into(), "2".into()], &json!(5), &Value::Null)
+    );
     let mut page = first;
     let mut seen = ids(&page);
     while let Some(next) = page["next"].as_str() {

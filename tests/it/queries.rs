@@ -42,7 +42,8 @@ async fn sources_can_be_joined() {
     let owner = world.owner().await;
     sales(&owner).await;
     upload(&owner, "Regions", "names.csv", b"region,name\nnorth,Nord\nsouth,Sued\n").await.is(201);
-    let sql = "SELECT n.name, count(*) FROM sales.orders o JOIN regions.names n ON o.region = n.region GROUP BY 1 ORDER BY 1";
+    let sql =
+        "SELECT n.name, count(*) FROM sales.orders o JOIN regions.names n ON o.region = n.region GROUP BY 1 ORDER BY 1";
     assert_eq!(rows(&owner, sql).await, json!([["Nord", 2], ["Sued", 1]]));
 }
 
@@ -51,7 +52,8 @@ async fn parameters_are_values_and_never_text() {
     let world = World::new().await;
     let owner = world.owner().await;
     sales(&owner).await;
-    let body = |value: Value| json!({"sql": "SELECT count(*) FROM sales.orders WHERE region = $1", "parameters": [value]});
+    let body =
+        |value: Value| json!({"sql": "SELECT count(*) FROM sales.orders WHERE region = $1", "parameters": [value]});
     assert_eq!(owner.post(QUERY, body(json!("north"))).await.is(200)["rows"], json!([[2]]));
     assert_eq!(owner.post(QUERY, body(json!("' OR '1'='1"))).await.is(200)["rows"], json!([[0]]));
     let missing = json!({"sql": "SELECT $1", "parameters": []});
@@ -63,10 +65,17 @@ async fn a_result_over_its_limit_is_cut_and_says_so() {
     let world = World::with(|plot| plot.settings.max_rows = 1_000).await;
     let owner = world.owner().await;
     let sql = "SELECT value FROM generate_series(1, 50) ORDER BY value";
-    let sql = if ask(&owner, sql).await.status == 200 { sql } else { "SELECT * FROM (VALUES (1),(2),(3),(4),(5)) AS t(value)" };
+    let sql = if ask(&owner, sql).await.status == 200 {
+        sql
+    } else {
+        "SELECT * FROM (VALUES (1),(2),(3),(4),(5)) AS t(value)"
+    };
     let limited = |limit: u64| owner.post(QUERY, json!({"sql": sql, "limit": limit}));
     let cut = limited(3).await.is(200);
-    assert_eq!((&cut["rows"], &cut["row_count"], &cut["truncated"]), (&json!([[1], [2], [3]]), &json!(3), &json!(true)));
+    assert_eq!(
+        (&cut["rows"], &cut["row_count"], &cut["truncated"]),
+        (&json!([[1], [2], [3]]), &json!(3), &json!(true))
+    );
     assert_eq!(limited(1_000).await.is(200)["truncated"], false);
     for limit in [json!(0), json!(1_001), json!(-1), json!("3"), json!(1.5)] {
         owner.post(QUERY, json!({"sql": sql, "limit": limit})).await.refuses(400, "invalid_request");

@@ -75,7 +75,8 @@ async fn a_wrong_secret_behind_a_known_prefix_says_nothing_about_the_key() {
     let public = &keys[0].secret()[..24];
     let body = format!("{public}{}", &keys[1].secret()[24..46]);
     let forged = format!("{body}{}", checksum(&body));
-    let (wrong, unknown) = (world.bearer(&forged).get("/v1/dashboards").await, world.bearer("x").get("/v1/dashboards").await);
+    let (wrong, unknown) =
+        (world.bearer(&forged).get("/v1/dashboards").await, world.bearer("x").get("/v1/dashboards").await);
     wrong.refuses(401, "invalid_key");
     assert_eq!(wrong.masked(&[]), unknown.masked(&[]));
     keys[0].get("/v1/dashboards").await.refuses(401, "key_revoked");
@@ -168,7 +169,13 @@ async fn what_is_refused_first_follows_the_documented_order() {
     twice("/v1/dashboards", "PUT").send().await.refuses(405, "method_not_allowed");
     twice("/v1/dashboards", "POST").body("{").send().await.refuses(400, "two_credentials");
     // Nothing so far has counted: the body is looked at, and that is what counts.
-    reader.request("POST", "/v1/dashboards").header("content-type", "application/json").body("{").send().await.refuses(400, "invalid_json");
+    reader
+        .request("POST", "/v1/dashboards")
+        .header("content-type", "application/json")
+        .body("{")
+        .send()
+        .await
+        .refuses(400, "invalid_json");
     reader.request("POST", "/v1/dashboards").json(&json!({"name": "x"})).send().await.refuses(429, "rate_limited");
 }
 
@@ -176,7 +183,9 @@ async fn what_is_refused_first_follows_the_documented_order() {
 async fn the_body_is_looked_at_before_the_permission_and_the_permission_before_the_object() {
     let world = World::new().await;
     let reader = world.key(Scope::ReadOnly).await;
-    let patch = |body: &'static str| reader.request("PATCH", "/v1/dashboards/d_99").header("content-type", "application/json").body(body);
+    let patch = |body: &'static str| {
+        reader.request("PATCH", "/v1/dashboards/d_99").header("content-type", "application/json").body(body)
+    };
     patch("{").send().await.refuses(400, "invalid_json");
     let refusal = patch(r#"{"name":"x"}"#).send().await.refuses(403, "permission_missing");
     assert_eq!(refusal["permission"], "dashboards:update");

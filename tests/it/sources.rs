@@ -39,12 +39,16 @@ async fn an_uploaded_file_is_a_source_with_typed_columns() {
     let world = World::new().await;
     let owner = world.owner().await;
     let source = upload(&owner, "Sales 2026", "2026 Orders.csv", ORDERS.as_bytes()).await.is(201);
-    assert_eq!((&source["name"], &source["slug"], &source["status"]), (&json!("Sales 2026"), &json!("sales_2026"), &json!("active")));
+    assert_eq!(
+        (&source["name"], &source["slug"], &source["status"]),
+        (&json!("Sales 2026"), &json!("sales_2026"), &json!("active"))
+    );
     assert_eq!((&source["kind"], &source["mode"], &source["error"]), (&json!("file"), &json!("extract"), &Value::Null));
     let table = &source["tables"][0];
     assert_eq!((&table["name"], &table["rows"]), (&json!("t_2026_orders"), &json!(4)));
     assert_eq!(types(&source), pairs(&[("day", "date"), ("region", "text"), ("amount", "double"), ("note", "text")]));
-    let nullable: Vec<_> = table["columns"].as_array().unwrap().iter().map(|column| column["nullable"].clone()).collect();
+    let nullable: Vec<_> =
+        table["columns"].as_array().unwrap().iter().map(|column| column["nullable"].clone()).collect();
     assert_eq!(nullable, [json!(false), json!(false), json!(true), json!(true)]);
 
     let id = source["id"].as_str().unwrap();
@@ -65,7 +69,12 @@ async fn several_files_are_several_tables() {
         Part::File("people.tsv", b"id\tname\n1\tAda\n2\tBob\n"),
     ];
     let source = owner.upload(SOURCES, &parts).await.is(201);
-    let tables: Vec<_> = source["tables"].as_array().unwrap().iter().map(|table| (table["name"].clone(), table["rows"].clone())).collect();
+    let tables: Vec<_> = source["tables"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|table| (table["name"].clone(), table["rows"].clone()))
+        .collect();
     assert_eq!(tables, [(json!("orders"), json!(1)), (json!("people"), json!(2))]);
     let clash = [Part::Field("name", "Clash"), Part::File("a.csv", b"x\n1\n"), Part::File("A.csv", b"x\n1\n")];
     let refusal = owner.upload(SOURCES, &clash).await.refuses(422, "invalid_file");
@@ -77,7 +86,8 @@ async fn several_files_are_several_tables() {
 async fn encodings_are_recognised() {
     let world = World::new().await;
     let owner = world.owner().await;
-    let utf16: Vec<u8> = [0xFEFF].into_iter().chain("city,n\nKöln,1\n".encode_utf16()).flat_map(u16::to_le_bytes).collect();
+    let utf16: Vec<u8> =
+        [0xFEFF].into_iter().chain("city,n\nKöln,1\n".encode_utf16()).flat_map(u16::to_le_bytes).collect();
     for (name, bytes) in [
         ("latin1", b"city,n\nK\xf6ln,1\n".to_vec()),
         ("utf8", "city,n\nKöln,1\n".as_bytes().to_vec()),
@@ -114,9 +124,16 @@ async fn a_file_that_cannot_be_read_leaves_nothing() {
         assert!(!message.contains(world.data().to_str().unwrap()) && !message.contains("/tmp"), "{message}");
     }
     assert_eq!(owner.get(SOURCES).await.is(200)["data"], json!([]));
-    let left: Vec<_> = world.files().into_iter().map(|(path, _)| path).filter(|path| {
-        path.starts_with(world.app.data.sources()) || path.starts_with(world.app.data.uploads()) || path.starts_with(world.app.data.tmp())
-    }).collect();
+    let left: Vec<_> = world
+        .files()
+        .into_iter()
+        .map(|(path, _)| path)
+        .filter(|path| {
+            path.starts_with(world.app.data.sources())
+                || path.starts_with(world.app.data.uploads())
+                || path.starts_with(world.app.data.tmp())
+        })
+        .collect();
     assert!(left.is_empty(), "{left:?}");
     sales(&owner).await;
 }
@@ -132,7 +149,10 @@ async fn an_upload_must_be_a_form_with_a_name_and_a_file() {
     owner.upload(SOURCES, &unknown).await.refuses(400, "unknown_field");
     owner.post(SOURCES, json!({"name": "x"})).await.refuses(415, "unsupported_media_type");
     let cut = owner.request("POST", SOURCES).header("content-type", "multipart/form-data; boundary=b");
-    cut.body("--b\r\nContent-Disposition: form-data; name=\"name\"\r\n\r\nx").send().await.refuses(400, "invalid_request");
+    cut.body("--b\r\nContent-Disposition: form-data; name=\"name\"\r\n\r\nx")
+        .send()
+        .await
+        .refuses(400, "invalid_request");
     assert_eq!(owner.get(SOURCES).await.is(200)["data"], json!([]));
 }
 

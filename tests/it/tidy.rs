@@ -32,7 +32,8 @@ impl Source {
                         found.extend(group.split(',').map(|text| (number, path(text))));
                     }
                     None => {
-                        let end = rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')).unwrap_or(rest.len());
+                        let end =
+                            rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')).unwrap_or(rest.len());
                         found.push((number, path(&rest[..end])));
                     }
                 }
@@ -115,7 +116,10 @@ fn nobody_imports_a_layer_that_is_not_theirs() {
 fn the_server_never_calls_the_child() {
     let mut callers = Vec::new();
     for source in sources() {
-        let calls = source.names().iter().any(|(_, name)| matches!(name.as_str(), "worker::child" | "worker::sandbox" | "engine" | "render"));
+        let calls = source
+            .names()
+            .iter()
+            .any(|(_, name)| matches!(name.as_str(), "worker::child" | "worker::sandbox" | "engine" | "render"));
         if calls && !matches!(source.layer(), "worker/child" | "engine" | "render") {
             callers.push(source.path);
         }
@@ -154,9 +158,9 @@ fn each_library_is_named_in_its_own_part_only() {
                 continue;
             }
             for (number, line) in source.code() {
-                let named = line.match_indices(&format!("{library}::")).any(|(at, _)| {
-                    !line[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':')
-                });
+                let named = line
+                    .match_indices(&format!("{library}::"))
+                    .any(|(at, _)| !line[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':'));
                 if named {
                     broken.push(format!("{}:{number} names {library}", source.path));
                 }
@@ -193,8 +197,10 @@ fn nothing_is_left_undone_or_silenced() {
     let attributes = ["allow(", "ignore"].map(|name| format!("[{name}"));
     let mut found = Vec::new();
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it");
-    let integration = std::fs::read_dir(tests).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
-    let integration = integration.map(|path| Source { text: std::fs::read_to_string(&path).unwrap(), path: path.display().to_string() });
+    let integration =
+        std::fs::read_dir(tests).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
+    let integration = integration
+        .map(|path| Source { text: std::fs::read_to_string(&path).unwrap(), path: path.display().to_string() });
     for source in sources().into_iter().chain(integration) {
         for (number, line) in source.code() {
             if banned.iter().any(|word| line.contains(word)) || attributes.iter().any(|word| line.contains(word)) {

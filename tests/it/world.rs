@@ -74,7 +74,8 @@ pub struct World {
 
 impl Default for Plot {
     fn default() -> Self {
-        let plans = ["trial", "starter", "professional", "enterprise"].map(|name| (name.to_owned(), Arc::new(plan(name))));
+        let plans =
+            ["trial", "starter", "professional", "enterprise"].map(|name| (name.to_owned(), Arc::new(plan(name))));
         let settings = Settings {
             plans: BTreeMap::from(plans),
             key_per_minute: 100,
@@ -149,6 +150,9 @@ impl World {
 
     /// A world that differs in what `change` changes.
     pub async fn with(change: impl FnOnce(&mut Plot)) -> Self {
+        // What the server logs is shown with a test that fails; the first world sets it up for all.
+        let logs = tracing_subscriber::fmt().with_test_writer().with_max_level(tracing::Level::WARN).without_time();
+        let _ = logs.try_init();
         let mut plot = Plot::default();
         change(&mut plot);
         let clock = FixedClock::at(Timestamp::parse(BEGINNING).unwrap());
