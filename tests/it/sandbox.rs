@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use serde_json::Value;
 
 use crate::binary::{Answer, ask, free_address};
-use crate::known::{TOLERANCE, flights, orders};
+use crate::known::{TOLERANCE, campaigns, flights, orders};
 
 struct Sandbox {
     child: Child,
@@ -38,7 +38,11 @@ impl Sandbox {
     fn ask(&self, method: &str, path: &str, key: &str, body: Option<&str>) -> Answer {
         let address = self.text("url").strip_prefix("http://").unwrap().parse().unwrap();
         let body = body.unwrap_or_default();
-        let kind = if body.is_empty() { String::new() } else { format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len()) };
+        let kind = if body.is_empty() {
+            String::new()
+        } else {
+            format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len())
+        };
         let request = format!(
             "{method} {path} HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {key}\r\nConnection: close\r\n{kind}\r\n{body}"
         );
@@ -50,20 +54,37 @@ impl Sandbox {
         assert_eq!(answer.status, 200, "{path}: {}", answer.body);
         answer.json()
     }
-
-    /// The value of the KPI of this title.
-    fn kpi(&self, dashboard: &Value, title: &str) -> f64 {
-        let widgets = dashboard["widgets"].as_array().unwrap();
-        let widget = widgets.iter().find(|widget| widget["title"] == title);
-        let widget = widget.unwrap_or_else(|| panic!("no widget {title} among {widgets:?}"));
-        widget["value"].as_f64().unwrap_or_else(|| panic!("{widget}"))
-    }
 }
 
 impl Drop for Sandbox {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// The numbers of a dashboard's results, wherever they stand.
+fn numbers(value: &Value, into: &mut Vec<f64>) {
+    match value {
+        Value::Number(number) => into.extend(number.as_f64()),
+        Value::String(text) => into.extend(text.parse::<f64>().ok()),
+        Value::Array(values) => values.iter().for_each(|value| numbers(value, into)),
+        Value::Object(fields) => fields.values().for_each(|value| numbers(value, into)),
+        Value::Null | Value::Bool(_) => {}
+    }
+}
+
+/// Whether each of these numbers is among a dashboard's results.
+fn shows(dashboard: &Value, known: &[f64]) {
+    let mut found = Vec::new();
+    for widget in dashboard["widgets"].as_array().unwrap() {
+        for part in ["value", "series", "rows"] {
+            numbers(&widget[part], &mut found);
+        }
+    }
+    for number in known {
+        let there = found.iter().any(|other| (other - number).abs() <= TOLERANCE * number.abs());
+        assert!(there, "{number} is not on {}", dashboard["name"]);
     }
 }
 
@@ -82,6 +103,22 @@ fn the_sandbox_answers_with_numbers_that_others_computed_too() {
     assert!(sandbox.text("key").starts_with("claribi_sk_test_"));
 
     let revenue = sandbox.get(&format!("/v1/dashboards/{}", sandbox.text("dashboard_id")));
+    shows(
+        &revenue,
+        &[
+            orders::REVENUE as f64,
+            orders::GROWTH,
+            orders::ORDERS as f64,
+            orders::AVERAGE_ORDER_VALUE,
+            orders::REVENUE_OF_FIRST_WEEK as f64,
+            orders::REVENUE_OF_LAST_WEEK_A_YEAR_BEFORE as f64,
+            orders::REVENUE_IN_EUROPE as f64,
+            orders::REVENUE_IN_EUROPE_BEFORE as f64,
+            orders::REVENUE_OF_TOP_PRODUCT as f64,
+            orders::UNITS_OF_TOP_PRODUCT as f64,
+            orders::EUROPE_REACHED,
+        ],
+    );
     assert_eq!(revenue["name"], "Q2 Revenue");
     assert_eq!(revenue["widgets"][0]["value"], 680_420);
     assert_eq!(revenue["widgets"][0]["target"], 1_000_000);
@@ -100,7 +137,35 @@ fn the_sandbox_answers_with_numbers_that_others_computed_too() {
         }
     }
     let punctual = sandbox.get(&format!("/v1/dashboards/{}", id("On-time performance")));
-    near(sandbox.kpi(&punctual, "Flights"), flights::FLIGHTS as f64);
+    shows(
+        &punctual,
+        &[
+            flights::FLIGHTS as f64,
+            flights::NEVER_DEPARTED as f64,
+            flights::MEAN_DEPARTURE_DELAY,
+            flights::SHARE_ON_TIME,
+            flights::MEAN_DEPARTURE_DELAY_ON_NEW_YEAR,
+            flights::MEAN_DEPARTURE_DELAY_OF_FRONTIER,
+            flights::MEAN_ARRIVAL_DELAY_OF_US_AIRWAYS,
+            flights::MEAN_DEPARTURE_DELAY_FROM_NEWARK_AT_SEVEN_PM,
+            flights::MEAN_DEPARTURE_DELAY_WHEN_DRY,
+            flights::ARRIVALS_AT_COLUMBIA as f64,
+            flights::MEAN_ARRIVAL_DELAY_AT_COLUMBIA,
+        ],
+    );
+    let funnel = sandbox.get(&format!("/v1/dashboards/{}", id("Marketing Funnel")));
+    shows(
+        &funnel,
+        &[
+            campaigns::SPEND as f64,
+            campaigns::LEADS as f64,
+            campaigns::OPPORTUNITIES as f64,
+            campaigns::NEW_CUSTOMERS as f64,
+            campaigns::COST_PER_CUSTOMER,
+            campaigns::SEARCH_LEADS_IN_JUNE as f64,
+            campaigns::COST_PER_CUSTOMER_BY_EMAIL,
+        ],
+    );
     assert_eq!(flights::FLIGHTS, 336_776);
 
     let query = |sql: &str| {
@@ -109,7 +174,7 @@ fn the_sandbox_answers_with_numbers_that_others_computed_too() {
         assert_eq!(answer.status, 200, "{}", answer.body);
         answer.json()["rows"][0][0].as_f64().unwrap()
     };
-    near(query("SELECT count(DISTINCT carrier) FROM nyc_flights.flights"), 16.0);
+    near(query("SELECT count(DISTINCT carrier) FROM nyc_flights.flights"), flights::CARRIERS as f64);
     near(query("SELECT count(*) FROM nyc_flights.flights WHERE dep_time IS NULL"), 8_255.0);
     near(query("SELECT avg(dep_delay) FROM nyc_flights.flights"), 12.639_070_257_304_708);
 
