@@ -72,7 +72,16 @@ function widget(described) {
   const content =
     kind === "kpi" ? indicator(described, title) : kind === "table" ? table(described, title) : chart(described, title);
   card.append(...content);
+  place(card, described.position);
   return card;
+}
+
+/** Puts a widget where its dashboard says, on a grid of twelve columns; narrow pages put them below one another. */
+function place(card, position) {
+  if (!position) return;
+  card.classList.add("placed");
+  card.style.setProperty("--column", `${position.x + 1} / span ${position.width}`);
+  card.style.setProperty("--row", `${position.y + 1} / span ${position.height}`);
 }
 
 function message(error) {

@@ -8,6 +8,7 @@ pub mod detect;
 pub mod import;
 pub mod profile;
 pub mod sql;
+pub mod threads;
 
 use crate::worker::protocol::{Failure, FailureCode};
 

@@ -13,7 +13,7 @@ use futures_util::StreamExt;
 use super::control::Control;
 use super::internal;
 use super::sql::refresh::push_rows;
-use super::sql::session::{Engine, Session, supervise};
+use super::sql::session::{Engine, Session};
 use super::sql::value;
 use crate::domain::profile::{ColumnProfile, Profile, TableProfile, Trend};
 use crate::domain::result::{Cell, Column, ColumnType, Table};
@@ -42,7 +42,7 @@ pub async fn run(
 ) -> Result<u64, Failure> {
     let limits =
         QueryLimits { rows: u64::MAX, bytes: u64::MAX, memory_bytes, spill_bytes: SPILL_BYTES, millis: u64::MAX };
-    let reins = control.clone();
+    let (reins, hands) = (control.clone(), engine.hands.clone());
     let work = async move {
         let session = engine.session(&tables, None, &limits).await?;
         let mut profiler = Profiler { session, rows_scanned: 0 };
@@ -58,7 +58,7 @@ pub async fn run(
         file.sync_all().map_err(|error| unwritable(&error))?;
         Ok(profiler.rows_scanned)
     };
-    supervise(work, control.stopped()).await
+    hands.run(work, control.stopped()).await
 }
 
 struct Profiler {

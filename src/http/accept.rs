@@ -94,10 +94,18 @@ mod tests {
 
     #[test]
     fn the_best_accepted_form_is_given_and_json_of_equals() {
-        for accept in ["*/*", "application/*", "text/html, */*;q=0.1", "text/csv;q=0.5, application/json", "text/*, */*"] {
+        for accept in
+            ["*/*", "application/*", "text/html, */*;q=0.1", "text/csv;q=0.5, application/json", "text/*, */*"]
+        {
             assert_eq!(choice(accept), Some("json"), "{accept}");
         }
-        for accept in ["text/csv", "text/*", "TEXT/CSV; charset=utf-8", "application/json;q=0.2, text/csv;q=0.3", "*/*, application/json;q=0"] {
+        for accept in [
+            "text/csv",
+            "text/*",
+            "TEXT/CSV; charset=utf-8",
+            "application/json;q=0.2, text/csv;q=0.3",
+            "*/*, application/json;q=0",
+        ] {
             assert_eq!(choice(accept), Some("csv"), "{accept}");
         }
     }

@@ -91,8 +91,9 @@ impl<'e> Meter<'e> {
         let chunk = chunk.map_err(|_| Error::InvalidRequest("The request body breaks off; send all of it.".to_owned()))?;
         self.read += chunk.len() as u64;
         self.exchange.bytes_in.store(self.read, Ordering::Relaxed);
-        if self.read > rules.limit {
-            return Err(Error::TooLarge { limit: rules.limit });
+        let limit = self.exchange.body_limit();
+        if self.read > limit {
+            return Err(Error::TooLarge { limit });
         }
         let elapsed = monotonic().saturating_sub(self.started);
         if elapsed > rules.pause && self.read < rules.rate.saturating_mul(elapsed.as_secs()) {

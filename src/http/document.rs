@@ -1,20 +1,24 @@
 //! The OpenAPI documents, one for each face: what the faces register, made true by the table of operations (trap A12).
 //! It is the only JSON that is edited.
 
-use poem_openapi::registry::{MetaApi, Registry};
-use poem_openapi::{OpenApi, OpenApiService};
+mod errors;
+mod examples;
+mod schemas;
+#[cfg(test)]
+mod tests;
+
 use poem::endpoint::BoxEndpoint;
 use poem::http::Method;
+use poem_openapi::registry::{MetaApi, Registry};
+use poem_openapi::{OpenApi, OpenApiService};
 use serde_json::{Map, Value, json};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::marker::PhantomData;
 
 use super::face::Face;
 use super::{api, api_v1, v1};
-use crate::domain::code::Code;
-use crate::domain::error::Error;
-use crate::domain::id::RequestId;
-use crate::domain::operation::{COMMON, Class, Needs, Operation};
+use crate::domain::operation::{Class, Needs, Operation};
+use crate::domain::page::{DEFAULT_SIZE, MAX_SIZE};
 
 /// Stands in the documents for the server's own address, which is put in when one is answered.
 pub const SERVER: &str = "https://claribi.example";
@@ -48,7 +52,25 @@ fn spec<A: OpenApi>(face: Face) -> String {
         Face::External => "claribi external API v1",
         Face::V1 => "claribi REST API v1",
     };
-    OpenApiService::new(Documented::<A>(PhantomData), title, env!("CARGO_PKG_VERSION")).server(SERVER).spec()
+    OpenApiService::new(Documented::<A>(PhantomData), title, env!("CARGO_PKG_VERSION"))
+        .description(introduction(face))
+        .server(SERVER)
+        .spec()
+}
+
+/// What a reader has to know before the first request.
+fn introduction(face: Face) -> String {
+    let (ids, lists) = match face {
+        Face::Platform => ("integers", "by `page` and `page_size`: `{count, next, previous, results}`"),
+        Face::External => ("uuids", "by `cursor` and `limit`: `{data, next_cursor}`"),
+        Face::V1 => ("a prefix and hexadecimal digits (`d_7f3a`)", "by `cursor` and `limit`: `{data, next_cursor}`"),
+    };
+    format!(
+        "Send an API key or a session's access token as `Authorization: Bearer`, or a key as `X-API-Key`. Ids are {ids}; \
+         every face also accepts the prefixed and the uuid form. Lists go {lists}. Times are RFC 3339 in UTC. Paths work \
+         with and without a trailing slash. Every answer has an `X-Request-Id`, by which the server's log and audit are \
+         searched."
+    )
 }
 
 /// Lends a face's documentation without its endpoints, so that a document needs no server.
@@ -67,6 +89,8 @@ impl<A: OpenApi> OpenApi for Documented<A> {
 }
 
 fn complete(document: &mut Value, face: Face) -> Result<(), String> {
+    schemas::rename(document)?;
+    let needless = schemas::mend(&mut document["components"]["schemas"], face);
     let paths = document.get_mut("paths").and_then(Value::as_object_mut).ok_or("a document without paths")?;
     let mut spelled = Map::new();
     for (path, mut item) in std::mem::take(paths) {
@@ -74,26 +98,23 @@ fn complete(document: &mut Value, face: Face) -> Result<(), String> {
         for (_, described) in methods.iter_mut() {
             let id = described.get("operationId").and_then(Value::as_str).unwrap_or_default().to_owned();
             let operation = Operation::find(&id).ok_or_else(|| format!("`{id}` is not in the table of operations"))?;
-            describe(described, operation, face);
+            schemas::mend(described, face);
+            describe(described, operation);
+            describe_parameters(described);
+            describe_body(described, operation, face, &needless);
         }
-        let slash = if path.ends_with('/') { "" } else { face.slash() };
-        spelled.insert(format!("{path}{slash}"), item);
+        spelled.insert(format!("{}{}", path.trim_end_matches('/'), face.slash()), item);
     }
     *paths = spelled;
-    let components = document.as_object_mut().map(|root| root.entry("components").or_insert_with(|| json!({})));
-    if let Some(components) = components.and_then(Value::as_object_mut) {
-        let schemas = components.entry("schemas").or_insert_with(|| json!({}));
-        if let Some(schemas) = schemas.as_object_mut() {
-            close_requests(schemas);
-            schemas.insert("Error".to_owned(), error_schema(face));
-        }
-    }
+    let components = &mut document["components"];
+    components["schemas"]["Error"] = errors::schema(face);
+    components["examples"] = errors::examples(face);
+    components["headers"] = headers();
     Ok(())
 }
 
 /// Who may call it, what it counts as, and every error it can give.
-fn describe(described: &mut Value, operation: &Operation, face: Face) {
-    let Some(fields) = described.as_object_mut() else { return };
+fn describe(described: &mut Value, operation: &Operation) {
     let needs = match operation.needs {
         Needs::Nothing => "Needs no credential.".to_owned(),
         Needs::Caller => "Needs a credential, and no permission.".to_owned(),
@@ -104,42 +125,24 @@ fn describe(described: &mut Value, operation: &Operation, face: Face) {
         Class::General => "",
         Class::Generation => " Counts in the generation windows too.",
     };
-    let text = fields.get("description").and_then(Value::as_str).map(|text| format!("{text}\n\n")).unwrap_or_default();
-    fields.insert("description".to_owned(), Value::String(format!("{text}{needs}{class}")));
+    // Lines are wrapped for the source; only paragraphs mean something.
+    let text = described.get("description").and_then(Value::as_str).unwrap_or_default();
+    let paragraphs = text.split("\n\n").filter(|text| !text.is_empty()).map(|text| text.replace('\n', " "));
+    let paragraphs: Vec<String> = paragraphs.chain([format!("{needs}{class}")]).collect();
+    described["description"] = Value::String(paragraphs.join("\n\n"));
 
-    let common: &[Code] = if operation.needs == Needs::Nothing { PUBLIC } else { COMMON };
-    let mut by_status: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
-    for code in operation.errors.iter().chain(common) {
-        let codes = by_status.entry(code.status()).or_default();
-        if !codes.contains(code) {
-            codes.push(*code);
-        }
-    }
-    let responses = fields.entry("responses").or_insert_with(|| json!({}));
-    let Some(responses) = responses.as_object_mut() else { return };
+    let Some(responses) = described.get_mut("responses").and_then(Value::as_object_mut) else { return };
     for (status, response) in responses.iter_mut() {
         if response.get("description").and_then(Value::as_str) == Some("") {
             response["description"] = Value::String(success_text(status).to_owned());
         }
-        response["headers"] = headers(operation);
+        response["headers"] = header_references(200, operation);
     }
-    for (status, codes) in by_status {
-        responses.insert(status.to_string(), error_response(&codes, face));
+    for (status, mut response) in errors::responses(operation) {
+        response["headers"] = header_references(status, operation);
+        responses.insert(status.to_string(), response);
     }
 }
-
-/// What operations without a caller can answer with, beside their own.
-const PUBLIC: &[Code] = &[
-    Code::InvalidParameter,
-    Code::KeyInUrl,
-    Code::HttpsRequired,
-    Code::TooLarge,
-    Code::RequestTimeout,
-    Code::MisdirectedRequest,
-    Code::Internal,
-    Code::Overloaded,
-    Code::AuditUnavailable,
-];
 
 fn success_text(status: &str) -> &'static str {
     match status {
@@ -149,85 +152,73 @@ fn success_text(status: &str) -> &'static str {
     }
 }
 
-fn headers(operation: &Operation) -> Value {
+/// What the page parameters mean and may be, and that ids have several spellings.
+fn describe_parameters(described: &mut Value) {
+    let parameters = described.get_mut("parameters").and_then(Value::as_array_mut);
+    for parameter in parameters.into_iter().flatten() {
+        let name = parameter.get("name").and_then(Value::as_str).unwrap_or_default();
+        let (description, bounds) = match name {
+            "limit" | "page_size" => {
+                ("Entries at most.", json!({"minimum": 1, "maximum": MAX_SIZE, "default": DEFAULT_SIZE}))
+            }
+            "page" => ("Which page, from one. A page past the end is empty.", json!({"minimum": 1, "default": 1})),
+            "cursor" => ("The `next_cursor` of the page before; without it the list begins.", json!({})),
+            "id" | "widget_id" => ("An id in any spelling of this face.", json!({})),
+            _ => continue,
+        };
+        parameter["description"] = description.into();
+        if let (Some(schema), Value::Object(bounds)) = (parameter["schema"].as_object_mut(), bounds) {
+            schema.extend(bounds);
+        }
+    }
+}
+
+/// A body without which the request is complete may be left out; an example shows one.
+fn describe_body(described: &mut Value, operation: &Operation, face: Face, needless: &[String]) {
+    let Some(body) = described.get_mut("requestBody").and_then(Value::as_object_mut) else { return };
+    let content = body.get_mut("content").and_then(Value::as_object_mut);
+    let Some((_, media)) = content.and_then(|content| content.iter_mut().next()) else { return };
+    let schema = media["schema"]["$ref"].as_str().unwrap_or_default();
+    let is_needless = needless.iter().any(|name| schema.ends_with(&format!("/{name}")));
+    if let Some(example) = examples::request(operation.id, face) {
+        media["example"] = example;
+    }
+    body.insert("required".to_owned(), Value::Bool(!is_needless));
+}
+
+/// The headers of answers, by name.
+fn headers() -> Value {
     let text = |description: &str| json!({"description": description, "schema": {"type": "string"}});
     let number = |description: &str| json!({"description": description, "schema": {"type": "integer"}});
-    let mut headers = json!({"X-Request-Id": text("Names this request in the log and in the audit.")});
-    if operation.needs != Needs::Nothing {
-        headers["X-RateLimit-Limit"] = number("The limit of the window that the next two tell of.");
-        headers["X-RateLimit-Remaining"] = number("Requests that still fit.");
-        headers["X-RateLimit-Reset"] = number("The second (since 1970) in which the rest next rises.");
-        headers["RateLimit-Policy"] = text("Quota and length in seconds of every window.");
-        headers["RateLimit"] = text("Rest, and seconds until it rises, of every window.");
-    }
-    headers
-}
-
-fn error_response(codes: &[Code], face: Face) -> Value {
-    let words: Vec<String> = codes.iter().map(|code| format!("`{}`: {}", code.as_str(), code.sentence())).collect();
-    let examples: Map<String, Value> = codes
-        .iter()
-        .filter_map(|code| sample(*code).map(|error| (code, error)))
-        .map(|(code, error)| {
-            let body = face.error_body(&error, RequestId(uuid::Uuid::from_u128(0x0196_0a8f_4d2e_7c3b_9a51_6f0e_8d7c_4b2a)));
-            (code.as_str().to_owned(), json!({"value": body}))
-        })
-        .collect();
-    let mut content = json!({"schema": {"$ref": "#/components/schemas/Error"}});
-    if !examples.is_empty() {
-        content["examples"] = Value::Object(examples);
-    }
-    json!({"description": words.join("\n\n"), "content": {"application/json": content}})
-}
-
-/// An error as it would be answered, for those whose facts are part of their shape.
-fn sample(code: Code) -> Option<Error> {
-    Some(match code {
-        Code::InsufficientCredits => Error::InsufficientCredits { remaining: 10, estimated: 25 },
-        Code::CredentialsMissing => Error::CredentialsMissing,
-        Code::InvalidKey => Error::InvalidKey,
-        Code::KeyRevoked => Error::KeyRevoked,
-        Code::NotFound => Error::NotFound { noun: "object", id: "999".to_owned() },
-        Code::RateLimited => {
-            Error::RateLimited { window: crate::domain::window::WindowName::Hour, limit: 1_000, retry_after: 30 }
-        }
-        _ => return None,
+    json!({
+        "X-Request-Id": text("Names this request in the log and in the audit."),
+        "X-RateLimit-Limit": number("The limit of the window that the next two tell of."),
+        "X-RateLimit-Remaining": number("Requests that still fit."),
+        "X-RateLimit-Reset": number("The second (since 1970) in which the rest next rises."),
+        "RateLimit-Policy": text("Quota and length in seconds of every window."),
+        "RateLimit": text("Rest, and seconds until it rises, of every window."),
+        "Retry-After": number("Seconds after which the request may be sent again."),
+        "WWW-Authenticate": text("Which credentials are taken."),
     })
 }
 
-fn error_schema(face: Face) -> Value {
-    let text = |description: &str| json!({"type": "string", "description": description});
-    let codes: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
-    let code = json!({"type": "string", "enum": codes, "description": "Stable, and the same on every face."});
-    let request = text("As in the header X-Request-Id.");
-    let fields = match face {
-        Face::Platform => json!({
-            "error": code, "message": text("What the code means in general."),
-            "detail": text("What is the matter in this case, and what to do."), "request_id": request,
-        }),
-        Face::External => json!({
-            "error": text("A few words."), "message": text("What is the matter, and what to do."),
-            "code": code, "request_id": request,
-        }),
-        Face::V1 => json!({
-            "code": code, "message": text("What is the matter, and what to do."), "request_id": request,
-        }),
-    };
-    let required: Vec<&String> = fields.as_object().map(|fields| fields.keys().collect()).unwrap_or_default();
-    let object = json!({"type": "object", "required": required, "properties": fields, "additionalProperties": true});
-    match face {
-        Face::V1 => json!({"type": "object", "required": ["error"], "properties": {"error": object}}),
-        _ => object,
+/// The headers of an answer: limits are told to those whom the server knows.
+fn header_references(status: u16, operation: &Operation) -> Value {
+    let mut names = vec!["X-Request-Id"];
+    if operation.needs != Needs::Nothing && status != 401 {
+        names.extend([
+            "X-RateLimit-Limit",
+            "X-RateLimit-Remaining",
+            "X-RateLimit-Reset",
+            "RateLimit-Policy",
+            "RateLimit",
+        ]);
     }
-}
-
-/// Request objects take their own fields and no others: by convention their names begin with `New`, or end in
-/// `Request`, `Patch`, or are parts of such.
-fn close_requests(schemas: &mut Map<String, Value>) {
-    for (name, schema) in schemas.iter_mut() {
-        let is_request = name.starts_with("New") || name.ends_with("Request") || name.ends_with("Patch");
-        if is_request && let Some(fields) = schema.as_object_mut() {
-            fields.insert("additionalProperties".to_owned(), Value::Bool(false));
-        }
+    match status {
+        401 => names.push("WWW-Authenticate"),
+        429 | 503 => names.push("Retry-After"),
+        _ => (),
     }
+    let reference = |name: &str| (name.to_owned(), json!({"$ref": format!("#/components/headers/{name}")}));
+    Value::Object(names.into_iter().map(reference).collect())
 }

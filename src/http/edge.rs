@@ -27,7 +27,7 @@ use super::{client, limit_headers, pages, record, routes};
 use crate::domain::code::Code;
 use crate::domain::error::{Error, Result};
 use crate::domain::id::RequestId;
-use crate::domain::operation::{BodyKind, Needs};
+use crate::domain::operation::Needs;
 use crate::domain::time::monotonic;
 use crate::domain::window::{Admission, Class, Verdict};
 use crate::service::app::App;
@@ -210,7 +210,8 @@ impl Edge {
             credits: AtomicI64::new(0),
             object: OnceLock::new(),
             body: BodyRules {
-                limit: settings.json_limit,
+                json_limit: settings.json_limit,
+                upload_limit: settings.upload_limit,
                 pause: settings.body_timeout,
                 rate: settings.body_minimum_rate,
             },
@@ -237,11 +238,7 @@ impl Edge {
         };
         self.admit(&exchange, route, &request)?;
         let query = checked_query(route, request.uri().query())?;
-        let mut rules = exchange.body;
-        if route.operation.body == BodyKind::Upload {
-            rules.limit = self.0.settings.upload_limit;
-        }
-        check_length(&request, rules.limit)?;
+        check_length(&request, exchange.body_limit())?;
         let answer = route.endpoint.call(poem_request(request, exchange.clone(), query)).await;
         answer.map_err(fault::error_of)
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::face::Face;
 use crate::domain::error::{Error, Result};
 use crate::domain::id::RequestId;
-use crate::domain::operation::Operation;
+use crate::domain::operation::{BodyKind, Operation};
 use crate::domain::time::Timestamp;
 use crate::domain::window::Admission;
 use crate::service::caller::Caller;
@@ -54,8 +54,10 @@ pub struct Exchange {
 /// What bounds a request's body.
 #[derive(Debug, Clone, Copy)]
 pub struct BodyRules {
-    /// Bytes.
-    pub limit: u64,
+    /// Bytes of a JSON body.
+    pub json_limit: u64,
+    /// Bytes of an upload.
+    pub upload_limit: u64,
     /// The longest pause.
     pub pause: Duration,
     /// Bytes a second below which it is given up, once a pause's length has passed.
@@ -80,6 +82,14 @@ impl Exchange {
     pub fn capture(&self, name: &str) -> &str {
         let captures = self.captures.get().map_or(&[][..], Vec::as_slice);
         captures.iter().find(|(found, _)| *found == name).map_or("", |(_, value)| value)
+    }
+
+    /// The largest body that the operation takes, in bytes.
+    pub fn body_limit(&self) -> u64 {
+        match self.operation.get().map(|operation| operation.body) {
+            Some(BodyKind::Upload) => self.body.upload_limit,
+            Some(BodyKind::Json | BodyKind::None) | None => self.body.json_limit,
+        }
     }
 
     /// Notes what the call cost.

@@ -60,7 +60,9 @@ impl<S: Stream<Item = Result<Bytes>> + Unpin> Form<S> {
         let end = loop {
             match find(&self.buffer, b"\r\n\r\n") {
                 Some(end) => break end,
-                None if self.buffer.len() > HEADERS_LENGTH => return Err(malformed("the headers of a part are too long")),
+                None if self.buffer.len() > HEADERS_LENGTH => {
+                    return Err(malformed("the headers of a part are too long"));
+                }
                 None => self.fill().await?,
             }
         };
@@ -108,7 +110,8 @@ pub fn boundary(content_type: &str) -> Option<String> {
         return None;
     }
     let boundary = parameter(parameters, "boundary")?;
-    let fits = (1..=BOUNDARY_LENGTH).contains(&boundary.len()) && boundary.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    let fits =
+        (1..=BOUNDARY_LENGTH).contains(&boundary.len()) && boundary.bytes().all(|byte| (b' '..=b'~').contains(&byte));
     fits.then_some(boundary)
 }
 
@@ -211,7 +214,8 @@ mod tests {
         \r\n--b--x  \r\nContent-Disposition: form-data; name=\"empty\"\r\n\r\n\r\n--b--x--\r\nepilogue";
 
     async fn read(text: &str, boundary: &str, chunk: usize) -> Result<Vec<(Part, String)>> {
-        let chunks: Vec<Result<Bytes>> = text.as_bytes().chunks(chunk).map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect();
+        let chunks: Vec<Result<Bytes>> =
+            text.as_bytes().chunks(chunk).map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect();
         let mut form = Form::new(boundary, stream::iter(chunks));
         let mut parts = Vec::new();
         while let Some(part) = form.next_part().await? {
@@ -268,7 +272,12 @@ mod tests {
     fn boundaries_are_read_and_other_media_types_are_not() {
         assert_eq!(boundary("multipart/form-data; boundary=abc").as_deref(), Some("abc"));
         assert_eq!(boundary("Multipart/Form-Data; charset=utf-8; Boundary=\"a b\"").as_deref(), Some("a b"));
-        for bad in ["multipart/form-data", "multipart/mixed; boundary=a", "application/json", "multipart/form-data; boundary=\"\""] {
+        for bad in [
+            "multipart/form-data",
+            "multipart/mixed; boundary=a",
+            "application/json",
+            "multipart/form-data; boundary=\"\"",
+        ] {
             assert_eq!(boundary(bad), None, "{bad}");
         }
     }

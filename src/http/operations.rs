@@ -58,14 +58,15 @@ impl Routes {
         let mut endpoints = HashMap::new();
         let meta = A::meta();
         api.add_routes(&mut endpoints);
-        // The document spells variables `{id}`, the routes `:id`.
-        let mut endpoints: HashMap<String, HashMap<Method, BoxEndpoint<'static>>> = endpoints
-            .into_iter()
-            .map(|(path, methods)| (braced(&path), methods))
-            .collect();
+        // The document spells variables `{id}`, the routes `:param0`: what both have is where they stand.
+        let mut by_shape: HashMap<String, HashMap<Method, BoxEndpoint<'static>>> = HashMap::new();
+        for (path, methods) in endpoints {
+            by_shape.entry(shape(&path)).or_default().extend(methods);
+        }
         let mut root = Node::default();
         for path in meta.into_iter().flat_map(|api| api.paths) {
-            let mut methods = endpoints.remove(&braced(&path.path)).unwrap_or_default();
+            // A path may be described in several pieces.
+            let methods = by_shape.entry(shape(&path.path)).or_default();
             let leaf = root.leaf_at(&path.path);
             for registered in path.operations {
                 let id = registered.operation_id.ok_or_else(|| format!("an operation at {} has no id", path.path))?;
@@ -137,11 +138,9 @@ fn variable(segment: &str) -> Option<&str> {
     segment.strip_prefix(':').or_else(|| segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')))
 }
 
-fn braced(path: &str) -> String {
-    let segments = path.split('/').map(|segment| match variable(segment) {
-        Some(name) => format!("{{{name}}}"),
-        None => segment.to_owned(),
-    });
+/// A path without the names of its variables and without a slash at its end.
+fn shape(path: &str) -> String {
+    let segments = path.split('/').map(|segment| if variable(segment).is_some() { "{}" } else { segment });
     segments.collect::<Vec<_>>().join("/").trim_end_matches('/').to_owned()
 }
 

@@ -9,10 +9,9 @@ use super::assets::{self, policy};
 use super::client::Client;
 use super::edge::Edge;
 use super::face::Face;
-use super::reply::Raw;
-use crate::domain::dashboard::{Dashboard, Widget};
+use crate::domain::dashboard::{Dashboard, Position, Widget};
 use crate::domain::error::Result;
-use crate::domain::result::{Cell, WidgetData};
+use crate::domain::result::{Cell, Column, WidgetData};
 use crate::domain::time::Timestamp;
 use crate::service::caller::Caller;
 
@@ -125,8 +124,9 @@ struct WidgetFacts {
     target_display: Option<String>,
     value: Option<f64>,
     svg: Option<String>,
-    #[serde(flatten)]
-    table: Option<Raw>,
+    columns: Option<Vec<Column>>,
+    rows: Option<Vec<Vec<Cell>>>,
+    position: Option<Position>,
     error: Option<String>,
 }
 
@@ -177,7 +177,10 @@ fn widget_facts(widget: Widget) -> WidgetFacts {
         },
         _ => (None, None),
     };
-    let is_table = matches!(data, Some(WidgetData::Table(_)));
+    let (columns, rows) = match data {
+        Some(WidgetData::Table(table)) => (Some(table.columns), Some(table.rows)),
+        _ => (None, None),
+    };
     WidgetFacts {
         kind: widget.kind.as_str(),
         title: widget.title,
@@ -186,7 +189,9 @@ fn widget_facts(widget: Widget) -> WidgetFacts {
         target_display: widget.target.map(|target| widget.format.apply(target)),
         value,
         svg: widget.svg,
-        table: widget.data.filter(|_| is_table).map(Raw),
+        columns,
+        rows,
+        position: widget.position,
         error: widget.error.map(|error| error.message),
     }
 }

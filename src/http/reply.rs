@@ -79,10 +79,9 @@ impl<T: Type + Serialize> ApiResponse for CreatedOrAccepted<T> {
 
 fn json(status: StatusCode, body: &impl Serialize) -> Response {
     match serde_json::to_vec(body) {
-        Ok(bytes) => Response::builder()
-            .status(status)
-            .header(header::CONTENT_TYPE, HeaderValue::from_static(JSON))
-            .body(bytes),
+        Ok(bytes) => {
+            Response::builder().status(status).header(header::CONTENT_TYPE, HeaderValue::from_static(JSON)).body(bytes)
+        }
         // Wire types are plain: only a defect of ours gets here, and the edge answers it as one.
         Err(error) => {
             tracing::error!(%error, "an answer cannot be written as JSON");
@@ -152,7 +151,7 @@ impl<T> Prepared<T> {
 }
 
 /// Sends a file piece by piece, and lets go of what holds it when it is sent.
-fn file_body(file: tokio::fs::File, holder: Option<crate::datadir::Scratch>) -> poem::Body {
+fn file_body(file: tokio::fs::File, holder: Option<crate::service::sources::Scratch>) -> poem::Body {
     use tokio::io::AsyncReadExt;
     let pieces = futures_util::stream::try_unfold((file, holder), |(mut file, holder)| async move {
         let mut piece = bytes::BytesMut::with_capacity(64 << 10);
@@ -326,4 +325,3 @@ impl ParseFromJSON for Raw {
         RawValue::from_string(text).map(Self).map_err(ParseError::custom)
     }
 }
-

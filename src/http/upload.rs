@@ -17,9 +17,8 @@ use super::credential::exchange;
 use super::exchange::Exchange;
 use super::fault::Fault;
 use super::multipart::{Form, Part, boundary};
-use crate::datadir::Scratch;
 use crate::domain::error::{Error, Result};
-use crate::service::sources::{Incoming, IncomingFile};
+use crate::service::sources::{Incoming, IncomingFile, Scratch};
 
 /// The longest text field.
 const TEXT_LENGTH: usize = 64 << 10;
@@ -72,7 +71,9 @@ fn schema() -> MetaSchema {
     };
     let file = MetaSchema::new_with_format("string", "binary");
     let files = MetaSchema {
-        description: Some("CSV or TSV files, also as `.gz` or `.zst`; each becomes a table. Repeat the field for several."),
+        description: Some(
+            "CSV or TSV files, also as `.gz` or `.zst`; each becomes a table. Repeat the field for several.",
+        ),
         items: Some(Box::new(MetaSchemaRef::Inline(Box::new(file)))),
         min_items: Some(1),
         max_items: Some(FILE_LIMIT),

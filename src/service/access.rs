@@ -44,8 +44,8 @@ struct CachedSession {
 /// What a session token says.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Claims {
-    /// The user.
-    pub sub: i64,
+    /// The user as `/v1/` spells it: RFC 7519 wants text.
+    pub sub: String,
     /// The session.
     pub sid: i64,
     /// What the token is for.
@@ -164,7 +164,7 @@ impl App {
             Some(cached) if cached.version == version => cached,
             _ => self.load_session(claims.sid, version)?.ok_or(Error::InvalidToken)?,
         };
-        let same_user = cached.identity.holder.user.raw() == claims.sub;
+        let same_user = cached.identity.holder.user.prefixed() == claims.sub;
         if !cached.usable || cached.expires_at <= now || !same_user {
             return Err(Error::InvalidToken);
         }

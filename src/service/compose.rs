@@ -77,8 +77,8 @@ fn column_table(table: &TableProfile) -> Table {
             Cell::Text(column.kind.as_str().to_owned()),
             integer(column.nulls),
             integer(column.distinct),
-            column.minimum.clone().unwrap_or(Cell::Null),
-            column.maximum.clone().unwrap_or(Cell::Null),
+            shown(column.minimum.as_ref()),
+            shown(column.maximum.as_ref()),
             column.mean.map_or(Cell::Null, rounded),
             column.deviation.map_or(Cell::Null, rounded),
         ]
@@ -176,10 +176,11 @@ fn widget_blocks(widget: &Widget) -> Vec<Block> {
     }
     match data(widget) {
         Some(WidgetData::Table(table)) => {
-            blocks.push(Block::Table { title: widget.title.clone(), table, note: None });
+            // The section's heading says what it is.
+            blocks.push(Block::Table { title: String::new(), table, note: None });
         }
         Some(WidgetData::Chart { x, series }) => blocks.push(Block::Chart {
-            title: widget.title.clone(),
+            title: String::new(),
             kind: widget.kind,
             x,
             series,
@@ -201,6 +202,11 @@ fn columns(names: &[(&str, ColumnType)]) -> Vec<Column> {
 
 fn figure(label: &str, value: f64, format: Format) -> KpiFigure {
     KpiFigure { label: label.to_owned(), value: Some(KpiValue::Number(value)), target: None, format }
+}
+
+/// As text: a column of bounds holds numbers, dates and names.
+fn shown(bound: Option<&Cell>) -> Cell {
+    bound.map_or(Cell::Null, |cell| Cell::Text(cell.display()))
 }
 
 fn rounded(value: f64) -> Cell {

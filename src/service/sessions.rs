@@ -65,8 +65,8 @@ impl App {
             })
             .await?;
         let tokens = Tokens {
-            access: self.token(user.raw(), session.raw(), TokenKind::Access, now)?,
-            refresh: self.token(user.raw(), session.raw(), TokenKind::Refresh, now)?,
+            access: self.token(user.prefixed(), session.raw(), TokenKind::Access, now)?,
+            refresh: self.token(user.prefixed(), session.raw(), TokenKind::Refresh, now)?,
         };
         Ok((tokens, caller))
     }
@@ -82,7 +82,7 @@ impl App {
         self.token(claims.sub, claims.sid, TokenKind::Access, now)
     }
 
-    fn token(&self, user: i64, session: i64, kind: TokenKind, now: Timestamp) -> Result<String> {
+    fn token(&self, user: String, session: i64, kind: TokenKind, now: Timestamp) -> Result<String> {
         let (purpose, ttl) = match kind {
             TokenKind::Access => ("access token", self.settings.access_ttl),
             TokenKind::Refresh => ("refresh token", self.settings.refresh_ttl),

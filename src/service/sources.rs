@@ -9,7 +9,8 @@ use uuid::Uuid;
 
 use super::app::App;
 use super::caller::Caller;
-use crate::datadir::Scratch;
+/// Where an upload lies until it is read, and a result until it is sent.
+pub use crate::datadir::Scratch;
 use crate::domain::access::Permission;
 use crate::domain::error::{Error, Result};
 use crate::domain::id::{IdRef, OrgId, Source as SourceKind, SourceId};
@@ -78,7 +79,7 @@ impl App {
         if let Some(done) = done {
             done.map_err(Error::internal)??;
         }
-        self.source(caller, &IdRef::Number(id), &id.prefixed())
+        self.find_source(caller.org(), &IdRef::Number(id), &id.prefixed())
     }
 
     /// Makes the row of a source and begins its import, which goes on when the client leaves.

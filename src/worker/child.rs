@@ -18,20 +18,20 @@ use std::thread;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
 use super::protocol::{
-    BUILD, Failure, FailureCode, FrameKind, FromWorker, Job, MAX_FRAME, Outcome, ProcessLimits, ToWorker, WidgetOutcome,
-    read_message, write_frame, write_message,
+    BUILD, Failure, FailureCode, FrameKind, FromWorker, Job, MAX_FRAME, Outcome, ProcessLimits, ToWorker,
+    WidgetOutcome, read_message, write_frame, write_message,
 };
 use super::sandbox;
-use crate::engine::control::{Control, Report};
-use crate::engine::sql::session::{Engine, Settings, settled};
-use crate::engine::sql::{query, refresh};
 use crate::domain::document::Document;
 use crate::domain::result::WidgetData;
 use crate::domain::widget::{Format, WidgetKind};
+use crate::engine::control::{Control, Report};
+use crate::engine::sql::session::{Engine, Settings};
+use crate::engine::sql::{query, refresh};
+use crate::engine::threads::Threads;
 use crate::engine::{import, internal, profile};
 use crate::render::{chart, pdf};
 
@@ -79,15 +79,11 @@ fn serve(mut socket: UnixStream, surroundings: &Surroundings) -> io::Result<()> 
     }
     let cores = thread::available_parallelism().map_or(1, usize::from).min(MOST_CORES);
     (surroundings.confine)(&limits)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(cores)
-        .max_blocking_threads(MOST_CORES * 2)
-        .enable_all()
-        .build()?;
+    let threads = Threads::start(cores)?;
     let settings = Settings { cores, scratch: limits.write.first().cloned() };
-    let engine = Arc::new(Engine::new(settings).map_err(|failure| io::Error::other(failure.message))?);
+    let engine = Arc::new(Engine::new(settings, threads.hands()).map_err(|failure| io::Error::other(failure.message))?);
     let worker =
-        Worker { out: Arc::new(Mutex::new(socket.try_clone()?)), runtime, engine, memory_bytes: limits.memory_bytes };
+        Worker { out: Arc::new(Mutex::new(socket.try_clone()?)), threads, engine, memory_bytes: limits.memory_bytes };
     worker.say(&FromWorker::Ready { build: BUILD.to_owned() })?;
     let (jobs, received) = channel();
     let at_end = surroundings.at_end;
@@ -145,7 +141,7 @@ enum Ended {
 
 struct Worker {
     out: Arc<Mutex<UnixStream>>,
-    runtime: Runtime,
+    threads: Threads,
     engine: Arc<Engine>,
     memory_bytes: u64,
 }
@@ -162,14 +158,15 @@ impl Worker {
                 .unwrap_or_else(|panic| Err(Failure::new(FailureCode::Internal, describe(panic.as_ref()))));
             self.answer(result)?;
             // Asked after each job: a refresh succeeds though one of its widgets had to be stopped.
-            if !self.runtime.block_on(settled()) {
+            if !self.threads.settled() {
                 tracing::warn!("a stopped query keeps running; the worker ends with it");
                 ended = Ended::Stuck;
                 break;
             }
+            // When nobody hears it, the thread that reads finds out.
+            let _ = self.say(&FromWorker::Ready { build: BUILD.to_owned() });
         }
-        // Does not wait for threads: what still runs on them is of no use to anybody.
-        self.runtime.shutdown_background();
+        self.threads.abandon();
         Ok(ended)
     }
 
@@ -180,7 +177,7 @@ impl Worker {
                 Ok((Outcome::Imported { tables }, None))
             }
             Job::Query(job) => {
-                let (outcome, body) = self.runtime.block_on(query::run(self.engine.clone(), job, control))?;
+                let (outcome, body) = self.threads.watch(query::run(self.engine.clone(), job, control))?;
                 let body = outcome.file_bytes.is_none().then_some(body);
                 Ok((Outcome::Queried(outcome), body))
             }
@@ -189,7 +186,7 @@ impl Worker {
                     widgets.iter().map(|widget| (widget.title.clone(), widget.format.clone())).collect();
                 let kinds: Vec<WidgetKind> = widgets.iter().map(|widget| widget.kind).collect();
                 let work = refresh::run(&self.engine, tables, widgets, limits, control);
-                let (mut outcomes, rows_scanned) = self.runtime.block_on(work)?;
+                let (mut outcomes, rows_scanned) = self.threads.watch(work)?;
                 for ((outcome, kind), (title, format)) in outcomes.iter_mut().zip(kinds).zip(&drawn) {
                     outcome.svg = draw(kind, title, format, outcome);
                 }
@@ -198,7 +195,7 @@ impl Worker {
             }
             Job::Profile { tables, into } => {
                 let work = profile::run(self.engine.clone(), tables, into, self.memory_bytes / 2, control);
-                Ok((Outcome::Profiled { rows_scanned: self.runtime.block_on(work)? }, None))
+                Ok((Outcome::Profiled { rows_scanned: self.threads.watch(work)? }, None))
             }
             Job::Render { document, into } => render_document(&document, &into),
         }

@@ -116,7 +116,7 @@ impl Pool {
         take: impl FnOnce(Done, &Path) -> io::Result<T>,
     ) -> Result<T, Refused> {
         let _place = self.0.queries.enter(errand.org).await.ok_or(Refused::Full)?;
-        let mut worker = match self.reuse(errand.org) {
+        let mut worker = match self.reuse(errand.org).await {
             Some(worker) => worker,
             None => self.start(errand, LaneName::Query).await?,
         };
@@ -174,9 +174,9 @@ impl Pool {
         let now = monotonic();
         let old: VecDeque<Worker> = {
             let mut idle = self.0.idle.lock();
-            let (keep, end) = idle.drain(..).partition(|worker| {
-                which == Idle::Old && now.saturating_sub(worker.idle_since) < RECYCLE_IDLE
-            });
+            let (keep, end) = idle
+                .drain(..)
+                .partition(|worker| which == Idle::Old && now.saturating_sub(worker.idle_since) < RECYCLE_IDLE);
             *idle = keep;
             end
         };
@@ -185,13 +185,20 @@ impl Pool {
         }
     }
 
-    fn reuse(&self, org: i64) -> Option<Worker> {
-        let mut idle = self.0.idle.lock();
-        let index = idle.iter().position(|worker| worker.org == org)?;
-        let mut worker = idle.remove(index)?;
-        drop(idle);
-        // One that died while it was idle is not noticed before.
-        matches!(worker.child.try_wait(), Ok(None)).then_some(worker)
+    async fn reuse(&self, org: i64) -> Option<Worker> {
+        let mut worker = {
+            let mut idle = self.0.idle.lock();
+            let index = idle.iter().position(|worker| worker.org == org)?;
+            idle.remove(index)?
+        };
+        // It answers at once when it stops a query, and ends when the query then does not let go of its threads: so
+        // who can take another job says that it is ready. One that was killed while it was idle had said so before.
+        let ready = matches!(tokio::time::timeout(START, worker.receive()).await, Ok(Ok(FromWorker::Ready { .. })));
+        if ready && matches!(worker.child.try_wait(), Ok(None)) {
+            return Some(worker);
+        }
+        worker.wait_or_kill().await;
+        None
     }
 
     async fn start(&self, errand: &Errand, lane: LaneName) -> Result<Worker, Refused> {
@@ -318,7 +325,13 @@ struct Worker {
 }
 
 impl Worker {
-    async fn start(program: &Path, scratch: PathBuf, org: i64, lane: LaneName, limits: ProcessLimits) -> io::Result<Self> {
+    async fn start(
+        program: &Path,
+        scratch: PathBuf,
+        org: i64,
+        lane: LaneName,
+        limits: ProcessLimits,
+    ) -> io::Result<Self> {
         let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
         ours.set_nonblocking(true)?;
         let mut child = Command::new(program)
@@ -334,8 +347,15 @@ impl Worker {
         if let Some(stderr) = child.stderr.take() {
             tokio::spawn(log_lines(stderr));
         }
-        let mut worker =
-            Self { child, socket: UnixStream::from_std(ours)?, scratch, org, lane, jobs: 0, idle_since: Duration::ZERO };
+        let mut worker = Self {
+            child,
+            socket: UnixStream::from_std(ours)?,
+            scratch,
+            org,
+            lane,
+            jobs: 0,
+            idle_since: Duration::ZERO,
+        };
         worker.send(&ToWorker::Hello { build: BUILD.to_owned(), limits }).await?;
         match worker.receive().await? {
             FromWorker::Ready { build } if build == BUILD => Ok(worker),

@@ -54,7 +54,7 @@ pub enum ToWorker {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "say", rename_all = "snake_case")]
 pub enum FromWorker {
-    /// The worker has limited itself and waits for jobs.
+    /// The worker waits for a job: first when it has limited itself, then after each job that left it whole.
     Ready {
         /// The worker's [`BUILD`].
         build: String,
@@ -71,7 +71,7 @@ pub enum FromWorker {
         /// Its result.
         outcome: Box<Outcome>,
     },
-    /// The job failed; the worker can take another.
+    /// The job failed.
     Failed {
         /// Why.
         failure: Failure,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 
 use super::encode::{Body, Encoder};
-use super::session::{Engine, supervise};
+use super::session::Engine;
 use crate::engine::control::{Control, Stopwatch};
 use crate::worker::protocol::{Failure, QueryJob, QueryOutcome};
 
@@ -14,7 +14,8 @@ use crate::worker::protocol::{Failure, QueryJob, QueryOutcome};
 pub async fn run(engine: Arc<Engine>, job: QueryJob, control: &Control) -> Result<(QueryOutcome, Vec<u8>), Failure> {
     let control = control.within(Duration::from_millis(job.limits.millis));
     let into = job.into.clone();
-    let result = supervise(async move { execute(&engine, &job).await }, control.stopped()).await;
+    let hands = engine.hands.clone();
+    let result = hands.run(async move { execute(&engine, &job).await }, control.stopped()).await;
     if result.is_err() {
         // A result that was cut off is of no use; mostly there is no file.
         let _ = std::fs::remove_file(into);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use datafusion::arrow::array::RecordBatch;
 use futures_util::StreamExt;
 
-use super::session::{Engine, supervise};
+use super::session::Engine;
 use super::value::Cells;
 use crate::domain::result::{Cell, Column, Series, Table, WidgetData};
 use crate::domain::widget::WidgetKind;
@@ -38,9 +38,9 @@ pub async fn run(
         control.check()?;
         let id = widget.widget;
         let own = control.within(Duration::from_millis(limits.millis));
-        let (engine, tables) = (engine.clone(), tables.clone());
+        let (hands, engine, tables) = (&engine.hands, engine.clone(), tables.clone());
         let work = async move { compute(&engine, &tables, &widget, &limits).await };
-        let result = supervise(work, own.stopped()).await.map(|(data, scanned)| {
+        let result = hands.run(work, own.stopped()).await.map(|(data, scanned)| {
             rows_scanned += scanned;
             data
         });

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use datafusion::catalog::{
     CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider,
@@ -32,6 +31,7 @@ use super::names::{self, KnownTable};
 use super::{errors, functions, guard, value};
 use crate::domain::result::Column;
 use crate::engine::internal;
+use crate::engine::threads::Hands;
 use crate::worker::protocol::{Failure, FailureCode, QueryLimits, TableFile};
 
 /// The catalog that all tables are in; nobody has to name it.
@@ -52,6 +52,8 @@ pub struct Settings {
 
 /// Everything that queries of one process share.
 pub struct Engine {
+    /// Where its queries run.
+    pub hands: Hands,
     settings: Settings,
     base: SessionState,
     /// Extracts never change, so neither does what is known of them.
@@ -60,7 +62,7 @@ pub struct Engine {
 
 impl Engine {
     /// An engine; costs some milliseconds, which its queries then do not.
-    pub fn new(settings: Settings) -> Result<Self, Failure> {
+    pub fn new(settings: Settings, hands: Hands) -> Result<Self, Failure> {
         let mut config = SessionConfig::new()
             .with_target_partitions(settings.cores.clamp(1, 4))
             .with_information_schema(false)
@@ -70,7 +72,7 @@ impl Engine {
         let runtime = RuntimeEnvBuilder::new().build_arc().map_err(|error| internal("no engine", &error))?;
         let builder = SessionStateBuilder::new().with_config(config).with_runtime_env(runtime);
         let base = functions::register(builder).build();
-        Ok(Self { settings, base, extracts: Mutex::new(HashMap::new()) })
+        Ok(Self { hands, settings, base, extracts: Mutex::new(HashMap::new()) })
     }
 
     /// A session with these tables, each as `source.table`, those of `source` also by name alone.
@@ -221,40 +223,6 @@ impl Session {
         reads.verify_plan(&plan).map_err(|error| self.failure(&error))?;
         Ok(plan)
     }
-}
-
-/// Runs the future on the runtime's own threads until it is done or `stopped` says why it must not go on.
-///
-/// A query that hogs a thread cannot hold its caller up: the failure comes at once, and [`settled`] tells whether the
-/// query let go.
-pub async fn supervise<T, F>(work: F, stopped: impl Future<Output = Failure>) -> Result<T, Failure>
-where
-    T: Send + 'static,
-    F: Future<Output = Result<T, Failure>> + Send + 'static,
-{
-    let mut task = tokio::spawn(work);
-    tokio::select! {
-        joined = &mut task => match joined {
-            Ok(result) => result,
-            Err(error) => Err(internal("a query's task ended", &error)),
-        },
-        failure = stopped => {
-            task.abort();
-            Err(failure)
-        }
-    }
-}
-
-/// Waits a moment for stopped queries to let go of the runtime's threads; `false` when one does not.
-pub async fn settled() -> bool {
-    let metrics = tokio::runtime::Handle::current().metrics();
-    for _ in 0..50 {
-        if metrics.num_alive_tasks() == 0 {
-            return true;
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    false
 }
 
 /// Puts values in the place of `$1`, `$2`, …

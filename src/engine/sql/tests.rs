@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use super::query;
 use super::session::{Engine, Settings};
 use crate::engine::control::Control;
+use crate::engine::threads::Threads;
 use crate::worker::protocol::{
     Failure, FailureCode, Position, QueryJob, QueryLimits, QueryOutcome, ResultFormat, TableFile,
 };
@@ -24,6 +25,7 @@ const LIMITS: QueryLimits =
 struct Shop {
     directory: TempDir,
     engine: Arc<Engine>,
+    threads: Option<Threads>,
     tables: Vec<TableFile>,
 }
 
@@ -57,7 +59,13 @@ impl Shop {
             table("other", "orders", save("others.parquet", customers)),
         ];
         let settings = Settings { cores: 2, scratch: Some(directory.path().to_owned()) };
-        Self { engine: Arc::new(Engine::new(settings).unwrap()), directory, tables }
+        let threads = Threads::start(2).unwrap();
+        let engine = Arc::new(Engine::new(settings, threads.hands()).unwrap());
+        Self { engine, threads: Some(threads), directory, tables }
+    }
+
+    fn threads(&self) -> &Threads {
+        self.threads.as_ref().unwrap()
     }
 
     fn job(&self, sql: &str) -> QueryJob {
@@ -73,11 +81,9 @@ impl Shop {
     }
 
     fn run(&self, job: QueryJob) -> Result<(QueryOutcome, String), Failure> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let (_keep, canceled) = watch::channel(false);
         let control = Control::new(canceled, Duration::from_secs(600), Arc::new(|_, _| {}));
-        let result = runtime.block_on(query::run(self.engine.clone(), job, &control));
-        runtime.shutdown_background();
+        let result = self.threads().watch(query::run(self.engine.clone(), job, &control));
         let result = result.map(|(outcome, body)| (outcome, String::from_utf8(body).unwrap()));
         if let Err(failure) = &result {
             let message = &failure.message;
@@ -102,6 +108,13 @@ impl Shop {
                 failure
             }
         }
+    }
+}
+
+impl Drop for Shop {
+    /// A query that was stopped may still hold a thread; the test does not wait for it.
+    fn drop(&mut self) {
+        self.threads.take().unwrap().abandon();
     }
 }
 

@@ -11,7 +11,8 @@ use crate::http::credential::Credential;
 use crate::http::fault::Reply;
 use crate::http::params::{Exchanged, Named};
 use crate::http::reply::{Created, Json};
-use crate::http::wire::dashboard::{Dashboard, DashboardPatch, DashboardSummary, NewDashboard, Refreshed, Widget};
+use crate::http::wire::dashboard::{Dashboard, DashboardPatch, DashboardSummary, NewDashboard, Refreshed};
+use crate::http::wire::widget::Widget;
 use crate::http::wire::{Deleted, Listing, Nothing, Spelling};
 use crate::service::app::App;
 

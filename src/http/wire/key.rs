@@ -5,10 +5,10 @@ use poem_openapi::{Enum, Object};
 use serde::{Deserialize, Serialize};
 
 use super::{Spelling, Stamp};
+use crate::domain::access;
 use crate::domain::key::{self as domain, OLD_DAYS};
 use crate::domain::key_text::{self, KeyText};
 use crate::domain::time::Timestamp;
-use crate::domain::access;
 use crate::service::keys as service;
 
 /// An API key.

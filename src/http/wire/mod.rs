@@ -11,13 +11,14 @@ pub mod session;
 pub mod source;
 mod spelling;
 mod stamp;
+pub mod widget;
 
 use poem_openapi::Object;
 use poem_openapi::types::{ParseFromJSON, ToJSON, Type};
 use serde::{Deserialize, Serialize};
 
 pub use listing::{Counted, Listing};
-pub use spelling::{Hex, Integer, Reference, Spelling, UuidText};
+pub use spelling::{Hex, Integer, REFERENCE_FORMAT, Reference, SUFFIXES, Spelling, UuidText};
 pub use stamp::Stamp;
 
 /// An empty request body: `{}` or nothing.

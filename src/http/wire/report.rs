@@ -274,7 +274,11 @@ impl<I: Spelling> Generated<I> {
             output_format: run.format.into(),
             credits_consumed: run.credits,
         };
-        if run.status.is_final() { Ok(CreatedOrAccepted::Created(generated)) } else { Ok(CreatedOrAccepted::Accepted(generated)) }
+        if run.status.is_final() {
+            Ok(CreatedOrAccepted::Created(generated))
+        } else {
+            Ok(CreatedOrAccepted::Accepted(generated))
+        }
     }
 }
 

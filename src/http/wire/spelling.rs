@@ -108,8 +108,11 @@ schema! {
     Hex "hex" MetaSchema::new("string"), value value.and_then(|value| value.as_str().map(str::to_owned));
     UuidText "uuid" MetaSchema::new_with_format("string", "uuid"), value value.and_then(|value| value.as_str().map(str::to_owned));
     Integer "integer" MetaSchema::new_with_format("integer", "int64"), value value.and_then(|value| value.as_i64());
-    Reference "reference" MetaSchema { description: Some("An id in any spelling of this face."), ..MetaSchema::ANY }, value value.and_then(|value| value.as_str().map(str::to_owned));
+    Reference "reference" MetaSchema { description: Some("An id in any spelling of this face."), ..MetaSchema::new_with_format("string", REFERENCE_FORMAT) }, value value.and_then(|value| value.as_str().map(str::to_owned));
 }
+
+/// Marks the schemas of references: documents say what the face reads.
+pub const REFERENCE_FORMAT: &str = "id";
 
 /// The end of a schema's name that says which spelling it is made of; documents of one face need not say it.
 pub const SUFFIXES: [&str; 3] = ["_hex", "_uuid", "_integer"];
@@ -149,5 +152,47 @@ impl<'de> Deserialize<'de> for Reference {
             }
         }
         deserializer.deserialize_any(Visitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::id::{DashboardId, DashboardKind};
+
+    fn read(json: &str, face: Face) -> (IdRef<DashboardKind>, String) {
+        serde_json::from_str::<Reference>(json).unwrap().read(face)
+    }
+
+    #[test]
+    fn bare_integers_are_ids_on_the_platform_face_alone() {
+        for json in ["42", r#""42""#] {
+            assert_eq!(read(json, Face::Platform), (IdRef::Number(DashboardId::new(42)), "42".to_owned()));
+            for face in [Face::External, Face::V1] {
+                assert!(matches!(read(json, face), (IdRef::Unknown, spelled) if spelled == "42"));
+            }
+        }
+    }
+
+    #[test]
+    fn prefixed_ids_and_uuids_are_read_on_every_face_and_other_text_is_an_unknown_id() {
+        for face in Face::ALL {
+            assert_eq!(read(r#""d_2a""#, face).0, IdRef::Number(DashboardId::new(42)));
+            assert!(matches!(read(r#""018f2b6e-7a00-7000-8000-000000000001""#, face).0, IdRef::Uuid(_)));
+            for json in [r#""r_2a""#, r#""""#, "-1", r#""d_2A""#] {
+                assert!(matches!(read(json, face).0, IdRef::Unknown), "{json}");
+            }
+        }
+        for json in ["null", "true", "1.5", "{}", "[]"] {
+            assert!(serde_json::from_str::<Reference>(json).is_err(), "{json}");
+        }
+    }
+
+    #[test]
+    fn each_face_writes_its_own_spelling() {
+        let (id, uuid) = (DashboardId::new(42), Uuid::from_u128(7));
+        assert_eq!(serde_json::to_string(&Hex::of(id, uuid)).unwrap(), r#""d_2a""#);
+        assert_eq!(serde_json::to_string(&Integer::of(id, uuid)).unwrap(), "42");
+        assert_eq!(serde_json::to_string(&UuidText::of(id, uuid)).unwrap(), format!("\"{uuid}\""));
     }
 }

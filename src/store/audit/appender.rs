@@ -249,6 +249,7 @@ impl Thread {
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         )?;
         let mut usage: HashMap<i64, Used<'_>> = HashMap::new();
+        let mut hours: HashMap<(i64, i64), i64> = HashMap::new();
         for pending in batch {
             self.buffer.clear();
             pending.entry.encode(&mut self.buffer);
@@ -267,6 +268,11 @@ impl Thread {
                 self.hash
             ])?;
             if let Entry::Call(call) = &pending.entry
+                && let Some(org) = call.org
+            {
+                *hours.entry((org, call.at_ms.div_euclid(entries::HOUR_MS))).or_default() += 1;
+            }
+            if let Entry::Call(call) = &pending.entry
                 && let (Some(key), Some(operation)) = (call.key_id, call.operation.as_deref())
             {
                 let used = usage.entry(key).or_insert(Used { calls: 0, at: 0, operation, address: call.address });
@@ -275,6 +281,7 @@ impl Thread {
         }
         drop(insert);
         self.write_usage(&usage)?;
+        self.write_hours(&hours)?;
         for (name, value) in marks {
             self.connection
                 .prepare_cached("INSERT INTO marks VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2")?
@@ -291,6 +298,17 @@ impl Thread {
         )?;
         for (key, used) in usage {
             upsert.execute(rusqlite::params![key, used.calls, used.at, used.operation, used.address.to_string()])?;
+        }
+        Ok(())
+    }
+
+    fn write_hours(&self, hours: &HashMap<(i64, i64), i64>) -> Result<(), StoreError> {
+        let mut upsert = self.connection.prepare_cached(
+            "INSERT INTO org_hours (org_id, hour, calls) VALUES (?1, ?2, ?3)
+             ON CONFLICT (org_id, hour) DO UPDATE SET calls = calls + ?3",
+        )?;
+        for ((org, hour), calls) in hours {
+            upsert.execute([*org, *hour, *calls])?;
         }
         Ok(())
     }

@@ -9,6 +9,9 @@ use crate::domain::time::Timestamp;
 use crate::domain::window::Class;
 use crate::store::{Audit, Reader, StoreError};
 
+/// Milliseconds of the hours that calls are counted by.
+pub const HOUR_MS: i64 = 3_600_000;
+
 /// A link of the chain as it is stored.
 #[derive(Debug, Clone)]
 pub struct Link {
@@ -90,7 +93,7 @@ pub fn admitted(
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         // Rows lie in the order of their ends, so a long call may be older than its neighbours: look an hour further.
-        if found.len() >= limit || row.get::<_, i64>("at")? < since.millis() - 3_600_000 {
+        if found.len() >= limit || row.get::<_, i64>("at")? < since.millis() - HOUR_MS {
             break;
         }
         let Some(Entry::Call(call)) = Entry::decode(row.get_ref("entry")?.as_blob().map_err(rusqlite::Error::from)?)
@@ -133,11 +136,11 @@ pub fn key_usage(db: &Reader<'_, Audit>, key: KeyId) -> Result<Option<KeyUsage>,
         .optional()?)
 }
 
-/// Calls of an organisation since an instant.
+/// Calls of an organisation since an instant, by whole hours: the hour that the instant lies in counts as a whole.
 pub fn calls_since(db: &Reader<'_, Audit>, org: OrgId, since: Timestamp) -> Result<u64, StoreError> {
     let count: i64 = db
-        .prepare("SELECT count(*) FROM entries WHERE org_id = ?1 AND operation IS NOT NULL AND at >= ?2")?
-        .query_row(rusqlite::params![org, since], |row| row.get(0))?;
+        .prepare("SELECT coalesce(sum(calls), 0) FROM org_hours WHERE org_id = ?1 AND hour >= ?2")?
+        .query_row(rusqlite::params![org, since.millis().div_euclid(HOUR_MS)], |row| row.get(0))?;
     Ok(u64::try_from(count).unwrap_or(0))
 }
 

@@ -17,16 +17,17 @@ const SELECT: &str = "SELECT t.id, t.uuid, t.name, t.description, t.refreshed_at
 const WIDGETS: &str = "SELECT t.id, t.uuid, t.kind, t.title, t.source_id, s.uuid AS source_uuid, t.sql, t.target,
     t.format, t.position, t.data, t.svg, t.error FROM widgets t LEFT JOIN sources s ON s.id = t.source_id";
 
+/// By position, in the order of `SELECT`: lists of dashboards are what clients ask for most.
 fn read(row: &Row<'_>) -> rusqlite::Result<Dashboard> {
     Ok(Dashboard {
-        id: row.get("id")?,
-        uuid: uuid(row, "uuid")?,
-        name: row.get("name")?,
-        description: row.get("description")?,
-        refreshed_at: row.get("refreshed_at")?,
-        created_at: row.get("created_at")?,
-        updated_at: row.get("updated_at")?,
-        version: row.get("version")?,
+        id: row.get(0)?,
+        uuid: row.get::<_, UuidBytes>(1)?.0,
+        name: row.get(2)?,
+        description: row.get(3)?,
+        refreshed_at: row.get(4)?,
+        created_at: row.get(5)?,
+        updated_at: row.get(6)?,
+        version: row.get(7)?,
         widgets: Vec::new(),
     })
 }

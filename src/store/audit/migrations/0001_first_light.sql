@@ -14,7 +14,6 @@ CREATE TABLE entries (
 CREATE INDEX entries_by_lineage ON entries (lineage_id, seq) WHERE lineage_id IS NOT NULL;
 CREATE INDEX entries_by_operation ON entries (operation, seq);
 CREATE UNIQUE INDEX entries_by_request ON entries (request) WHERE request IS NOT NULL;
-CREATE INDEX entries_by_org ON entries (org_id, at) WHERE org_id IS NOT NULL;
 CREATE INDEX entries_failed ON entries (seq) WHERE status >= 400;
 
 -- Facts about the use of each key, kept by the writer of the chain and never on a request's path.
@@ -25,6 +24,14 @@ CREATE TABLE key_usage (
     last_operation TEXT NOT NULL,
     last_address TEXT NOT NULL
 ) STRICT;
+
+-- Calls of each organisation by the hour (milliseconds since the epoch, divided by 3,600,000).
+CREATE TABLE org_hours (
+    org_id INTEGER NOT NULL,
+    hour INTEGER NOT NULL,
+    calls INTEGER NOT NULL,
+    PRIMARY KEY (org_id, hour)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE marks (
     name TEXT PRIMARY KEY,

@@ -1,0 +1,213 @@
+//! What holds for every operation of every face. The list is made from the documents and the table of operations, so a
+//! new operation is tested by being there.
+
+use std::collections::BTreeSet;
+
+use claribi::domain::access::{Permission, Scope};
+use claribi::domain::operation::{BodyKind, Needs, OPERATIONS, Operation};
+use claribi::domain::window::Class;
+use claribi::http::document;
+use claribi::http::face::Face;
+use serde_json::{Value, json};
+
+use crate::actors::{Actor, Part};
+use crate::answer::Answer;
+use crate::world::World;
+
+/// An operation where one face has it.
+struct Entry {
+    face: Face,
+    operation: &'static Operation,
+    method: String,
+    path: String,
+}
+
+/// Every operation of every face. Variables of paths stand for an object that nobody has.
+fn entries() -> Vec<Entry> {
+    let mut entries = Vec::new();
+    for face in Face::ALL {
+        let document: Value = serde_json::from_str(&document::of(face).unwrap()).unwrap();
+        for (path, methods) in document["paths"].as_object().unwrap() {
+            for (method, described) in methods.as_object().unwrap() {
+                let id = described["operationId"].as_str().unwrap();
+                let operation = Operation::find(id).unwrap_or_else(|| panic!("{id} is in no table"));
+                let path = path.split('/').map(|part| if part.starts_with('{') { "999" } else { part });
+                let path = path.collect::<Vec<_>>().join("/");
+                entries.push(Entry { face, operation, method: method.to_uppercase(), path });
+            }
+        }
+    }
+    entries
+}
+
+/// A body that an operation reads as one of its own; the objects in it do not exist.
+fn body(operation: &Operation) -> Value {
+    match operation.id {
+        "dashboards_create" | "dashboards_update" | "keys_create" => json!({"name": "x"}),
+        "query_run" => json!({"sql": "SELECT 1"}),
+        "reports_create" | "reports_generate" => json!({"template_id": "tpl_999"}),
+        "auth_login" => json!({"email": "nobody@example.com", "password": "nothing at all"}),
+        "auth_refresh" => json!({"refresh": "nothing"}),
+        _ => json!({}),
+    }
+}
+
+impl Entry {
+    async fn call(&self, actor: &Actor) -> Answer {
+        match self.operation.body {
+            BodyKind::Json => actor.request(&self.method, &self.path).json(&body(self.operation)).send().await,
+            BodyKind::None => actor.request(&self.method, &self.path).send().await,
+            BodyKind::Upload => {
+                actor.upload(&self.path, &[Part::Field("name", "x"), Part::File("a.csv", b"a\n1\n")]).await
+            }
+        }
+    }
+
+    fn named(&self) -> String {
+        format!("{} {} ({})", self.method, self.path, self.operation.id)
+    }
+}
+
+#[test]
+fn the_table_and_the_documents_have_the_same_operations() {
+    let entries = entries();
+    let documented: BTreeSet<&str> = entries.iter().map(|entry| entry.operation.id).collect();
+    let known: BTreeSet<&str> = OPERATIONS.iter().map(|operation| operation.id).collect();
+    assert_eq!(documented, known);
+    assert_eq!(known.len(), OPERATIONS.len(), "an id stands in the table twice");
+    for face in Face::ALL {
+        let ids: Vec<_> = entries.iter().filter(|entry| entry.face == face).map(|entry| entry.operation.id).collect();
+        assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len(), "{face:?} has an operation twice");
+        assert!(!ids.is_empty());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_credential_every_operation_that_needs_one_is_refused_and_audited() {
+    let world = World::new().await;
+    let anonymous = world.anonymous();
+    for (index, entry) in entries().iter().enumerate() {
+        let answer = entry.call(&anonymous).await;
+        if entry.operation.needs == Needs::Nothing {
+            assert_ne!(answer.code(), "credentials_missing", "{}", entry.named());
+        } else {
+            assert_eq!((answer.status, answer.code().as_str()), (401, "credentials_missing"), "{}", entry.named());
+        }
+        let calls = world.calls();
+        let call = &calls[index];
+        assert_eq!(calls.len(), index + 1, "{}: one row", entry.named());
+        assert_eq!(call.operation.as_deref(), Some(entry.operation.id), "{}", entry.named());
+        assert_eq!((call.status, call.face), (answer.status, entry.face.number()), "{}", entry.named());
+        assert_eq!(call.class, entry.operation.class, "{}", entry.named());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_its_permission_every_operation_is_refused_naming_it() {
+    let world = World::new().await;
+    for entry in entries() {
+        let Needs::Permission(needed) = entry.operation.needs else { continue };
+        let others: Vec<Permission> = Permission::ALL
+            .iter()
+            .copied()
+            .filter(|permission| *permission != needed)
+            .filter(|permission| !matches!(permission, Permission::BillingManage | Permission::KeysManageAll))
+            .collect();
+        let actor = world.key_with(&others).await;
+        let answer = entry.call(&actor).await;
+        assert_eq!((answer.status, answer.code().as_str()), (403, "permission_missing"), "{}", entry.named());
+        assert_eq!(answer.envelope()["permission"], needed.as_str(), "{}", entry.named());
+        let call = world.last_call();
+        assert_eq!((call.operation.as_deref(), call.status), (Some(entry.operation.id), 403), "{}", entry.named());
+        assert!(call.counted() && call.changes.is_empty(), "{}", entry.named());
+    }
+    let dashboards = world.owner().await.get("/v1/dashboards").await.is(200);
+    assert_eq!(dashboards["data"], json!([]), "nothing was done");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_its_permission_alone_no_operation_is_refused_for_want_of_one() {
+    let world = World::new().await;
+    for entry in entries() {
+        let Needs::Permission(needed) = entry.operation.needs else { continue };
+        let actor = world.key_with(&[needed]).await;
+        let answer = entry.call(&actor).await;
+        assert_ne!(answer.status, 403, "{}: {}", entry.named(), answer.text());
+        assert!(answer.status < 500, "{}: {}", entry.named(), answer.text());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn managing_keys_takes_a_session_or_the_read_write_preset() {
+    let world = World::new().await;
+    let all: Vec<Permission> = Permission::ALL
+        .iter()
+        .copied()
+        .filter(|permission| !matches!(permission, Permission::BillingManage | Permission::KeysManageAll))
+        .collect();
+    let refused = [world.key(Scope::ReadOnly).await, world.key_with(&all).await];
+    let (owner, session) = (world.owner().await, world.owner_session().await);
+    for entry in entries().iter().filter(|entry| entry.operation.needs == Needs::KeyManagement) {
+        for actor in &refused {
+            entry.call(actor).await.refuses(403, "permission_missing");
+        }
+        for actor in [&owner, &session] {
+            let answer = entry.call(actor).await;
+            assert!([201, 404].contains(&answer.status), "{}: {}", entry.named(), answer.text());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_operation_with_a_body_refuses_fields_that_it_does_not_know() {
+    let world = World::new().await;
+    let owner = world.owner().await;
+    for entry in entries().iter().filter(|entry| entry.operation.body == BodyKind::Json) {
+        let mut sent = body(entry.operation);
+        sent["surprise"] = json!(1);
+        let answer = owner.request(&entry.method, &entry.path).json(&sent).send().await;
+        assert_eq!((answer.status, answer.code().as_str()), (400, "unknown_field"), "{}", entry.named());
+        let answer =
+            owner.request(&entry.method, &entry.path).header("content-type", "application/json").body("{").send();
+        answer.await.refuses(400, "invalid_json");
+        let answer = owner.request(&entry.method, &entry.path).header("content-type", "text/plain").body("{}").send();
+        answer.await.refuses(415, "unsupported_media_type");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_operation_refuses_parameters_that_it_does_not_know() {
+    let world = World::new().await;
+    let owner = world.owner().await;
+    for entry in entries() {
+        let path = format!("{}?surprise=1", entry.path);
+        let answer = Entry { path, ..entry }.call(&owner).await;
+        answer.refuses(400, "invalid_parameter");
+        assert_eq!(answer.envelope()["parameter"], "surprise");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_error_that_an_operation_gave_is_in_its_document() {
+    let world = World::with(|plot| plot.plan("enterprise", |plan| plan.generation_per_hour = 2)).await;
+    let owner = world.owner().await;
+    for entry in entries() {
+        for actor in [&owner, &world.anonymous()] {
+            let answer = entry.call(actor).await;
+            let document: Value = serde_json::from_str(&document::of(entry.face).unwrap()).unwrap();
+            let described = document["paths"].as_object().unwrap().values().find_map(|methods| {
+                let found = methods.get(entry.method.to_lowercase())?;
+                (found["operationId"] == entry.operation.id).then(|| found["responses"].clone())
+            });
+            let described = described.unwrap();
+            assert!(!described[answer.status.to_string()].is_null(), "{} gave {}", entry.named(), answer.status);
+        }
+    }
+}
+
+#[test]
+fn report_runs_and_refreshes_are_what_generates() {
+    let generating: Vec<_> = OPERATIONS.iter().filter(|operation| operation.class == Class::Generation).collect();
+    let ids: BTreeSet<&str> = generating.iter().map(|operation| operation.id).collect();
+    assert_eq!(ids, BTreeSet::from(["dashboards_refresh", "reports_generate", "reports_run"]));
+}

@@ -1,0 +1,24 @@
+//! The promises of the product, each tested over HTTP against a whole installation.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+mod actors;
+mod answer;
+mod world;
+
+mod audit;
+mod binary;
+mod coverage;
+mod dashboards;
+mod edge;
+mod isolation;
+mod keys;
+mod known;
+mod sandbox;
+mod limits;
+mod paging;
+mod queries;
+mod refusals;
+mod reports;
+mod sources;
+mod tidy;
+mod transport;

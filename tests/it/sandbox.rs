@@ -1,0 +1,141 @@
+//! The sandbox as an evaluator meets it: the real program, real data, numbers that others computed.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+
+use crate::binary::{Answer, ask, free_address};
+use crate::known::{TOLERANCE, flights, orders};
+
+struct Sandbox {
+    child: Child,
+    _directory: tempfile::TempDir,
+    said: Value,
+}
+
+impl Sandbox {
+    fn start() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_claribi"))
+            .args(["--json", "sandbox", "--listen", &free_address().to_string()])
+            .arg("--data-dir")
+            .arg(directory.path().join("sandbox"))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let said = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        Self { child, _directory: directory, said }
+    }
+
+    fn text(&self, name: &str) -> &str {
+        self.said[name].as_str().unwrap()
+    }
+
+    fn ask(&self, method: &str, path: &str, key: &str, body: Option<&str>) -> Answer {
+        let address = self.text("url").strip_prefix("http://").unwrap().parse().unwrap();
+        let body = body.unwrap_or_default();
+        let kind = if body.is_empty() { String::new() } else { format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len()) };
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {key}\r\nConnection: close\r\n{kind}\r\n{body}"
+        );
+        ask(address, &request).unwrap()
+    }
+
+    fn get(&self, path: &str) -> Value {
+        let answer = self.ask("GET", path, self.text("read_only_key"), None);
+        assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+        answer.json()
+    }
+
+    /// The value of the KPI of this title.
+    fn kpi(&self, dashboard: &Value, title: &str) -> f64 {
+        let widgets = dashboard["widgets"].as_array().unwrap();
+        let widget = widgets.iter().find(|widget| widget["title"] == title);
+        let widget = widget.unwrap_or_else(|| panic!("no widget {title} among {widgets:?}"));
+        widget["value"].as_f64().unwrap_or_else(|| panic!("{widget}"))
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn near(found: f64, known: f64) {
+    assert!((found - known).abs() <= TOLERANCE * known.abs(), "{found} instead of {known}");
+}
+
+#[test]
+fn the_sandbox_answers_with_numbers_that_others_computed_too() {
+    let sandbox = Sandbox::start();
+    let mut names: Vec<&str> = sandbox.said.as_object().unwrap().keys().map(String::as_str).collect();
+    names.sort_unstable();
+    let promised = ["dashboard_id", "data_source_id", "key", "owner", "read_only_key", "report_template_id", "url"];
+    assert_eq!(names, promised);
+    assert_eq!(sandbox.said["owner"].as_object().unwrap().len(), 2);
+    assert!(sandbox.text("key").starts_with("claribi_sk_test_"));
+
+    let revenue = sandbox.get(&format!("/v1/dashboards/{}", sandbox.text("dashboard_id")));
+    assert_eq!(revenue["name"], "Q2 Revenue");
+    assert_eq!(revenue["widgets"][0]["value"], 680_420);
+    assert_eq!(revenue["widgets"][0]["target"], 1_000_000);
+    assert_eq!(orders::REVENUE, 680_420);
+
+    let listed = sandbox.get("/v1/dashboards");
+    let dashboards = listed["data"].as_array().unwrap();
+    let id = |name: &str| {
+        let found = dashboards.iter().find(|dashboard| dashboard["name"] == name);
+        found.unwrap_or_else(|| panic!("no {name}"))["id"].as_str().unwrap().to_owned()
+    };
+    for dashboard in dashboards {
+        let whole = sandbox.get(&format!("/v1/dashboards/{}", dashboard["id"].as_str().unwrap()));
+        for widget in whole["widgets"].as_array().unwrap() {
+            assert!(widget["error"].is_null(), "{widget}");
+        }
+    }
+    let punctual = sandbox.get(&format!("/v1/dashboards/{}", id("On-time performance")));
+    near(sandbox.kpi(&punctual, "Flights"), flights::FLIGHTS as f64);
+    assert_eq!(flights::FLIGHTS, 336_776);
+
+    let query = |sql: &str| {
+        let body = serde_json::json!({"sql": sql}).to_string();
+        let answer = sandbox.ask("POST", "/v1/query", sandbox.text("read_only_key"), Some(&body));
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        answer.json()["rows"][0][0].as_f64().unwrap()
+    };
+    near(query("SELECT count(DISTINCT carrier) FROM nyc_flights.flights"), 16.0);
+    near(query("SELECT count(*) FROM nyc_flights.flights WHERE dep_time IS NULL"), 8_255.0);
+    near(query("SELECT avg(dep_delay) FROM nyc_flights.flights"), 12.639_070_257_304_708);
+
+    // A reader's key makes nothing; the owner's makes a report of the flights.
+    let wanted = serde_json::json!({
+        "template_id": sandbox.text("report_template_id"), "data_source_ids": [sandbox.text("data_source_id")],
+        "output_format": "json",
+    });
+    let refused = sandbox.ask("POST", "/v1/reports/generate", sandbox.text("read_only_key"), Some(&wanted.to_string()));
+    assert_eq!((refused.status, refused.json()["error"]["permission"].as_str()), (403, Some("reports:generate")));
+}
+
+#[test]
+fn the_page_and_the_reference_load_in_a_browser_without_a_refusal() {
+    let sandbox = Sandbox::start();
+    for (path, seen) in [("/", "680,420"), ("/docs/", "List dashboards")] {
+        let profile = tempfile::tempdir().unwrap();
+        let output = Command::new("chromium")
+            .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--dump-dom"])
+            .args(["--enable-logging=stderr", "--virtual-time-budget=20000"])
+            .arg(format!("--user-data-dir={}", profile.path().display()))
+            .arg(format!("{}{path}", sandbox.text("url")))
+            .output()
+            .expect("chromium, which tests/run installs");
+        let (page, log) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(page.contains(seen), "{path} does not show {seen}: {page}");
+        assert!(!log.contains("Content Security Policy"), "{path}: {log}");
+    }
+}
