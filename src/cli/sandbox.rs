@@ -65,7 +65,7 @@ pub fn run(globals: &Globals, sandbox: &Sandbox) -> Result<(), Failure> {
 fn start_log(config: &Config) -> Result<(), Failure> {
     let terminal = std::io::stderr().is_terminal();
     let level = if terminal && config.log.level == "info" { "warn" } else { &config.log.level };
-    telemetry::start(level, settings::log_shape(config.log.format, terminal)).map_err(Failure::Usage)
+    telemetry::start(level, settings::log_shape(config.log.format, terminal)).map_err(Failure::Failed)
 }
 
 fn directory(path: &Path) -> Result<DataDir, Failure> {
