@@ -15,9 +15,6 @@ use crate::domain::time::Timestamp;
 use crate::http::face::Face;
 use crate::store::audit::entries::{self, Link};
 
-/// The most entries of a list.
-const LIMIT: i64 = 10_000;
-
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum AuditCommand {
@@ -29,7 +26,7 @@ pub enum AuditCommand {
 #[derive(Debug, Args)]
 pub struct ListAudit {
     /// How many.
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=LIMIT))]
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
     #[command(flatten)]
     org: OrgOption,

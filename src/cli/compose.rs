@@ -46,7 +46,7 @@ impl Globals {
 pub fn log_of_command(config: &Config) -> Result<(), Failure> {
     let shape = settings::log_shape(config.log.format, std::io::stderr().is_terminal());
     let quiet = if config.log.level == "info" { "warn" } else { &config.log.level };
-    telemetry::start(quiet, shape).map_err(Failure::Usage)
+    telemetry::start(quiet, shape).map_err(Failure::Failed)
 }
 
 /// Opens a data directory by its whole name: workers stand elsewhere and confine themselves by names.

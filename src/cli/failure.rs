@@ -84,7 +84,7 @@ fn option(field: &str) -> String {
 
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
-        Self::Usage(error.to_string())
+        Self::Failed(error.to_string())
     }
 }
 

@@ -232,6 +232,9 @@ fn facts(view: &KeyView, now: Timestamp) -> Vec<(&'static str, String)> {
     let mut facts: Vec<_> = names.into_iter().zip(row(view, now)).collect();
     let permissions: Vec<&str> = view.permissions.iter().map(Permission::as_str).collect();
     facts.push(("permissions", permissions.join(" ")));
+    if let Some(at) = view.key.revoked_at {
+        facts.push(("revoked", at.to_string()));
+    }
     if !view.key.allowlist.is_empty() {
         let networks: Vec<String> = view.key.allowlist.iter().map(ToString::to_string).collect();
         facts.push(("only from", networks.join(" ")));

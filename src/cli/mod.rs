@@ -62,6 +62,7 @@ pub struct Cli {
 
 /// Options of every command.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
 pub struct Globals {
     /// The data directory; unless told ./claribi-data, for the sandbox ./claribi-sandbox.
     #[arg(
@@ -111,7 +112,7 @@ Example:
     /// Run a read-only SQL query over the data sources.
     #[command(after_help = "\
 Examples:
-  claribi query \"SELECT carrier, count(*) AS flights FROM flights.flights GROUP BY carrier ORDER BY 2 DESC\"
+  claribi query \"SELECT origin, count(*) FROM flights.flights GROUP BY origin\"
   claribi query \"SELECT count(*) FROM orders\" --source acme_sales --format csv")]
     Query(query::Query),
     /// Make reports.

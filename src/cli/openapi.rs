@@ -1,6 +1,6 @@
 //! `claribi openapi`: the OpenAPI document of a face, without a server.
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use super::Globals;
 use super::failure::Failure;
@@ -11,29 +11,18 @@ use crate::http::face::Face;
 /// `openapi`.
 #[derive(Debug, Args)]
 pub struct OpenApi {
-    /// Which.
-    #[arg(long, value_enum)]
-    face: FaceName,
+    /// v1 (under /v1/), api (the platform, under /api/) or api-v1 (the external API, under /api/v1/).
+    #[arg(long, value_parser = face)]
+    face: Face,
 }
 
-/// The faces as they are called here.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum FaceName {
-    /// The platform API under /api/.
-    Api,
-    /// The external API under /api/v1/.
-    ApiV1,
-    /// The API under /v1/.
-    V1,
+fn face(text: &str) -> Result<Face, String> {
+    let found = Face::ALL.into_iter().find(|face| face.name() == text);
+    found.ok_or_else(|| "there are v1, api and api-v1".to_owned())
 }
 
 /// Runs it.
 pub fn run(globals: &Globals, command: &OpenApi) -> Result<(), Failure> {
-    let face = match command.face {
-        FaceName::Api => Face::Platform,
-        FaceName::ApiV1 => Face::External,
-        FaceName::V1 => Face::V1,
-    };
-    let document = document::of(face).map_err(Failure::Failed)?;
+    let document = document::of(command.face).map_err(Failure::Failed)?;
     Output::new(globals.json).line(&document)
 }

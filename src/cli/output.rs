@@ -105,7 +105,8 @@ pub fn remark(text: &str) {
 /// A table as text; the columns of these numbers are aligned at the right.
 pub fn drawn(heading: &[&str], rows: &[Vec<String>], numbers: &[usize]) -> String {
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    // Never squeezed: an id or a prefix that is broken over lines cannot be copied.
+    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(heading.iter().copied());
     for row in rows {
         table.add_row(row.iter().map(|cell| printable(cell)));

@@ -1,6 +1,6 @@
 //! `claribi query`: one query, without a server or beside one.
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde::Deserialize;
 
 use super::Globals;
@@ -22,8 +22,8 @@ pub struct Query {
     /// The source whose tables need no name before theirs: its name in SQL or its id.
     #[arg(long, value_name = "SOURCE")]
     source: Option<String>,
-    /// The form of the result; unless told a table on a terminal, tab-separated lines in a pipe.
-    #[arg(long, value_enum)]
+    /// table, csv or json; unless told a table on a terminal, tab-separated lines in a pipe.
+    #[arg(long, value_parser = format)]
     format: Option<QueryFormat>,
     /// Rows at most.
     #[arg(long, value_name = "ROWS")]
@@ -33,7 +33,7 @@ pub struct Query {
 }
 
 /// The forms of a result.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum QueryFormat {
     /// Drawn for people.
     Table,
@@ -41,6 +41,15 @@ pub enum QueryFormat {
     Csv,
     /// As `POST /v1/query` answers.
     Json,
+}
+
+fn format(text: &str) -> Result<QueryFormat, String> {
+    match text {
+        "table" => Ok(QueryFormat::Table),
+        "csv" => Ok(QueryFormat::Csv),
+        "json" => Ok(QueryFormat::Json),
+        _ => Err("there are table, csv and json".to_owned()),
+    }
 }
 
 /// Runs it.

@@ -144,7 +144,7 @@ fn template(app: &App, caller: &Caller, kind: TemplateKind) -> Result<ReportTemp
 
 fn dashboard_named(app: &App, caller: &Caller, text: &str) -> Result<IdRef<DashboardKind>, Failure> {
     let id = IdRef::parse(text, BareIntegers::Accepted);
-    if id != IdRef::Unknown {
+    if !matches!(id, IdRef::Unknown) {
         return Ok(id);
     }
     let mut cursor = None;

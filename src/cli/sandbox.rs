@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
 use clap::Args;
-use serde_json::json;
+use serde::Serialize;
 
 use super::compose::{self, lock_patiently, make_data, open_data};
 use super::failure::Failure;
@@ -65,7 +65,7 @@ pub fn run(globals: &Globals, sandbox: &Sandbox) -> Result<(), Failure> {
 fn start_log(config: &Config) -> Result<(), Failure> {
     let terminal = std::io::stderr().is_terminal();
     let level = if terminal && config.log.level == "info" { "warn" } else { &config.log.level };
-    telemetry::start(level, settings::log_shape(config.log.format, terminal)).map_err(Failure::Usage)
+    telemetry::start(level, settings::log_shape(config.log.format, terminal)).map_err(Failure::Failed)
 }
 
 fn directory(path: &Path) -> Result<DataDir, Failure> {
@@ -116,17 +116,17 @@ impl Banner<'_> {
         let output = Output::new(json);
         let Self { url, made, path } = self;
         if json {
-            let first = json!({
-                "url": url,
-                "key": made.key.expose(),
-                "read_only_key": made.read_only_key.expose(),
-                "owner": {"email": OWNER_EMAIL, "password": made.password.as_str()},
-                "dashboard_id": made.dashboard.prefixed(),
-                "report_template_id": made.template.prefixed(),
-                "data_source_id": made.source.prefixed(),
-            });
+            let first = FirstLine {
+                url,
+                key: made.key.expose(),
+                read_only_key: made.read_only_key.expose(),
+                owner: Owner { email: OWNER_EMAIL, password: made.password.as_str() },
+                dashboard_id: made.dashboard.prefixed(),
+                report_template_id: made.template.prefixed(),
+                data_source_id: made.source.prefixed(),
+            };
             // One line on a terminal too: programs read the first.
-            return output.line(&first.to_string());
+            return output.line(&serde_json::to_string(&first)?);
         }
         let (key, password, shown) = (made.key.expose(), made.password.as_str(), path.display());
         let curl = curl(url, key);
@@ -150,6 +150,24 @@ Ctrl-C stops it, `rm -r {shown}` forgets it. The keys are valid for 30 days; the
             made.read_only_key.expose()
         ))
     }
+}
+
+/// What programs read; ids as the `/v1/` face spells them.
+#[derive(Serialize)]
+struct FirstLine<'a> {
+    url: &'a str,
+    key: &'a str,
+    read_only_key: &'a str,
+    owner: Owner<'a>,
+    dashboard_id: String,
+    report_template_id: String,
+    data_source_id: String,
+}
+
+#[derive(Serialize)]
+struct Owner<'a> {
+    email: &'a str,
+    password: &'a str,
 }
 
 #[cfg(test)]

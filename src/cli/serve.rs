@@ -51,7 +51,7 @@ impl Serve {
 pub fn run(globals: &Globals, serve: &Serve) -> Result<(), Failure> {
     let config = globals.config(Serve::flags(serve.listen))?;
     let terminal = std::io::stderr().is_terminal();
-    telemetry::start(&config.log.level, settings::log_shape(config.log.format, terminal)).map_err(Failure::Usage)?;
+    telemetry::start(&config.log.level, settings::log_shape(config.log.format, terminal)).map_err(Failure::Failed)?;
     let data = open_data(&globals.data_dir(DATA_DIR))?;
     let lock = lock_patiently(&data)?;
     let app = compose::app(&config, &data, Role::Owner, &data.tmp())?;

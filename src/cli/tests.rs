@@ -54,15 +54,16 @@ fn wrong_usage_is_one_sentence_that_names_the_help() {
 #[test]
 fn the_help_is_what_was_read_and_found_good() {
     let mut all = String::new();
-    collect(&mut Cli::command().term_width(100), &mut all);
+    collect(&Cli::command(), &["claribi".to_owned()], &mut all);
     insta::assert_snapshot!(all);
 }
 
-fn collect(command: &mut clap::Command, all: &mut String) {
-    command.build();
-    let path = command.get_bin_name().unwrap_or("claribi").to_owned();
-    all.push_str(&format!("=== {path} --help\n{}\n", command.render_long_help()));
-    for inner in command.get_subcommands_mut().filter(|inner| !inner.is_hide_set()) {
-        collect(inner, all);
+fn collect(command: &clap::Command, path: &[String], all: &mut String) {
+    let asked = path.iter().cloned().chain(["--help".to_owned()]);
+    let help = Cli::command().term_width(100).try_get_matches_from(asked).unwrap_err();
+    all.push_str(&format!("=== {} --help\n{}\n", path.join(" "), help.render()));
+    for inner in command.get_subcommands().filter(|inner| !inner.is_hide_set()) {
+        let path: Vec<String> = path.iter().cloned().chain([inner.get_name().to_owned()]).collect();
+        collect(inner, &path, all);
     }
 }

@@ -18,8 +18,8 @@ use crate::domain::org::name;
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::result::Column;
 use crate::domain::source::{self, Source, SourceColumn, SourceTable};
-pub use crate::store::main::sources::Shown;
 use crate::store::main::sources;
+pub use crate::store::main::sources::Shown;
 use crate::worker::pool::{Errand, Refused};
 use crate::worker::protocol::{Failure, FailureCode, ImportFile, ImportedTable, Job, Outcome, TableFile};
 
@@ -92,16 +92,39 @@ impl App {
         caller.require(Permission::DataSourcesCreate)?;
         let source_name = name("name", &incoming.name, 200)?;
         let slug = incoming.slug.clone().unwrap_or_else(|| source::sql_name(&source_name));
-        let tables = source::table_names(&incoming.files.iter().map(|file| file.name.clone()).collect::<Vec<_>>())?;
         if incoming.files.is_empty() {
             return Err(Error::field("file", "is missing; send at least one file."));
         }
+        let tables = table_names(&incoming)?;
         self.check_quota(caller)?;
         let uuid = self.entropy.uuid(caller.at);
         let id = self.insert_source(caller, uuid, source_name, slug).await?;
+        Ok((id, self.begin_import(caller, (id, uuid), incoming, tables, progress)))
+    }
+
+    /// Begins the import of a source whose first one was cut off; it stays the same source.
+    pub(super) fn begin_again(
+        &self,
+        caller: &Caller,
+        source: &Source,
+        incoming: Incoming,
+        progress: Progress,
+    ) -> Result<JoinHandle<Result<()>>> {
+        caller.require(Permission::DataSourcesCreate)?;
+        let tables = table_names(&incoming)?;
+        Ok(self.begin_import(caller, (source.id, source.uuid), incoming, tables, progress))
+    }
+
+    fn begin_import(
+        &self,
+        caller: &Caller,
+        source: (SourceId, Uuid),
+        incoming: Incoming,
+        tables: Vec<String>,
+        progress: Progress,
+    ) -> JoinHandle<Result<()>> {
         let (app, importer) = (self.clone(), caller.clone());
-        let import = tokio::spawn(async move { app.import(&importer, (id, uuid), incoming, tables, progress).await });
-        Ok((id, import))
+        tokio::spawn(async move { app.import(&importer, source, incoming, tables, progress).await })
     }
 
     fn check_quota(&self, caller: &Caller) -> Result<()> {
@@ -259,6 +282,10 @@ impl App {
             .read_now(|db| Ok(sources::list(db, org, Shown::Active, crate::store::Slice::After(0, u32::MAX))?))?;
         Ok(all.iter().flat_map(|source| self.table_files(org_uuid, source)).collect())
     }
+}
+
+fn table_names(incoming: &Incoming) -> Result<Vec<String>> {
+    source::table_names(&incoming.files.iter().map(|file| file.name.clone()).collect::<Vec<_>>())
 }
 
 fn table_of(table: ImportedTable) -> SourceTable {

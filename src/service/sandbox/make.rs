@@ -164,12 +164,10 @@ impl<'a> Maker<'a> {
         let (app, caller) = self.part(part)?;
         let org = self.org;
         let found = app.store.read_now(|db| Ok(sources::find_by_slug(db, org, slug)?))?;
-        if let Some(source) = found {
-            if source.status == SourceStatus::Active {
-                return Ok((source.id, None));
-            }
-            // An earlier start ended before its import did.
-            app.store.write(move |tx| Ok(sources::delete(tx, org, source.id)?)).await?;
+        if let Some(source) = &found
+            && source.status == SourceStatus::Active
+        {
+            return Ok((source.id, None));
         }
         let holder = app.data.scratch(&format!("sandbox-{slug}")).map_err(Error::internal)?;
         let mut incoming = Vec::new();
@@ -180,7 +178,12 @@ impl<'a> Maker<'a> {
         }
         let incoming =
             Incoming { name: name.to_owned(), slug: Some(slug.to_owned()), files: incoming, holder: Some(holder) };
-        let (id, import) = app.begin_source(&caller, incoming, Box::new(|_, _| {})).await?;
+        let progress = Box::new(|_, _| {});
+        let (id, import) = match found {
+            // An earlier start ended before its import did; dashboards may ask this source already.
+            Some(source) => (source.id, app.begin_again(&caller, &source, incoming, progress)?),
+            None => app.begin_source(&caller, incoming, progress).await?,
+        };
         Ok((id, Some(import)))
     }
 
