@@ -37,10 +37,8 @@ fn main() -> Result<(), Failure> {
     let governed = Governed::start(directory.path())?;
     let body = directory.path().join("body.json");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let request = format!(
-        "GET /v1/dashboards HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\n\r\n",
-        governed.key
-    );
+    let request =
+        format!("GET /v1/dashboards HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\n\r\n", governed.key);
     std::fs::write(&body, runtime.block_on(fetch(governed.address, &request))?)?;
     let plain = Bare::start(&body)?;
 
@@ -79,7 +77,13 @@ impl Figures {
 impl std::fmt::Display for Figures {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let millis = |span: Duration| span.as_secs_f64() * 1_000.0;
-        write!(out, "{:>8.0} requests/s, p50 {:.2} ms, p99 {:.2} ms", self.per_second, millis(self.p50), millis(self.p99))
+        write!(
+            out,
+            "{:>8.0} requests/s, p50 {:.2} ms, p99 {:.2} ms",
+            self.per_second,
+            millis(self.p50),
+            millis(self.p99)
+        )
     }
 }
 
@@ -94,10 +98,7 @@ impl Governed {
     fn start(directory: &Path) -> Result<Self, Failure> {
         let config = directory.join("config.toml");
         // A plan with room: what is measured is admission, not refusal.
-        std::fs::write(
-            &config,
-            "[plans.enterprise]\nrequests_per_hour = 1000000000\nrequests_per_day = 1000000000\n",
-        )?;
+        std::fs::write(&config, "[plans.enterprise]\nrequests_per_hour = 1000000000\nrequests_per_day = 1000000000\n")?;
         let data = directory.join("data");
         let claribi = |arguments: &[&str]| {
             let mut command = Command::new(env!("CARGO_BIN_EXE_claribi"));
@@ -112,9 +113,10 @@ impl Governed {
         if !init.wait()?.success() {
             return Err("claribi init failed".into());
         }
-        let made = claribi(&["key", "create", "--user", "bench@bench.example", "--name", "bench", "--scope", "read-write"])
-            .stderr(Stdio::null())
-            .output()?;
+        let made =
+            claribi(&["key", "create", "--user", "bench@bench.example", "--name", "bench", "--scope", "read-write"])
+                .stderr(Stdio::null())
+                .output()?;
         let key = String::from_utf8(made.stdout)?.trim().to_owned();
         let address = free_address()?;
         let process = claribi(&["serve", "--listen", &address.to_string()]).stderr(Stdio::null()).spawn()?;

@@ -88,13 +88,8 @@ impl DataDir {
     /// Takes the lock, or says who has it.
     pub fn lock(&self) -> Result<Lock, DataDirError> {
         let path = self.0.join("lock");
-        let file = OpenOptions::new()
-            .create(true)
-            .write(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path)
-            .map_err(at(&path))?;
+        let file =
+            OpenOptions::new().create(true).write(true).truncate(false).mode(0o600).open(&path).map_err(at(&path))?;
         match file.try_lock() {
             Ok(()) => Ok(Lock(file)),
             Err(TryLockError::WouldBlock) => Err(DataDirError::Locked(self.0.clone())),

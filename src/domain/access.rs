@@ -262,7 +262,9 @@ impl Grant {
             Self::Preset(Scope::ReadOnly) => Permission::ALL
                 .iter()
                 .copied()
-                .filter(|permission| permission.as_str().ends_with(":read") || *permission == Permission::AnalyticsQuery)
+                .filter(|permission| {
+                    permission.as_str().ends_with(":read") || *permission == Permission::AnalyticsQuery
+                })
                 .collect(),
             Self::Listed(permissions) => permissions,
         };
@@ -319,7 +321,8 @@ mod tests {
 
     #[test]
     fn read_only_reads_and_queries_as_far_as_the_role_goes() {
-        let names = |role| Grant::Preset(Scope::ReadOnly).effective(role).iter().map(Permission::as_str).collect::<Vec<_>>();
+        let names =
+            |role| Grant::Preset(Scope::ReadOnly).effective(role).iter().map(Permission::as_str).collect::<Vec<_>>();
         assert_eq!(
             names(Role::Viewer),
             ["reports:read", "dashboards:read", "data_sources:read", "goals:read", "usage:read"]

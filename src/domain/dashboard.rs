@@ -166,7 +166,10 @@ fn check_description(text: &str) -> Result<()> {
         return Err(Error::field("description", "may have 2000 characters at most."));
     }
     if text.chars().any(|character| character.is_control() && character != '\n' && character != '\t') {
-        return Err(Error::field("description", "must not contain control characters other than line breaks and tabs."));
+        return Err(Error::field(
+            "description",
+            "must not contain control characters other than line breaks and tabs.",
+        ));
     }
     Ok(())
 }

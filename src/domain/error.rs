@@ -281,7 +281,9 @@ impl fmt::Display for Error {
             Self::PlanRequired { feature, plan, needed } => {
                 write!(out, "The plan `{plan}` does not include {feature}")?;
                 match needed {
-                    Some(needed) => write!(out, "; the plan `{needed}` does. The operator sets plans by `claribi org set-plan`."),
+                    Some(needed) => {
+                        write!(out, "; the plan `{needed}` does. The operator sets plans by `claribi org set-plan`.")
+                    }
                     None => out.write_str("."),
                 }
             }

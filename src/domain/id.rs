@@ -190,7 +190,9 @@ mod tests {
         let dashboard = |text| IdRef::<DashboardKind>::parse(text, BareIntegers::Unknown);
         assert_eq!(dashboard("d_7f3a"), IdRef::Number(Id::new(0x7f3a)));
         assert!(matches!(dashboard("018f2b6e-7a00-7000-8000-000000000001"), IdRef::Uuid(_)));
-        for text in ["42", "d_", "d_7F3A", "d_07", "r_7f3a", "d_+1", "d_-1", "", "d_fffffffffffffffff", "{018f2b6e7a00}"] {
+        for text in
+            ["42", "d_", "d_7F3A", "d_07", "r_7f3a", "d_+1", "d_-1", "", "d_fffffffffffffffff", "{018f2b6e7a00}"]
+        {
             assert!(matches!(dashboard(text), IdRef::Unknown), "{text}");
         }
         assert_eq!(IdRef::<DashboardKind>::parse("42", BareIntegers::Accepted), IdRef::Number(Id::new(42)));

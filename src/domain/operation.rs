@@ -19,7 +19,6 @@ pub enum Needs {
     Permission(Permission),
 }
 
-
 /// What limits the body of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BodyKind {
@@ -83,8 +82,8 @@ macro_rules! operations {
 }
 
 use Code::{
-    Conflict, InsufficientCredits, InvalidFile, InvalidJson, InvalidLogin, InvalidRequest, InvalidSql, InvalidToken, NotAcceptable,
-    NotFound, NotReady, QueryTimeout, QueryTooLarge, TrialEnded, UnknownField, UnsupportedMediaType,
+    Conflict, InsufficientCredits, InvalidFile, InvalidJson, InvalidLogin, InvalidRequest, InvalidSql, InvalidToken,
+    NotAcceptable, NotFound, NotReady, QueryTimeout, QueryTooLarge, TrialEnded, UnknownField, UnsupportedMediaType,
 };
 use Needs::{Caller, KeyManagement, Nothing};
 

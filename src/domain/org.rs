@@ -83,9 +83,9 @@ pub fn email(text: &str) -> Result<String> {
     let text = text.trim().to_lowercase();
     let plausible = text.len() <= 254
         && text.bytes().all(|byte| byte > b' ' && byte != 0x7f)
-        && text.split_once('@').is_some_and(|(local, host)| {
-            !local.is_empty() && !host.is_empty() && !host.contains('@')
-        });
+        && text
+            .split_once('@')
+            .is_some_and(|(local, host)| !local.is_empty() && !host.is_empty() && !host.contains('@'));
     if plausible { Ok(text) } else { Err(Error::field("email", "must be an e-mail address such as ada@example.com.")) }
 }
 

@@ -68,7 +68,11 @@ impl Timestamp {
 }
 
 /// The civil date of a day count since the epoch (Howard Hinnant, "chrono-compatible low-level date algorithms").
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "months and days fit a byte by construction")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "months and days fit a byte by construction"
+)]
 fn civil(days: i64) -> (i64, u8, u8) {
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);

@@ -118,7 +118,13 @@ mod tests {
 
     #[test]
     fn a_key_in_the_url_is_refused_in_every_spelling() {
-        for query in ["key=claribi_sk_live_x", "q=CLARIBI_SK_test_x", "a=%63laribi_sk_live_x", "api_key=x", "claribi%5Fsk%5Flive"] {
+        for query in [
+            "key=claribi_sk_live_x",
+            "q=CLARIBI_SK_test_x",
+            "a=%63laribi_sk_live_x",
+            "api_key=x",
+            "claribi%5Fsk%5Flive",
+        ] {
             assert!(matches!(presented(&HeaderMap::new(), Some(query)), Err(Error::KeyInUrl)), "{query}");
         }
         assert!(matches!(presented(&HeaderMap::new(), Some("limit=5&q=claribi")), Ok(Presented::Nothing)));

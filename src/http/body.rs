@@ -88,7 +88,8 @@ impl<'e> Meter<'e> {
         let rules = self.exchange.body;
         let next = tokio::time::timeout(rules.pause, chunks.next()).await.map_err(|_| Error::RequestTimeout)?;
         let Some(chunk) = next else { return Ok(None) };
-        let chunk = chunk.map_err(|_| Error::InvalidRequest("The request body breaks off; send all of it.".to_owned()))?;
+        let chunk =
+            chunk.map_err(|_| Error::InvalidRequest("The request body breaks off; send all of it.".to_owned()))?;
         self.read += chunk.len() as u64;
         self.exchange.bytes_in.store(self.read, Ordering::Relaxed);
         let limit = self.exchange.body_limit();
@@ -107,8 +108,10 @@ fn check_content_type(sent: Option<&str>) -> Result<(), Error> {
     let sent = sent.unwrap_or_default();
     let mut parts = sent.split(';').map(str::trim);
     let media_type = parts.next().unwrap_or_default().to_ascii_lowercase();
-    let is_json = media_type == "application/json" || (media_type.starts_with("application/") && media_type.ends_with("+json"));
-    let mut charsets = parts.filter_map(|part| part.split_once('=')).filter(|(name, _)| name.eq_ignore_ascii_case("charset"));
+    let is_json =
+        media_type == "application/json" || (media_type.starts_with("application/") && media_type.ends_with("+json"));
+    let mut charsets =
+        parts.filter_map(|part| part.split_once('=')).filter(|(name, _)| name.eq_ignore_ascii_case("charset"));
     let is_utf8 = charsets.all(|(_, charset)| charset.trim_matches('"').eq_ignore_ascii_case("utf-8"));
     if is_json && is_utf8 { Ok(()) } else { Err(Error::UnsupportedMediaType("application/json in UTF-8")) }
 }
@@ -134,7 +137,9 @@ fn explain(path: &str, error: &serde_json::Error) -> Error {
     let root = path.is_empty() || path == ".";
     let at = |name: &str| if root { name.to_owned() } else { format!("{path}.{name}") };
     // For unknown fields the path already ends in the field.
-    let parent = |name: &str| if root || path == name || path.ends_with(&format!(".{name}")) { path.to_owned() } else { at(name) };
+    let parent = |name: &str| {
+        if root || path == name || path.ends_with(&format!(".{name}")) { path.to_owned() } else { at(name) }
+    };
     if !error.is_data() {
         return Error::InvalidJson(format!(
             "The body is not valid JSON at line {}, column {}: {message}.",
@@ -186,13 +191,24 @@ mod tests {
 
     #[test]
     fn each_mistake_is_named_by_its_place() {
-        assert_eq!(refused(r#"{"name":"a","nam":1}"#), ("unknown_field", "`nam` is not a field of this operation; leave it out.".into()));
-        assert_eq!(refused(r#"{"name":"a","inner":[{"count":1,"x":2}]}"#).1, "`inner[0].x` is not a field of this operation; leave it out.");
+        assert_eq!(
+            refused(r#"{"name":"a","nam":1}"#),
+            ("unknown_field", "`nam` is not a field of this operation; leave it out.".into())
+        );
+        assert_eq!(
+            refused(r#"{"name":"a","inner":[{"count":1,"x":2}]}"#).1,
+            "`inner[0].x` is not a field of this operation; leave it out."
+        );
         assert_eq!(refused(r#"{"inner":[]}"#), ("invalid_request", "`name` is missing.".into()));
         assert_eq!(refused(r#"{"name":"a","inner":[{}]}"#).1, "`inner[0].count` is missing.");
-        assert_eq!(refused(r#"{"name":"a","name":"b"}"#), ("invalid_json", "The field `name` stands in the body twice.".into()));
+        assert_eq!(
+            refused(r#"{"name":"a","name":"b"}"#),
+            ("invalid_json", "The field `name` stands in the body twice.".into())
+        );
         assert_eq!(refused(r#"{"name":5}"#).0, "invalid_request");
-        assert!(refused(r#"{"name":"a","inner":[{"count":-1}]}"#).1.starts_with("`inner[0].count` is not what it must be"));
+        assert!(
+            refused(r#"{"name":"a","inner":[{"count":-1}]}"#).1.starts_with("`inner[0].count` is not what it must be")
+        );
         assert_eq!(refused(r#"{"name":"a"} x"#).0, "invalid_json");
         assert_eq!(refused("{").0, "invalid_json");
         assert_eq!(refused("\u{feff}{}").0, "invalid_json");

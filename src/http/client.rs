@@ -76,9 +76,11 @@ fn is_ours(host: &str, settings: &HttpSettings) -> bool {
     let name = without_port(host);
     let loopback = name.eq_ignore_ascii_case("localhost")
         || name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback());
-    let public = settings.public_url.as_deref().and_then(|url| url.split_once("://")).map(|(_, rest)| {
-        without_port(rest.split('/').next().unwrap_or(rest))
-    });
+    let public = settings
+        .public_url
+        .as_deref()
+        .and_then(|url| url.split_once("://"))
+        .map(|(_, rest)| without_port(rest.split('/').next().unwrap_or(rest)));
     loopback
         || settings.hosts.iter().any(|known| known.eq_ignore_ascii_case(name))
         || public.is_some_and(|known| known.eq_ignore_ascii_case(name))
@@ -135,7 +137,8 @@ mod tests {
     #[test]
     fn a_trusted_proxy_must_say_https_itself() {
         let proxy = settings(&["192.0.2.7/32", "127.0.0.1/32"]);
-        let says = |proto: &str| ask("192.0.2.7", &[("x-forwarded-proto", proto), ("x-forwarded-for", "203.0.113.9")], &proxy);
+        let says =
+            |proto: &str| ask("192.0.2.7", &[("x-forwarded-proto", proto), ("x-forwarded-for", "203.0.113.9")], &proxy);
         assert!(says("https").1.is_ok());
         assert_eq!(says("https").0, "203.0.113.9".parse::<IpAddr>().unwrap());
         assert!(matches!(says("http").1, Err(Error::HttpsRequired)));

@@ -79,7 +79,8 @@ impl Edge {
     }
 
     pub(super) fn is_ready(&self) -> bool {
-        self.0.ready.load(Ordering::Acquire) && self.0.app.store.appender().is_some_and(|appender| appender.ready().is_ok())
+        self.0.ready.load(Ordering::Acquire)
+            && self.0.app.store.appender().is_some_and(|appender| appender.ready().is_ok())
     }
 
     async fn answer(&self, request: hyper::Request<Incoming>, peer: IpAddr) -> Response {
@@ -219,7 +220,12 @@ impl Edge {
     }
 
     /// The checks in the order of PRODUCT 8.2, then the handler.
-    async fn handle(self, transport: Result<()>, exchange: Arc<Exchange>, request: hyper::Request<Incoming>) -> Result<Response> {
+    async fn handle(
+        self,
+        transport: Result<()>,
+        exchange: Arc<Exchange>,
+        request: hyper::Request<Incoming>,
+    ) -> Result<Response> {
         transport?;
         let path = plain_path(request.uri().path())?;
         let routes = &self.0.routes[exchange.face as usize];
@@ -276,11 +282,7 @@ impl Edge {
             && let Ok(Some(headroom)) = self.0.app.headroom(caller.identity(), exchange.at)
         {
             // Refused by address or plan before the windows were asked: nothing is counted, the rest is told.
-            let admission = Admission {
-                verdict: Verdict::Admitted,
-                at_ms: exchange.at.millis(),
-                headroom,
-            };
+            let admission = Admission { verdict: Verdict::Admitted, at_ms: exchange.at.millis(), headroom };
             let class = exchange.operation.get().map_or(Class::General, |operation| operation.class);
             limit_headers::stamp(response.headers_mut(), &admission, exchange.face, class, exchange.at);
         }

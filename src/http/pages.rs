@@ -23,9 +23,12 @@ pub(super) fn health(edge: &Edge, method: &Method, path: &str) -> Option<Respons
         _ => return None,
     };
     if !matches!(*method, Method::GET | Method::HEAD) {
-        return Some(with_headers(Response::builder().status(StatusCode::METHOD_NOT_ALLOWED).header(header::ALLOW, "GET, HEAD").finish()));
+        return Some(with_headers(
+            Response::builder().status(StatusCode::METHOD_NOT_ALLOWED).header(header::ALLOW, "GET, HEAD").finish(),
+        ));
     }
-    let (status, text) = if healthy { (StatusCode::OK, "ok\n") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready\n") };
+    let (status, text) =
+        if healthy { (StatusCode::OK, "ok\n") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready\n") };
     let mut response = Response::builder().status(status).content_type("text/plain; charset=utf-8").body(text);
     if !healthy {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
@@ -44,7 +47,9 @@ pub(super) fn document<B>(edge: &Edge, face: Face, request: &poem::http::Request
         return with_headers(StatusCode::NOT_FOUND.into());
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        return with_headers(Response::builder().status(StatusCode::METHOD_NOT_ALLOWED).header(header::ALLOW, "GET, HEAD").finish());
+        return with_headers(
+            Response::builder().status(StatusCode::METHOD_NOT_ALLOWED).header(header::ALLOW, "GET, HEAD").finish(),
+        );
     }
     let text = edge.shared().documents[face as usize].replacen(super::document::SERVER, origin, 1);
     with_headers(Response::builder().content_type("application/json").body(text))
@@ -60,7 +65,9 @@ pub(super) async fn page<B>(edge: &Edge, client: &Client, request: &poem::http::
         return Some(page_facts(edge, client).await);
     }
     if path == "/docs" {
-        return Some(with_headers(Response::builder().status(StatusCode::PERMANENT_REDIRECT).header(header::LOCATION, "/docs/").finish()));
+        return Some(with_headers(
+            Response::builder().status(StatusCode::PERMANENT_REDIRECT).header(header::LOCATION, "/docs/").finish(),
+        ));
     }
     let asset = assets::find(path)?;
     if path.starts_with("/docs") && !edge.shared().settings.public_reference {
@@ -151,11 +158,7 @@ fn sandbox_facts(edge: &Edge, user: crate::domain::id::UserId, curl: &str) -> Re
     let app = &edge.shared().app;
     let caller = Caller::without_request(app.identity_of_user(user)?, app.clock.now());
     let dashboards = app.showcase(&caller)?.into_iter().map(dashboard_facts).collect();
-    Ok(SandboxFacts {
-        organization: caller.identity().holder.org_name.clone(),
-        curl: curl.to_owned(),
-        dashboards,
-    })
+    Ok(SandboxFacts { organization: caller.identity().holder.org_name.clone(), curl: curl.to_owned(), dashboards })
 }
 
 fn dashboard_facts(dashboard: Dashboard) -> DashboardFacts {

@@ -13,9 +13,9 @@ use crate::domain::id::{KeyId, OrgId, RequestId, SessionId};
 use crate::domain::plan::Plan;
 use crate::domain::time::Timestamp;
 use crate::domain::window::Limits;
+use crate::store::Tx;
 use crate::store::main::access::Holder;
 use crate::store::main::changes::{self, NewChange, Origin};
-use crate::store::Tx;
 
 /// What was shown to come in.
 #[derive(Debug, Clone)]

@@ -124,7 +124,8 @@ fn frequent_table(table: &TableProfile) -> Table {
 }
 
 fn histogram(column: &ColumnProfile) -> Block {
-    let points = column.histogram.iter().map(|(low, _, count)| (Cell::Text(Format::default().apply(*low)), integer(*count)));
+    let points =
+        column.histogram.iter().map(|(low, _, count)| (Cell::Text(Format::default().apply(*low)), integer(*count)));
     Block::Chart {
         title: format!("Distribution of {}", column.name),
         kind: WidgetKind::BarChart,

@@ -65,7 +65,12 @@ impl App {
         found.ok_or_else(|| Error::not_found::<WidgetOf>(widget_spelled))
     }
 
-    pub(super) fn find_dashboard(&self, caller: &Caller, id: &IdRef<DashboardKind>, spelled: &str) -> Result<Dashboard> {
+    pub(super) fn find_dashboard(
+        &self,
+        caller: &Caller,
+        id: &IdRef<DashboardKind>,
+        spelled: &str,
+    ) -> Result<Dashboard> {
         let found = self.store.read_now(|db| Ok(dashboards::find(db, caller.org(), id)?))?;
         found.ok_or_else(|| Error::not_found::<DashboardKind>(spelled))
     }
@@ -86,7 +91,10 @@ impl App {
                 let id = dashboards::create(tx, org, uuid, &new.name, &new.description, writer.at)?;
                 for (place, widget) in new.widgets.iter().enumerate() {
                     if widget.id.is_some() {
-                        return Err(Error::field(format!("widgets[{place}].id"), "is the server's to give; leave it out."));
+                        return Err(Error::field(
+                            format!("widgets[{place}].id"),
+                            "is the server's to give; leave it out.",
+                        ));
                     }
                     let stored = app.stored_widget(tx, &writer, widget)?;
                     dashboards::add_widget(tx, org, id, place, &stored)?;
@@ -99,7 +107,12 @@ impl App {
         self.find_dashboard(caller, &IdRef::Number(id), &id.prefixed())
     }
 
-    fn stored_widget(&self, db: &Reader<'_, crate::store::Main>, caller: &Caller, widget: &NewWidget) -> Result<StoredWidget> {
+    fn stored_widget(
+        &self,
+        db: &Reader<'_, crate::store::Main>,
+        caller: &Caller,
+        widget: &NewWidget,
+    ) -> Result<StoredWidget> {
         let (source, spelled) = &widget.source;
         let found = sources::find(db, caller.org(), source)?;
         let source = found.ok_or_else(|| Error::not_found::<SourceKind>(spelled))?;
@@ -135,7 +148,8 @@ impl App {
                 let org = writer.org();
                 let found = dashboards::find(tx, org, &id)?;
                 let found = found.ok_or_else(|| Error::not_found::<DashboardKind>(spelled))?;
-                let before = json!({"name": found.name, "description": found.description, "widgets": found.widgets.len()});
+                let before =
+                    json!({"name": found.name, "description": found.description, "widgets": found.widgets.len()});
                 let name = patch.name.as_deref().unwrap_or(&found.name);
                 let description = patch.description.as_deref().unwrap_or(&found.description);
                 dashboards::update(tx, org, found.id, name, description, writer.at)?;
@@ -181,7 +195,12 @@ impl App {
     }
 
     /// Takes a dashboard away.
-    pub async fn delete_dashboard(&self, caller: &Caller, id: &IdRef<DashboardKind>, spelled: &str) -> Result<Dashboard> {
+    pub async fn delete_dashboard(
+        &self,
+        caller: &Caller,
+        id: &IdRef<DashboardKind>,
+        spelled: &str,
+    ) -> Result<Dashboard> {
         caller.require(Permission::DashboardsDelete)?;
         let (writer, id, spelled) = (caller.clone(), *id, spelled.to_owned());
         self.store
@@ -198,7 +217,12 @@ impl App {
 
     /// Recomputes all widgets: the estimate is reserved before, the measured cost settled after, all of it given back
     /// when the refresh as a whole fails. A widget that fails keeps its last data beside its error.
-    pub async fn refresh_dashboard(&self, caller: &Caller, id: &IdRef<DashboardKind>, spelled: &str) -> Result<Refresh> {
+    pub async fn refresh_dashboard(
+        &self,
+        caller: &Caller,
+        id: &IdRef<DashboardKind>,
+        spelled: &str,
+    ) -> Result<Refresh> {
         caller.require(Permission::DashboardsRefresh)?;
         let dashboard = self.find_dashboard(caller, id, spelled)?;
         let tables = self.all_table_files(caller)?;
@@ -259,14 +283,16 @@ impl App {
         let widgets = dashboard
             .widgets
             .iter()
-            .map(|widget| Ok(WidgetQuery {
-                widget: widget.id.raw(),
-                kind: widget.kind,
-                source: self.slug(caller, widget.source.map(|source| source.id))?,
-                sql: widget.sql.clone(),
-                title: widget.title.clone(),
-                format: widget.format.clone(),
-            }))
+            .map(|widget| {
+                Ok(WidgetQuery {
+                    widget: widget.id.raw(),
+                    kind: widget.kind,
+                    source: self.slug(caller, widget.source.map(|source| source.id))?,
+                    sql: widget.sql.clone(),
+                    title: widget.title.clone(),
+                    format: widget.format.clone(),
+                })
+            })
             .collect::<Result<Vec<_>>>()?;
         let limits = self.settings.query;
         let errand = Errand { deadline: self.settings.job_timeout, ..self.query_errand(caller) };
@@ -287,9 +313,11 @@ impl App {
             )
             .await
             .map_err(error_of)?;
-        let results = dashboard.widgets.iter().zip(outcomes).map(|(widget, outcome)| {
-            Ok((widget.id, widget.sql.clone(), refreshed(outcome)?))
-        });
+        let results = dashboard
+            .widgets
+            .iter()
+            .zip(outcomes)
+            .map(|(widget, outcome)| Ok((widget.id, widget.sql.clone(), refreshed(outcome)?)));
         Ok((results.collect::<Result<_>>()?, rows))
     }
 
@@ -318,4 +346,3 @@ fn refreshed(outcome: WidgetOutcome) -> Result<Refreshed> {
         }
     })
 }
-

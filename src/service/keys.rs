@@ -108,7 +108,9 @@ impl App {
         if let Some(made_with) = caller.identity().key()
             && !grant.effective(role).within(made_with.grant.effective(role))
         {
-            return Err(Error::InvalidRequest("A key cannot make a key with more permissions than its own.".to_owned()));
+            return Err(Error::InvalidRequest(
+                "A key cannot make a key with more permissions than its own.".to_owned(),
+            ));
         }
         Ok(grant)
     }
@@ -129,7 +131,11 @@ impl App {
             if !allowed.holds(permission) {
                 return Err(Error::field(
                     field,
-                    format!("cannot be held by a key of a user with the role {}; there are {}.", role.as_str(), known()),
+                    format!(
+                        "cannot be held by a key of a user with the role {}; there are {}.",
+                        role.as_str(),
+                        known()
+                    ),
                 ));
             }
             permissions.push(permission);

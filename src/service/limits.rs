@@ -93,8 +93,7 @@ impl App {
         let limits = &identity.limits;
         let most = [limits.minute, limits.hour, limits.day].into_iter().flatten().max().unwrap_or(0);
         let since = Timestamp::from_millis(now.millis() - DAY_MS);
-        let history =
-            self.store.read_audit_now(|db| Ok(entries::admitted(db, owner, since, most as usize)?))?;
+        let history = self.store.read_audit_now(|db| Ok(entries::admitted(db, owner, since, most as usize)?))?;
         // A clock that went back shifts the history as a whole: spacing is kept, no quota appears.
         let ahead = history.last().map_or(0, |newest| (newest.at_ms - now.millis()).max(0));
         let mut windows = WindowSet::new();

@@ -39,7 +39,9 @@ impl App {
                 caller.record(tx, "user.create", &id.prefixed(), None, Some(described(&new)))
             })
             .await?;
-        self.store.read_now(|db| Ok(users::find_by_email(db, &email)?))?.ok_or_else(|| Error::not_found::<crate::domain::id::User>(email))
+        self.store
+            .read_now(|db| Ok(users::find_by_email(db, &email)?))?
+            .ok_or_else(|| Error::not_found::<crate::domain::id::User>(email))
     }
 
     /// The users of the caller's organisation.
@@ -56,7 +58,8 @@ impl App {
                 org::name(field, text, 100)?;
             }
         }
-        password::check(&request.password, &email).map_err(|weakness| Error::field("password", weakness.to_string()))?;
+        password::check(&request.password, &email)
+            .map_err(|weakness| Error::field("password", weakness.to_string()))?;
         let password = self.hash_password(request.password).await?;
         Ok(NewUser {
             uuid: self.entropy.uuid(self.clock.now()),
@@ -111,11 +114,11 @@ impl App {
 }
 
 fn hasher(cost: Argon2Cost) -> Result<Argon2<'static>> {
-    let params = Params::new(cost.memory_kib, cost.iterations, 1, None).map_err(|error| Error::internal(error.to_string()))?;
+    let params =
+        Params::new(cost.memory_kib, cost.iterations, 1, None).map_err(|error| Error::internal(error.to_string()))?;
     Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
 }
 
 fn described(new: &NewUser) -> serde_json::Value {
     json!({"email": new.email, "role": new.role.as_str(), "first_name": new.first_name, "last_name": new.last_name})
 }
-

@@ -125,7 +125,10 @@ impl App {
         let Some((id, spelled)) = source else { return Ok((self.all_table_files(caller)?, None)) };
         let found = self.find_source(caller.org(), id, spelled)?;
         if found.status != SourceStatus::Active {
-            return Err(Error::NotReady(format!("The data source `{}` has no data yet; wait until it is active.", found.slug)));
+            return Err(Error::NotReady(format!(
+                "The data source `{}` has no data yet; wait until it is active.",
+                found.slug
+            )));
         }
         Ok((self.table_files(caller.identity().holder.org_uuid, &found), Some(found.slug)))
     }

@@ -299,7 +299,10 @@ fn profiled(db: &Reader<'_, Main>, caller: &Caller, new: &NewReport) -> Result<S
     for (id, spelled) in &new.sources {
         let source = sources::find(db, caller.org(), id)?.ok_or_else(|| Error::not_found::<SourceKind>(spelled))?;
         if source.status != SourceStatus::Active {
-            return Err(Error::NotReady(format!("The data source `{}` has no data yet; wait until it is active.", source.slug)));
+            return Err(Error::NotReady(format!(
+                "The data source `{}` has no data yet; wait until it is active.",
+                source.slug
+            )));
         }
         if !found.iter().any(|other: &crate::domain::source::Source| other.id == source.id) {
             found.push(source);

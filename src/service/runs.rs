@@ -62,7 +62,13 @@ impl App {
                 };
                 runs::finish(tx, org, id, &ending, credits, now)?;
                 let status = if matches!(ending, Ending::File(_)) { "succeeded" } else { "failed" };
-                caller.record(tx, "run.finish", &id.prefixed(), None, Some(json!({"status": status, "credits": credits})))
+                caller.record(
+                    tx,
+                    "run.finish",
+                    &id.prefixed(),
+                    None,
+                    Some(json!({"status": status, "credits": credits})),
+                )
             })
             .await?;
         // Nobody may be waiting.
@@ -185,11 +191,8 @@ impl App {
         let written = scratch.join("document.json");
         let bytes = serde_json::to_vec(document).map_err(Error::internal)?;
         std::fs::write(&written, bytes).map_err(Error::internal)?;
-        let errand = Errand {
-            org: caller.org().raw(),
-            read: vec![written.clone()],
-            deadline: self.settings.job_timeout,
-        };
+        let errand =
+            Errand { org: caller.org().raw(), read: vec![written.clone()], deadline: self.settings.job_timeout };
         self.pool
             .background(
                 &errand,

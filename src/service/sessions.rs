@@ -60,7 +60,13 @@ impl App {
                     limits: crate::domain::window::Limits::default(),
                 };
                 let caller = Caller::of_request(identity.into(), now, request);
-                caller.record(tx, "session.create", &session.prefixed(), None, Some(json!({"user": user.prefixed()})))?;
+                caller.record(
+                    tx,
+                    "session.create",
+                    &session.prefixed(),
+                    None,
+                    Some(json!({"user": user.prefixed()})),
+                )?;
                 Ok((session, caller))
             })
             .await?;

@@ -38,7 +38,10 @@ impl App {
         let org_name = name("org", &founding.name, 200)?;
         if !self.settings.plans.contains_key(&founding.plan) {
             let known: Vec<&str> = self.settings.plans.keys().map(String::as_str).collect();
-            return Err(Error::field("plan", format!("`{}` is no plan; there are {}.", founding.plan, known.join(", "))));
+            return Err(Error::field(
+                "plan",
+                format!("`{}` is no plan; there are {}.", founding.plan, known.join(", ")),
+            ));
         }
         let owner = self.prepare_user(UserRequest { role: Role::Owner, ..founding.owner }).await?;
         let now = self.clock.now();
@@ -133,7 +136,9 @@ impl App {
             for source in directories(&org) {
                 for extract in directories(&source) {
                     let uuid = |path: &std::path::Path| {
-                        path.file_name().and_then(|name| name.to_str()).and_then(|name| uuid::Uuid::parse_str(name).ok())
+                        path.file_name()
+                            .and_then(|name| name.to_str())
+                            .and_then(|name| uuid::Uuid::parse_str(name).ok())
                     };
                     let used = uuid(&source).zip(uuid(&extract)).is_some_and(|pair| live.contains(&pair));
                     if !used && self.is_old(&extract) && std::fs::remove_dir_all(&extract).is_ok() {

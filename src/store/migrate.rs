@@ -38,7 +38,9 @@ pub(super) fn audit(connection: &mut Connection) -> Result<(), StoreError> {
 
 /// Refuses files whose schema is not exactly this program's: what a command beside a server does.
 pub(super) fn check(main: &Connection, audit: &Connection) -> Result<(), StoreError> {
-    for (connection, id, count, name) in [(main, MAIN_ID, MAIN.len(), "claribi.db"), (audit, AUDIT_ID, AUDIT.len(), "audit.db")] {
+    for (connection, id, count, name) in
+        [(main, MAIN_ID, MAIN.len(), "claribi.db"), (audit, AUDIT_ID, AUDIT.len(), "audit.db")]
+    {
         if check_file(connection, id, count, name)? != count {
             return Err(StoreError::Unusable(format!(
                 "`{name}` has an older schema than this program; stop the server and start this version's first."
@@ -59,7 +61,9 @@ fn check_file(connection: &Connection, id: i32, known: usize, name: &str) -> Res
     let version = usize::try_from(version).unwrap_or(usize::MAX);
     let found: i32 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
     if version > 0 && found != id {
-        return Err(StoreError::Unusable(format!("`{name}` is a database of another program; use another data directory.")));
+        return Err(StoreError::Unusable(format!(
+            "`{name}` is a database of another program; use another data directory."
+        )));
     }
     if version > known {
         return Err(StoreError::Unusable(format!(

@@ -114,7 +114,13 @@ pub struct StoreSettings {
 
 impl Store {
     /// Opens both files below `directory`, bringing them up to date when this process owns it.
-    pub fn open(directory: &Path, backups: &Path, role: Role, settings: StoreSettings, clock: &Clock) -> Result<Self, StoreError> {
+    pub fn open(
+        directory: &Path,
+        backups: &Path,
+        role: Role,
+        settings: StoreSettings,
+        clock: &Clock,
+    ) -> Result<Self, StoreError> {
         let main_path = directory.join("claribi.db");
         let audit_path = directory.join("audit.db");
         let main = pool::open(&main_path, pool::Durability::Full)?;

@@ -103,7 +103,10 @@ pub(super) fn json<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: &str) 
 }
 
 /// A column of JSON that may be null.
-pub(super) fn optional_json<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<T>> {
+pub(super) fn optional_json<T: serde::de::DeserializeOwned>(
+    row: &Row<'_>,
+    column: &str,
+) -> rusqlite::Result<Option<T>> {
     match row.get_ref(column)? {
         ValueRef::Null => Ok(None),
         _ => json(row, column).map(Some),
@@ -183,7 +186,8 @@ impl<D> Reader<'_, D> {
 
     /// How many rows of `table` in the organisation meet `condition`.
     pub(super) fn count_in_org(&self, table: &str, condition: &str, org: i64) -> Result<u64, StoreError> {
-        let mut statement = self.prepare(&format!("SELECT count(*) FROM {table} t WHERE t.org_id = ?1 AND {condition}"))?;
+        let mut statement =
+            self.prepare(&format!("SELECT count(*) FROM {table} t WHERE t.org_id = ?1 AND {condition}"))?;
         let count: i64 = statement.query_row([org], |row| row.get(0))?;
         Ok(u64::try_from(count).unwrap_or(0))
     }

@@ -129,4 +129,3 @@ fn leave_tidy(connection: &Connection) {
         tracing::debug!(%error, "claribi.db was closed without a checkpoint");
     }
 }
-

@@ -282,7 +282,7 @@ fn rows_scanned(plan: &dyn ExecutionPlan) -> u64 {
     let own = plan
         .downcast_ref::<DataSourceExec>()
         .filter(|scan| scan.downcast_to_file_source::<ParquetSource>().is_some())
-        .and_then(|scan| scan.metrics())
+        .and_then(datafusion::physical_plan::ExecutionPlan::metrics)
         .and_then(|metrics| metrics.output_rows())
         .map_or(0, |rows| rows as u64);
     own + plan.children().into_iter().map(|child| rows_scanned(child.as_ref())).sum::<u64>()

@@ -1,4 +1,3 @@
-
 use super::*;
 use crate::domain::document::{Block, KpiFigure, KpiValue, Section};
 use crate::domain::result::{Cell, Column, ColumnType, Series, Table};

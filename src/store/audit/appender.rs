@@ -26,6 +26,10 @@ const QUEUE: usize = 65_536;
 const CHECKPOINT: usize = 16_384;
 /// Entries after which the writer does so itself, when the thread beside it does not keep up.
 const CHECKPOINT_HARD: usize = 262_144;
+/// A batch from which on the next one is given time to fill: under load a commit costs more than its rows.
+const LOADED: usize = 8;
+/// That time. Nobody waits it out when calls come one by one.
+const GATHER: Duration = Duration::from_millis(1);
 /// How often a failed file is tried again.
 const RETRY: Duration = Duration::from_millis(500);
 
@@ -91,6 +95,7 @@ impl Appender {
             connection,
             checkpointer,
             since_checkpoint: 0,
+            last_batch: 0,
             shared: shared.clone(),
             seq,
             hash,
@@ -171,6 +176,7 @@ struct Thread {
     connection: Connection,
     checkpointer: SyncSender<()>,
     since_checkpoint: usize,
+    last_batch: usize,
     shared: Arc<Shared>,
     seq: i64,
     hash: Hash,
@@ -190,6 +196,7 @@ impl Thread {
                 continue;
             }
             let entries = batch.len();
+            self.last_batch = entries;
             let done = self.commit(&batch, &marks);
             if let Err(error) = &done {
                 tracing::error!(%error, entries, "audit.db cannot be written");
@@ -215,6 +222,10 @@ impl Thread {
             } else {
                 let _ = self.shared.wake.wait_for(&mut queue, RETRY);
             }
+        }
+        let filling = !queue.closed && (1..BATCH / 2).contains(&queue.waiting.len());
+        if self.last_batch >= LOADED && filling {
+            let _ = self.shared.wake.wait_for(&mut queue, GATHER);
         }
         if queue.waiting.len() <= BATCH {
             std::mem::swap(&mut queue.waiting, batch);

@@ -45,17 +45,15 @@ pub fn head(db: &Reader<'_, Audit>) -> Result<(i64, Hash), StoreError> {
 
 /// The newest links, newest first; of one organisation or of all.
 pub fn newest(db: &Reader<'_, Audit>, org: Option<OrgId>, limit: u32) -> Result<Vec<Link>, StoreError> {
-    let mut statement = db.prepare(
-        "SELECT seq, entry, hash FROM entries WHERE ?1 IS NULL OR org_id = ?1 ORDER BY seq DESC LIMIT ?2",
-    )?;
+    let mut statement =
+        db.prepare("SELECT seq, entry, hash FROM entries WHERE ?1 IS NULL OR org_id = ?1 ORDER BY seq DESC LIMIT ?2")?;
     let rows = statement.query_map(rusqlite::params![org, limit], read)?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 /// The links after a number, in order.
 pub fn after(db: &Reader<'_, Audit>, seq: i64, limit: u32) -> Result<Vec<Link>, StoreError> {
-    let mut statement =
-        db.prepare("SELECT seq, entry, hash FROM entries WHERE seq > ?1 ORDER BY seq LIMIT ?2")?;
+    let mut statement = db.prepare("SELECT seq, entry, hash FROM entries WHERE seq > ?1 ORDER BY seq LIMIT ?2")?;
     let rows = statement.query_map(rusqlite::params![seq, limit], read)?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
@@ -87,8 +85,7 @@ pub fn admitted(
     since: Timestamp,
     limit: usize,
 ) -> Result<Vec<Admitted>, StoreError> {
-    let mut statement =
-        db.prepare("SELECT at, entry FROM entries WHERE lineage_id = ?1 ORDER BY seq DESC")?;
+    let mut statement = db.prepare("SELECT at, entry FROM entries WHERE lineage_id = ?1 ORDER BY seq DESC")?;
     let mut rows = statement.query([lineage])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {

@@ -175,9 +175,8 @@ pub fn login(db: &Reader<'_, Main>, email: &str) -> Result<Option<(Holder, Strin
 
 /// The user of this id: for acting in somebody's name from the command line and in jobs.
 pub fn user(db: &Reader<'_, Main>, user: UserId) -> Result<Option<Holder>, StoreError> {
-    let mut statement = db.prepare(&format!(
-        "SELECT {HOLDER} FROM users u JOIN organizations o ON o.id = u.org_id WHERE u.id = ?1"
-    ))?;
+    let mut statement =
+        db.prepare(&format!("SELECT {HOLDER} FROM users u JOIN organizations o ON o.id = u.org_id WHERE u.id = ?1"))?;
     let mut rows = statement.query([user])?;
     Ok(rows.next()?.map(holder).transpose()?)
 }

@@ -50,9 +50,7 @@ pub fn balance(db: &Reader<'_, Main>, org: OrgId, allowance: i64, now: Timestamp
 pub fn reserve(tx: &Tx<'_>, taking: &Taking, amount: i64, now: Timestamp) -> Result<()> {
     open_month(tx, taking.org, taking.allowance, now)?;
     let changed = tx
-        .prepare(
-            "UPDATE balances SET reserved = reserved + ?2 WHERE org_id = ?1 AND granted - used - reserved >= ?2",
-        )?
+        .prepare("UPDATE balances SET reserved = reserved + ?2 WHERE org_id = ?1 AND granted - used - reserved >= ?2")?
         .execute(rusqlite::params![taking.org, amount])?;
     if changed == 0 {
         let remaining = balance(tx, taking.org, taking.allowance, now)?.remaining();

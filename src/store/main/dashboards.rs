@@ -98,7 +98,14 @@ pub struct StoredWidget {
 }
 
 /// Makes a dashboard without widgets.
-pub fn create(tx: &Tx<'_>, org: OrgId, uuid: Uuid, name: &str, description: &str, now: Timestamp) -> Result<DashboardId, StoreError> {
+pub fn create(
+    tx: &Tx<'_>,
+    org: OrgId,
+    uuid: Uuid,
+    name: &str,
+    description: &str,
+    now: Timestamp,
+) -> Result<DashboardId, StoreError> {
     tx.prepare(
         "INSERT INTO dashboards (uuid, org_id, name, description, created_at, updated_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?5)",
@@ -108,7 +115,14 @@ pub fn create(tx: &Tx<'_>, org: OrgId, uuid: Uuid, name: &str, description: &str
 }
 
 /// Changes name and description.
-pub fn update(tx: &Tx<'_>, org: OrgId, id: DashboardId, name: &str, description: &str, now: Timestamp) -> Result<(), StoreError> {
+pub fn update(
+    tx: &Tx<'_>,
+    org: OrgId,
+    id: DashboardId,
+    name: &str,
+    description: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     tx.prepare(
         "UPDATE dashboards SET name = ?3, description = ?4, updated_at = ?5, version = version + 1
          WHERE org_id = ?1 AND id = ?2",
@@ -118,7 +132,13 @@ pub fn update(tx: &Tx<'_>, org: OrgId, id: DashboardId, name: &str, description:
 }
 
 /// Adds a widget at a place.
-pub fn add_widget(tx: &Tx<'_>, org: OrgId, dashboard: DashboardId, place: usize, widget: &StoredWidget) -> Result<WidgetId> {
+pub fn add_widget(
+    tx: &Tx<'_>,
+    org: OrgId,
+    dashboard: DashboardId,
+    place: usize,
+    widget: &StoredWidget,
+) -> Result<WidgetId> {
     tx.prepare(
         "INSERT INTO widgets (uuid, org_id, dashboard_id, place, kind, title, source_id, sql, target, format, position)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",

@@ -50,4 +50,3 @@ pub fn create_org(
     .execute(rusqlite::params![UuidBytes(uuid), name, kind.as_str(), plan, now])?;
     Ok(OrgId::new(tx.last_id()))
 }
-

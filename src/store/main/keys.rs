@@ -126,7 +126,8 @@ pub fn find(db: &Reader<'_, Main>, org: OrgId, id: &IdRef<KeyKind>, whose: Whose
 
 /// The key whose public characters these are: for the command line, which knows keys by their prefix.
 pub fn find_by_public(db: &Reader<'_, Main>, public: &str) -> Result<Option<(OrgId, Key)>, StoreError> {
-    let mut statement = db.prepare(&format!("{} WHERE t.public = ?1", SELECT.replacen("SELECT ", "SELECT t.org_id, ", 1)))?;
+    let mut statement =
+        db.prepare(&format!("{} WHERE t.public = ?1", SELECT.replacen("SELECT ", "SELECT t.org_id, ", 1)))?;
     let mut rows = statement.query([public])?;
     Ok(rows.next()?.map(|row| Ok::<_, rusqlite::Error>((row.get("org_id")?, read(row)?))).transpose()?)
 }

@@ -22,7 +22,11 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Report> {
         id: row.get("id")?,
         uuid: uuid(row, "uuid")?,
         name: row.get("name")?,
-        template: (row.get("template_id")?, uuid(row, "template_uuid")?, parsed(row, "template_kind", TemplateKind::parse)?),
+        template: (
+            row.get("template_id")?,
+            uuid(row, "template_uuid")?,
+            parsed(row, "template_kind", TemplateKind::parse)?,
+        ),
         sources: Vec::new(),
         dashboard: dashboard.zip(dashboard_uuid.map(|uuid| uuid.0)),
         format: parsed(row, "format", ReportFormat::parse)?,

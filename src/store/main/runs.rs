@@ -139,7 +139,14 @@ pub enum Ending {
 }
 
 /// Ends a run; one that was deleted meanwhile is left alone.
-pub fn finish(tx: &Tx<'_>, org: OrgId, id: RunId, ending: &Ending, credits: i64, now: Timestamp) -> Result<(), StoreError> {
+pub fn finish(
+    tx: &Tx<'_>,
+    org: OrgId,
+    id: RunId,
+    ending: &Ending,
+    credits: i64,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     let (status, bytes, code, message) = match ending {
         Ending::File(bytes) => ("succeeded", Some(i64::try_from(*bytes).unwrap_or(i64::MAX)), None, None),
         Ending::Failed(code, message) => ("failed", None, Some(code), Some(message)),

@@ -50,7 +50,15 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Source> {
 }
 
 /// Makes a source that waits for its data; a slug that is taken is a conflict.
-pub fn create(tx: &Tx<'_>, org: OrgId, uuid: Uuid, name: &str, slug: &str, boot: &str, now: Timestamp) -> Result<SourceId> {
+pub fn create(
+    tx: &Tx<'_>,
+    org: OrgId,
+    uuid: Uuid,
+    name: &str,
+    slug: &str,
+    boot: &str,
+    now: Timestamp,
+) -> Result<SourceId> {
     let inserted = tx
         .prepare(
             "INSERT INTO sources (uuid, org_id, name, slug, kind, status, boot, created_at, updated_at)

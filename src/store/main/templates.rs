@@ -24,7 +24,13 @@ fn read(row: &Row<'_>) -> rusqlite::Result<ReportTemplate> {
 }
 
 /// Gives an organisation a built-in template.
-pub fn create(tx: &Tx<'_>, org: OrgId, uuid: Uuid, kind: TemplateKind, now: Timestamp) -> Result<TemplateId, StoreError> {
+pub fn create(
+    tx: &Tx<'_>,
+    org: OrgId,
+    uuid: Uuid,
+    kind: TemplateKind,
+    now: Timestamp,
+) -> Result<TemplateId, StoreError> {
     tx.prepare(
         "INSERT INTO report_templates (uuid, org_id, name, description, kind, created_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6)",

@@ -89,7 +89,13 @@ pub fn set_password(tx: &Tx<'_>, org: OrgId, user: UserId, hash: &str, now: Time
 }
 
 /// Begins a session.
-pub fn create_session(tx: &Tx<'_>, user: UserId, uuid: Uuid, now: Timestamp, end: Timestamp) -> Result<SessionId, StoreError> {
+pub fn create_session(
+    tx: &Tx<'_>,
+    user: UserId,
+    uuid: Uuid,
+    now: Timestamp,
+    end: Timestamp,
+) -> Result<SessionId, StoreError> {
     tx.prepare("INSERT INTO sessions (uuid, user_id, created_at, expires_at) VALUES (?1, ?2, ?3, ?4)")?
         .execute(rusqlite::params![UuidBytes(uuid), user, now, end])?;
     Ok(SessionId::new(tx.last_id()))

@@ -1,5 +1,6 @@
 -- The chain of calls and events. `entry` is what was hashed, as it was hashed; the other columns are taken from
--- it for filters. `request` is the request id of a call, and the first half of the digest of an adopted change.
+-- it for filters. Every call pays for each index, so an index comes with the query that needs it. `request` is the
+-- request id of a call, and the first half of the digest of an adopted change.
 CREATE TABLE entries (
     seq INTEGER PRIMARY KEY,
     at INTEGER NOT NULL,
@@ -12,9 +13,7 @@ CREATE TABLE entries (
     hash BLOB NOT NULL CHECK (length(hash) = 32)
 ) STRICT;
 CREATE INDEX entries_by_lineage ON entries (lineage_id, seq) WHERE lineage_id IS NOT NULL;
-CREATE INDEX entries_by_operation ON entries (operation, seq);
 CREATE UNIQUE INDEX entries_by_request ON entries (request) WHERE request IS NOT NULL;
-CREATE INDEX entries_failed ON entries (seq) WHERE status >= 400;
 
 -- Facts about the use of each key, kept by the writer of the chain and never on a request's path.
 CREATE TABLE key_usage (
