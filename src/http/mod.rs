@@ -38,8 +38,15 @@ use crate::service::app::App;
 /// # Errors
 /// When operations and faces do not fit together: a defect that the first start shows.
 pub async fn serve(app: App, settings: HttpSettings, listener: Listener, shutdown: Shutdown) -> Result<(), String> {
-    let server = server(app, settings, shutdown)?;
-    server.run(listener).await;
+    let limits = settings.limits.clone();
+    let edge = edge::Edge::new(app, settings)?;
+    let (told, mut ends) = (edge.clone(), shutdown.clone());
+    // Whoever balances load hears of the end on the connections that are still there.
+    tokio::spawn(async move {
+        ends.begun().await;
+        told.drain();
+    });
+    Arc::new(Server::new(edge, limits, shutdown)).run(listener).await;
     Ok(())
 }
 

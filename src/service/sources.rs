@@ -169,7 +169,13 @@ impl App {
                 self.store.write(move |tx| sources::swap(tx, org, id, extract, &tables, now)).await
             }
             Err(error) => {
-                self.store.write(move |tx| Ok(sources::delete(tx, org, id)?)).await?;
+                let (writer, reason) = (caller.clone(), error.to_string());
+                self.store
+                    .write(move |tx| {
+                        sources::delete(tx, org, id)?;
+                        writer.record(tx, "data_source.discard", &id.prefixed(), None, Some(json!({"reason": reason})))
+                    })
+                    .await?;
                 Err(error)
             }
         }

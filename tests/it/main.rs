@@ -16,6 +16,7 @@ mod known;
 mod limits;
 mod paging;
 mod queries;
+mod readme;
 mod refusals;
 mod reports;
 mod sandbox;

@@ -186,3 +186,15 @@ async fn analysts_read_sources_and_do_not_make_them() {
     assert_eq!(refusal["permission"], "data_sources:create");
     assert_eq!(analyst.get(SOURCES).await.is(200)["data"].as_array().unwrap().len(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_may_be_larger_than_a_json_body() {
+    let world = World::new().await;
+    let owner = world.owner().await;
+    let line = format!("7,{}\n", "x".repeat(200));
+    let mut bytes = b"number,text\n".to_vec();
+    (0..12_000).for_each(|_| bytes.extend_from_slice(line.as_bytes()));
+    assert!(bytes.len() > 2 << 20);
+    let source = upload(&owner, "Large", "large.csv", &bytes).await.is(201);
+    assert_eq!(source["tables"][0]["rows"], 12_000);
+}

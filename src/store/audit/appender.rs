@@ -29,7 +29,7 @@ const CHECKPOINT_HARD: usize = 262_144;
 /// A batch from which on the next one is given time to fill: under load a commit costs more than its rows.
 const LOADED: usize = 8;
 /// That time. Nobody waits it out when calls come one by one.
-const GATHER: Duration = Duration::from_millis(1);
+const GATHER: Duration = Duration::from_micros(250);
 /// How often a failed file is tried again.
 const RETRY: Duration = Duration::from_millis(500);
 
