@@ -277,7 +277,7 @@ fn a_misspelt_variable_stops_the_start_and_names_the_right_one() {
     let installation = Installation::new();
     let mut serve = installation.command(&["serve", "--listen", &free_address().to_string()]);
     let refused = serve.env("CLARIBI_LIMITS__KEY_PER_MINTUE", "5").output().unwrap();
-    assert_eq!(refused.status.code(), Some(2));
+    assert_eq!(refused.status.code(), Some(1));
     let said = text(&refused.stderr);
     assert!(said.contains("key_per_minute") && said.contains("CLARIBI_LIMITS__KEY_PER_MINTUE"), "{said}");
 }
