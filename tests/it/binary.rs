@@ -256,6 +256,32 @@ fn a_key_revoked_by_command_is_refused_when_the_command_has_returned() {
 }
 
 #[test]
+fn who_sends_and_leaves_at_once_leaves_a_row_too() {
+    let installation = Installation::new();
+    let key = installation.key("in a hurry");
+    let serving = installation.serve();
+    let request = format!("GET /v1/dashboards HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {key}\r\n\r\n");
+    for _ in 0..20 {
+        TcpStream::connect(serving.address).unwrap().write_all(request.as_bytes()).unwrap();
+    }
+    // And one that only closes its own side has its answer.
+    let mut polite = TcpStream::connect(serving.address).unwrap();
+    polite.write_all(request.as_bytes()).unwrap();
+    polite.shutdown(std::net::Shutdown::Write).unwrap();
+    let mut answer = String::new();
+    polite.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    for _ in 0..1_000 {
+        let listed = text(&installation.run(&["audit", "list"]).stdout);
+        if listed.lines().filter(|line| line.contains("dashboards_list")).count() == 21 {
+            return;
+        }
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+    panic!("some left without a row: {}", text(&installation.run(&["audit", "list"]).stdout));
+}
+
+#[test]
 fn serve_makes_no_data_directory_and_two_servers_do_not_share_one() {
     let directory = tempfile::tempdir().unwrap();
     let nowhere = directory.path().join("nowhere");

@@ -66,6 +66,9 @@ impl<S: Serve> Server<S> {
             http1::Builder::new()
                 .timer(HeadTimer { deadlines: Arc::clone(deadlines) })
                 .header_read_timeout(self.limits.header_timeout)
+                // A client that has said all and closes its side is answered, and its request leaves its row: without
+                // this hyper drops the service, and who sends and leaves could ask without a trace.
+                .half_close(true)
                 .max_header_size(self.limits.max_header_bytes)
                 .max_buf_size(READ_BUFFER.max(self.limits.max_header_bytes))
                 .serve_connection(TokioIo::new(stream), service)
