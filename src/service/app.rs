@@ -97,7 +97,7 @@ pub struct Parts {
     /// The change up to which this run has looked for changes that no call covers.
     pub adopted: std::sync::atomic::AtomicI64,
     /// One hash of a password at a time and core.
-    pub hashing: tokio::sync::Semaphore,
+    pub hashing: Arc<tokio::sync::Semaphore>,
 }
 
 impl App {
@@ -119,7 +119,7 @@ impl App {
             queued: Notify::new(),
             finished: broadcast::channel(256).0,
             adopted: std::sync::atomic::AtomicI64::new(0),
-            hashing: tokio::sync::Semaphore::new(cores),
+            hashing: Arc::new(tokio::sync::Semaphore::new(cores)),
             store,
             clock,
             entropy,

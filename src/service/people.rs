@@ -12,6 +12,9 @@ use crate::domain::org::{self, User};
 use crate::domain::password;
 use crate::store::main::users::{self, NewUser};
 
+/// How long a password waits for its turn to be hashed: past that a flood of logins is told to come back.
+const HASHING_PATIENCE: std::time::Duration = std::time::Duration::from_secs(2);
+
 /// A user as the operator asks for one.
 #[derive(Debug)]
 pub struct UserRequest {
@@ -101,11 +104,11 @@ impl App {
     }
 
     async fn hashing<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-        // The permit lives in the blocking task: a client that leaves does not free it early.
-        let app = self.clone();
-        let _turn = self.hashing.acquire().await.map_err(Error::internal)?;
+        let turn = tokio::time::timeout(HASHING_PATIENCE, self.hashing.clone().acquire_owned());
+        let turn = turn.await.map_err(|_| Error::Overloaded)?.map_err(Error::internal)?;
         tokio::task::spawn_blocking(move || {
-            let _app = app;
+            // The permit lives in the blocking task: a client that leaves does not free it early.
+            let _turn = turn;
             work()
         })
         .await

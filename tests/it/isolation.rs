@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::actors::Actor;
 use crate::answer::Answer;
+use crate::sources::sales;
 use crate::world::World;
 
 /// The ids of one object in a face's spelling, by the collection it lies in: what is there, and what is not.
@@ -146,4 +147,35 @@ async fn the_rows_of_one_organisation_say_nothing_of_another() {
     assert_ne!(calls[0].org, calls[1].org);
     let usage = stranger.get("/v1/usage").await.is(200);
     assert_eq!(usage["requests"]["last_24h"], 1, "its own call alone, before this one");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sources_reports_and_runs_of_others_answer_as_unknown_ones_and_stay() {
+    let world = World::new().await;
+    let (owner, stranger) = (world.owner().await, world.stranger().await);
+    let source = sales(&owner).await;
+    let templates = owner.get("/v1/report-templates").await.is(200);
+    let wanted =
+        json!({"template_id": templates["data"][0]["id"], "data_source_ids": [source], "output_format": "json"});
+    let made = owner.post("/v1/reports/generate", wanted).await.is(201);
+    let (report, run) = (made["report_id"].as_str().unwrap(), made["run_id"].as_str().unwrap());
+    let paths = [
+        ("GET", "/v1/data-sources/", source.as_str(), ""),
+        ("GET", "/v1/reports/", report, ""),
+        ("GET", "/v1/reports/", report, "/download"),
+        ("POST", "/v1/reports/", report, "/run"),
+        ("DELETE", "/v1/reports/", report, ""),
+        ("GET", "/v1/runs/", run, ""),
+        ("GET", "/v1/runs/", run, "/download"),
+    ];
+    for (method, collection, id, rest) in paths {
+        let prefix = &id[..=id.find('_').unwrap()];
+        let unknown = format!("{prefix}ffffff");
+        let theirs = ask(&stranger, method, &format!("{collection}{id}{rest}")).await.is(404);
+        let nowhere = ask(&stranger, method, &format!("{collection}{unknown}{rest}")).await.is(404);
+        let words = |answer: &Value, id: &str| answer["error"]["message"].as_str().unwrap().replace(id, "ID");
+        assert_eq!(words(&theirs, id), words(&nowhere, &unknown), "{method} {collection}{rest}");
+    }
+    owner.get(&format!("/v1/runs/{run}/download")).await.is(200);
+    owner.get(&format!("/v1/data-sources/{source}")).await.is(200);
 }
