@@ -4,6 +4,7 @@ use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use uuid::Uuid;
 
@@ -153,6 +154,13 @@ impl DataDir {
         DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
         std::fs::rename(scratch, target)?;
         File::open(parent)?.sync_all()
+    }
+
+    /// Marks an extract that nothing points at any more: the collector counts its age from here, so that whoever began
+    /// to read it can end.
+    pub fn retire(extract: &Path, at: SystemTime) {
+        // Without the mark it is collected earlier.
+        let _ = File::open(extract).and_then(|directory| directory.set_modified(at));
     }
 
     /// A new scratch directory, removed when the returned value goes.

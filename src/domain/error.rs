@@ -173,6 +173,11 @@ impl Error {
         Self::InvalidField { field: field.into(), reason: reason.into() }
     }
 
+    /// A change that changes nothing.
+    pub fn nothing_to_change() -> Self {
+        Self::InvalidRequest("Nothing is to be changed; give at least one field.".to_owned())
+    }
+
     /// A query parameter breaks a rule.
     pub fn parameter(name: impl Into<String>, reason: impl Into<String>) -> Self {
         Self::InvalidParameter { name: name.into(), reason: reason.into() }

@@ -82,8 +82,9 @@ macro_rules! operations {
 }
 
 use Code::{
-    Conflict, InsufficientCredits, InvalidFile, InvalidJson, InvalidLogin, InvalidRequest, InvalidSql, InvalidToken,
-    NotAcceptable, NotFound, NotReady, QueryTimeout, QueryTooLarge, TrialEnded, UnknownField, UnsupportedMediaType,
+    Conflict, InsufficientCredits, InvalidCursor, InvalidFile, InvalidJson, InvalidLogin, InvalidRequest, InvalidSql,
+    InvalidToken, NotAcceptable, NotFound, NotReady, QueryTimeout, QueryTooLarge, TrialEnded, UnknownField,
+    UnsupportedMediaType,
 };
 use Needs::{Caller, KeyManagement, Nothing};
 
@@ -97,6 +98,8 @@ operations! {
         &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, InvalidToken];
     "auth_status" Caller, General, None, &[];
     "auth_verify" Caller, General, None, &[];
+    "users_me" Caller, General, None, &[];
+    "organization_get" Caller, General, None, &[];
     "usage_get" of(Permission::UsageRead), General, None, &[];
     "dashboards_list" of(Permission::DashboardsRead), General, None, PAGE;
     "dashboards_create" of(Permission::DashboardsCreate), General, Json,
@@ -112,6 +115,9 @@ operations! {
     "data_sources_create" of(Permission::DataSourcesCreate), General, Upload,
         &[InvalidRequest, UnknownField, UnsupportedMediaType, Conflict, InvalidFile, TrialEnded];
     "data_sources_get" of(Permission::DataSourcesRead), General, None, FIND;
+    "data_sources_update" of(Permission::DataSourcesUpdate), General, Json,
+        &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, TrialEnded];
+    "data_sources_delete" of(Permission::DataSourcesDelete), General, None, &[NotFound, Conflict, TrialEnded];
     "query_run" of(Permission::AnalyticsQuery), General, Json,
         &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, NotAcceptable, NotReady, InvalidSql,
           QueryTimeout, QueryTooLarge];
@@ -122,11 +128,15 @@ operations! {
         &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, Conflict, NotReady, InsufficientCredits,
           TrialEnded, QueryTimeout, QueryTooLarge, InvalidSql];
     "reports_get" of(Permission::ReportsRead), General, None, FIND;
+    "reports_update" of(Permission::ReportsGenerate), General, Json,
+        &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, TrialEnded];
     "reports_delete" of(Permission::ReportsDelete), General, None, &[NotFound, TrialEnded];
     "reports_run" of(Permission::ReportsGenerate), Generation, Json,
         &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, InsufficientCredits, TrialEnded];
     "reports_download" of(Permission::ReportsRead), General, None, &[NotFound, NotReady];
     "report_templates_list" of(Permission::ReportsRead), General, None, PAGE;
+    "report_templates_get" of(Permission::ReportsRead), General, None, FIND;
+    "runs_list" of(Permission::ReportsRead), General, None, &[NotFound, InvalidCursor];
     "runs_get" of(Permission::ReportsRead), General, None, FIND;
     "runs_download" of(Permission::ReportsRead), General, None, &[NotFound, NotReady];
     "keys_list" Caller, General, None, PAGE;

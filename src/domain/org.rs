@@ -55,6 +55,8 @@ pub struct Org {
     pub plan: String,
     /// When it was made.
     pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
 }
 
 /// A person in an organisation.
@@ -76,6 +78,18 @@ pub struct User {
     pub role: Role,
     /// When it was made.
     pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+impl User {
+    /// First and last name, or the e-mail of a person who gave neither.
+    pub fn name(&self) -> String {
+        match format!("{} {}", self.first_name, self.last_name).trim() {
+            "" => self.email.clone(),
+            name => name.to_owned(),
+        }
+    }
 }
 
 /// An e-mail address, trimmed and in lower case: one `@` with something on both sides, no spaces, 254 bytes at most.

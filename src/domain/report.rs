@@ -148,6 +148,15 @@ pub struct NewReport {
     pub format: ReportFormat,
 }
 
+/// A change of a report: what is absent stays.
+#[derive(Debug, Clone, Default)]
+pub struct ReportPatch {
+    /// Its name.
+    pub name: Option<String>,
+    /// The format of runs that ask for none.
+    pub format: Option<ReportFormat>,
+}
+
 /// How a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RunStatus {

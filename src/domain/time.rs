@@ -67,6 +67,13 @@ impl Timestamp {
     }
 }
 
+impl From<Timestamp> for SystemTime {
+    /// What is before the epoch becomes the epoch.
+    fn from(at: Timestamp) -> Self {
+        UNIX_EPOCH + at.since(Timestamp(0))
+    }
+}
+
 /// The civil date of a day count since the epoch (Howard Hinnant, "chrono-compatible low-level date algorithms").
 #[expect(
     clippy::cast_possible_truncation,

@@ -47,6 +47,13 @@ impl App {
             .ok_or_else(|| Error::not_found::<crate::domain::id::User>(email))
     }
 
+    /// The caller's own user: everyone may know it.
+    pub fn own_user(&self, caller: &Caller) -> Result<User> {
+        let user = caller.identity().holder.user;
+        let found = self.store.read_now(|db| Ok(users::find(db, caller.org(), user)?))?;
+        found.ok_or_else(|| Error::not_found::<crate::domain::id::User>(user.prefixed()))
+    }
+
     /// The users of the caller's organisation.
     pub fn users(&self, caller: &Caller) -> Result<Vec<User>> {
         caller.require(Permission::UsersRead)?;

@@ -13,7 +13,9 @@ use crate::domain::id::{
 };
 use crate::domain::org::name;
 use crate::domain::page::{Page, PageRequest};
-use crate::domain::report::{NewReport, Report, ReportFormat, ReportTemplate, Run, RunStatus, TemplateKind};
+use crate::domain::report::{
+    NewReport, Report, ReportFormat, ReportPatch, ReportTemplate, Run, RunStatus, TemplateKind,
+};
 use crate::domain::source::SourceStatus;
 use crate::store::main::reports::StoredReport;
 use crate::store::main::runs::NewRun;
@@ -51,6 +53,13 @@ impl App {
         )
     }
 
+    /// One report template.
+    pub fn report_template(&self, caller: &Caller, id: &IdRef<Template>, spelled: &str) -> Result<ReportTemplate> {
+        caller.require(Permission::ReportsRead)?;
+        let found = self.store.read_now(|db| Ok(templates::find(db, caller.org(), id)?))?;
+        found.ok_or_else(|| Error::not_found::<Template>(spelled))
+    }
+
     /// A page of reports.
     pub fn reports(&self, caller: &Caller, page: &PageRequest) -> Result<Page<Report>> {
         caller.require(Permission::ReportsRead)?;
@@ -82,6 +91,33 @@ impl App {
         let (writer, app) = (caller.clone(), self.clone());
         let id = self.store.write(move |tx| app.insert_report(tx, &writer, &new).map(|(id, _)| id)).await?;
         self.find_report(caller, &IdRef::Number(id), &id.prefixed())
+    }
+
+    /// Changes a definition: what is absent stays. Files that were made before stay as they are.
+    pub async fn update_report(
+        &self,
+        caller: &Caller,
+        id: &IdRef<ReportKind>,
+        spelled: &str,
+        patch: ReportPatch,
+    ) -> Result<Report> {
+        caller.require(Permission::ReportsGenerate)?;
+        let title = patch.name.as_deref().map(|text| name("name", text, 200)).transpose()?;
+        let (writer, id, spelled) = (caller.clone(), *id, spelled.to_owned());
+        let report = self
+            .store
+            .write(move |tx| {
+                let found = reports::find(tx, writer.org(), &id)?;
+                let found = found.ok_or_else(|| Error::not_found::<ReportKind>(spelled))?;
+                let (title, format) = (title.as_deref().unwrap_or(&found.name), patch.format.unwrap_or(found.format));
+                reports::update(tx, writer.org(), found.id, title, format, writer.at)?;
+                let before = json!({"name": found.name, "format": found.format.as_str()});
+                let after = json!({"name": title, "format": format.as_str()});
+                writer.record(tx, "report.update", &found.id.prefixed(), Some(before), Some(after))?;
+                Ok(found.id)
+            })
+            .await?;
+        self.find_report(caller, &IdRef::Number(report), &report.prefixed())
     }
 
     /// Makes a definition and queues its first run, all or nothing.
@@ -139,6 +175,25 @@ impl App {
             Ok(found) => found,
             Err(_) => self.find_run(caller, &IdRef::Number(run), &run.prefixed()),
         }
+    }
+
+    /// A page of a report's runs.
+    pub fn runs(
+        &self,
+        caller: &Caller,
+        report: &IdRef<ReportKind>,
+        spelled: &str,
+        page: &PageRequest,
+    ) -> Result<Page<Run>> {
+        let (org, report) = (caller.org(), self.report(caller, report, spelled)?.id);
+        self.page(
+            caller,
+            page,
+            &format!("runs of {}", report.prefixed()),
+            |db, slice| Ok(runs::list(db, org, report, slice)?),
+            |db| Ok(runs::count(db, org, report)?),
+            |run| run.id.raw(),
+        )
     }
 
     /// One run.

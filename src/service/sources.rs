@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::app::App;
 use super::caller::Caller;
+use crate::datadir::DataDir;
 /// Where an upload lies until it is read, and a result until it is sent.
 pub use crate::datadir::Scratch;
 use crate::domain::access::Permission;
@@ -17,11 +18,14 @@ use crate::domain::id::{IdRef, OrgId, Source as SourceKind, SourceId};
 use crate::domain::org::name;
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::result::Column;
-use crate::domain::source::{self, Source, SourceColumn, SourceTable};
+use crate::domain::source::{self, Source, SourceColumn, SourceStatus, SourceTable};
 use crate::store::main::sources;
 pub use crate::store::main::sources::Shown;
 use crate::worker::pool::{Errand, Refused};
 use crate::worker::protocol::{Failure, FailureCode, ImportFile, ImportedTable, Job, Outcome, TableFile};
+
+/// How many of those who use a source are named in a refusal to take it away.
+const REFERRERS_NAMED: usize = 10;
 
 /// A file to import.
 #[derive(Debug)]
@@ -249,6 +253,55 @@ impl App {
         self.find_source(caller.org(), id, spelled)
     }
 
+    /// Changes what people call a source; its name in SQL stays.
+    pub async fn update_source(
+        &self,
+        caller: &Caller,
+        id: &IdRef<SourceKind>,
+        spelled: &str,
+        new_name: String,
+    ) -> Result<Source> {
+        caller.require(Permission::DataSourcesUpdate)?;
+        let new_name = name("name", &new_name, 200)?;
+        let (writer, id, spelled) = (caller.clone(), *id, spelled.to_owned());
+        let source = self
+            .store
+            .write(move |tx| {
+                let found = sources::find(tx, writer.org(), &id)?;
+                let found = found.ok_or_else(|| Error::not_found::<SourceKind>(spelled))?;
+                sources::rename(tx, writer.org(), found.id, &new_name, writer.at)?;
+                let (before, after) = (json!({"name": found.name}), json!({"name": new_name}));
+                writer.record(tx, "data_source.update", &found.id.prefixed(), Some(before), Some(after))?;
+                Ok(found.id)
+            })
+            .await?;
+        self.find_source(caller.org(), &IdRef::Number(source), &source.prefixed())
+    }
+
+    /// Takes a source away. Its extract follows when no query can be reading it any more.
+    ///
+    /// # Errors
+    /// `Conflict` while a dashboard or a report refers to it, or while its first data is on the way.
+    pub async fn delete_source(&self, caller: &Caller, id: &IdRef<SourceKind>, spelled: &str) -> Result<Source> {
+        caller.require(Permission::DataSourcesDelete)?;
+        let (writer, id, spelled, data) = (caller.clone(), *id, spelled.to_owned(), self.data.clone());
+        self.store
+            .write(move |tx| {
+                let found = sources::find(tx, writer.org(), &id)?;
+                let found = found.ok_or_else(|| Error::not_found::<SourceKind>(spelled))?;
+                check_unused(&found, &sources::referrers(tx, writer.org(), found.id)?)?;
+                sources::delete(tx, writer.org(), found.id)?;
+                let before = json!({"name": found.name, "slug": found.slug});
+                writer.record(tx, "data_source.delete", &found.id.prefixed(), Some(before), None)?;
+                if let Some(extract) = found.extract {
+                    let extract = data.extract(writer.identity().holder.org_uuid, found.uuid, extract);
+                    tx.after_commit(move || DataDir::retire(&extract, writer.at.into()));
+                }
+                Ok(found)
+            })
+            .await
+    }
+
     /// The source of this SQL name or id: for the command line.
     pub fn source_named(&self, caller: &Caller, text: &str) -> Result<Source> {
         caller.require(Permission::DataSourcesRead)?;
@@ -287,6 +340,21 @@ impl App {
             .store
             .read_now(|db| Ok(sources::list(db, org, Shown::Active, crate::store::Slice::After(0, u32::MAX))?))?;
         Ok(all.iter().flat_map(|source| self.table_files(org_uuid, source)).collect())
+    }
+}
+
+/// Refuses to take away what is in use, naming who uses it.
+fn check_unused(source: &Source, referrers: &[String]) -> Result<()> {
+    if source.status == SourceStatus::Syncing {
+        return Err(Error::Conflict("The data source is being read; delete it when it is active.".to_owned()));
+    }
+    let named = referrers.iter().take(REFERRERS_NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match referrers.len().saturating_sub(REFERRERS_NAMED) {
+        _ if referrers.is_empty() => Ok(()),
+        0 => Err(Error::Conflict(format!("The data source is used by {named}; delete or change them first."))),
+        more => Err(Error::Conflict(format!(
+            "The data source is used by {named} and {more} more; delete or change them first."
+        ))),
     }
 }
 

@@ -1,27 +1,45 @@
-//! Credits and what is left of limits.
+//! Credits, what is left of limits, and the organisation that has them.
 
 use super::app::App;
 use super::caller::{Caller, Identity};
 use crate::domain::access::Permission;
 use crate::domain::credits::Balance;
-use crate::domain::error::Result;
-use crate::domain::id::RunId;
+use crate::domain::error::{Error, Result};
+use crate::domain::id::{Org as OrgKind, RunId};
+use crate::domain::org::Org;
 use crate::domain::time::Timestamp;
 use crate::domain::window::Headroom;
 use crate::store::audit::entries;
 use crate::store::main::credits::{self, Taking};
+use crate::store::main::instance;
 
 /// What `GET …/usage` tells.
 #[derive(Debug)]
 pub struct Usage {
     /// The organisation's credits.
-    pub balance: Balance,
-    /// When the month ends.
-    pub resets_at: Timestamp,
+    pub credits: Credits,
     /// What is left in the caller's windows; sessions have none by hour and day.
     pub headroom: Option<Headroom>,
     /// Requests of the organisation in the last 24 hours, 7 days and 30 days.
     pub requests: [u64; 3],
+}
+
+/// An organisation's credits in the present month.
+#[derive(Debug, Clone, Copy)]
+pub struct Credits {
+    /// What is used and what is left.
+    pub balance: Balance,
+    /// When the month ends.
+    pub resets_at: Timestamp,
+}
+
+/// An organisation as every member of it may know it.
+#[derive(Debug)]
+pub struct Organization {
+    /// Its name and plan.
+    pub org: Org,
+    /// Its credits.
+    pub credits: Credits,
 }
 
 impl App {
@@ -34,14 +52,24 @@ impl App {
             self.store.read_audit_now(|db| Ok(entries::calls_since(db, org, since)?))
         };
         Ok(Usage {
-            balance: self.balance(caller)?,
-            resets_at: caller.at.next_month_start(),
+            credits: self.credits(caller)?,
             headroom: self.headroom(caller.identity(), caller.at)?,
             requests: [count(1)?, count(7)?, count(30)?],
         })
     }
 
-    /// The credits of the caller's organisation.
+    /// The caller's own organisation: everyone may know its name, plan and credits.
+    pub fn own_organization(&self, caller: &Caller) -> Result<Organization> {
+        let org = self.store.read_now(|db| Ok(instance::org(db, caller.org())?))?;
+        let org = org.ok_or_else(|| Error::not_found::<OrgKind>(caller.org().prefixed()))?;
+        Ok(Organization { org, credits: self.credits(caller)? })
+    }
+
+    fn credits(&self, caller: &Caller) -> Result<Credits> {
+        Ok(Credits { balance: self.balance(caller)?, resets_at: caller.at.next_month_start() })
+    }
+
+    /// The balance of the caller's organisation.
     pub(super) fn balance(&self, caller: &Caller) -> Result<Balance> {
         let (org, allowance) = (caller.org(), caller.identity().plan.credits_per_month);
         self.store.read_now(|db| Ok(credits::balance(db, org, allowance, caller.at)?))

@@ -43,7 +43,9 @@ fn entries() -> Vec<Entry> {
 /// A body that an operation reads as one of its own; the objects in it do not exist.
 fn body(operation: &Operation) -> Value {
     match operation.id {
-        "dashboards_create" | "dashboards_update" | "keys_create" => json!({"name": "x"}),
+        "dashboards_create" | "dashboards_update" | "data_sources_update" | "reports_update" | "keys_create" => {
+            json!({"name": "x"})
+        }
         "query_run" => json!({"sql": "SELECT 1"}),
         "reports_create" | "reports_generate" => json!({"template_id": "tpl_999"}),
         "auth_login" => json!({"email": "nobody@example.com", "password": "nothing at all"}),

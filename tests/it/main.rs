@@ -5,6 +5,7 @@ mod actors;
 mod answer;
 mod world;
 
+mod account;
 mod audit;
 mod binary;
 mod coverage;

@@ -179,3 +179,73 @@ async fn a_queued_run_survives_a_restart() {
     assert_eq!(run["status"], "succeeded", "{run}");
     assert_eq!(world.bearer(&secret).get("/v1/usage").await.is(200)["credits"]["reserved"], 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_platform_face_has_the_whole_life_of_a_report() {
+    let world = World::new().await;
+    let owner = world.owner().await;
+    sales(&owner).await;
+    let templates = owner.get("/api/report-templates/").await.is(200);
+    assert_eq!((&templates["count"], &templates["results"][0]["id"]), (&json!(2), &json!(1)));
+    assert_eq!(owner.get("/api/report-templates/1/").await.is(200), templates["results"][0]);
+    let wanted = json!({"template_id": 1, "data_source_ids": [1], "output_format": "json"});
+    let made = owner.post("/api/reports/generate/", wanted.clone()).await.is(201);
+    assert_eq!((&made["report_id"], &made["run_id"], &made["status"]), (&json!(1), &json!(1), &json!("succeeded")));
+    assert_eq!(made["download_url"], "http://localhost:8080/api/runs/1/download/");
+    let file = owner.get(path(&made["download_url"])).await;
+    assert_eq!(owner.get("/api/reports/1/download/").await.body, file.body);
+
+    let defined = owner.post("/api/reports/", wanted).await.is(201);
+    assert_eq!((&defined["id"], &defined["data_source_ids"]), (&json!(2), &json!([1])));
+    let queued = owner.post("/api/reports/2/run/", json!({"format": "csv"})).await.is(202);
+    assert_eq!(settled(&world, &owner, "run_2").await["status"], "succeeded");
+    let run = owner.get(&format!("/api/runs/{}/", queued["run_id"])).await.is(200);
+    assert_eq!((&run["report_id"], &run["format"]), (&json!(2), &json!("csv")));
+    assert_eq!(owner.get("/api/reports/2/runs/").await.is(200)["results"], json!([run]));
+    assert_eq!(owner.get("/api/reports/").await.is(200)["count"], 2);
+    assert_eq!(owner.delete("/api/reports/2/").await.is(200), json!({"id": 2, "deleted": true}));
+    owner.get("/api/runs/2/").await.refuses(404, "not_found");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_lists_its_own_runs_oldest_first() {
+    let world = World::new().await;
+    let owner = world.owner().await;
+    let request = profile_of(&owner, "json").await;
+    for _ in 0..2 {
+        owner.post("/v1/reports", request.clone()).await.is(201);
+    }
+    for report in ["r_1", "r_2", "r_1"] {
+        let run = owner.post(&format!("/v1/reports/{report}/run"), json!({})).await.is(202);
+        settled(&world, &owner, run["run_id"].as_str().unwrap()).await;
+    }
+    let first = owner.get("/v1/reports/r_1/runs?limit=1").await.is(200);
+    assert_eq!(first["data"][0]["run_id"], "run_1");
+    let cursor = first["next_cursor"].as_str().unwrap();
+    let second = owner.get(&format!("/v1/reports/r_1/runs?cursor={cursor}")).await.is(200);
+    assert_eq!((&second["data"][0]["run_id"], &second["next_cursor"]), (&json!("run_3"), &Value::Null));
+    owner.get(&format!("/v1/reports/r_2/runs?cursor={cursor}")).await.refuses(400, "invalid_cursor");
+    let pages = owner.get("/api/reports/1/runs/?page=2&page_size=1").await.is(200);
+    assert_eq!((&pages["count"], &pages["results"][0]["run_id"]), (&json!(2), &json!(3)));
+    owner.get("/v1/reports/r_99/runs").await.refuses(404, "not_found");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_is_renamed_and_later_runs_take_its_new_format() {
+    let world = World::new().await;
+    let owner = world.owner().await;
+    let request = profile_of(&owner, "json").await;
+    let before = owner.post("/v1/reports", request).await.is(201);
+    world.pass(5);
+    let renamed = owner.patch("/v1/reports/r_1", json!({"name": " Weekly "})).await.is(200);
+    assert_eq!((&renamed["name"], &renamed["output_format"]), (&json!("Weekly"), &json!("json")));
+    assert_ne!(renamed["updated_at"], before["updated_at"]);
+    assert_eq!(world.last_call().changes.len(), 1);
+    let changed = owner.patch("/api/reports/1/", json!({"output_format": "csv"})).await.is(200);
+    assert_eq!((&changed["name"], &changed["output_format"]), (&json!("Weekly"), &json!("csv")));
+    owner.post("/v1/reports/r_1/run", json!({})).await.is(202);
+    assert_eq!(settled(&world, &owner, "run_1").await["format"], "csv");
+    for nothing in [json!({}), json!({"name": ""}), json!({"output_format": "docx"}), json!({"name": "a\u{7}b"})] {
+        owner.patch("/v1/reports/r_1", nothing).await.refuses(400, "invalid_request");
+    }
+}

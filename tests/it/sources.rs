@@ -198,3 +198,64 @@ async fn an_upload_may_be_larger_than_a_json_body() {
     let source = upload(&owner, "Large", "large.csv", &bytes).await.is(201);
     assert_eq!(source["tables"][0]["rows"], 12_000);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_is_renamed_and_keeps_its_name_in_sql() {
+    let world = World::new().await;
+    let owner = world.owner().await;
+    sales(&owner).await;
+    let renamed = owner.patch("/v1/data-sources/ds_1", json!({"name": "Orders of the year"})).await.is(200);
+    assert_eq!((&renamed["name"], &renamed["slug"]), (&json!("Orders of the year"), &json!("sales")));
+    assert_eq!(world.last_call().changes.len(), 1);
+    assert_eq!(owner.patch("/api/data-sources/1/", json!({"name": "Orders"})).await.is(200)["name"], "Orders");
+    let count = owner.post("/api/analytics/query/", json!({"sql": "SELECT count(*) FROM sales.orders"})).await;
+    assert_eq!(count.is(200)["rows"], json!([[4]]));
+    for nothing in [json!({}), json!({"name": " "}), json!({"name": null})] {
+        owner.patch("/v1/data-sources/ds_1", nothing).await.refuses(400, "invalid_request");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_in_use_is_not_deleted_and_the_refusal_names_who_uses_it() {
+    let world = World::new().await;
+    let owner = world.owner().await;
+    let source = sales(&owner).await;
+    let query = json!({"data_source_id": source, "sql": "SELECT sum(amount) FROM orders"});
+    let widgets = json!([{"type": "kpi", "title": "Revenue", "query": query}]);
+    owner.post("/v1/dashboards", json!({"name": "Board", "widgets": widgets})).await.is(201);
+    let template = owner.get("/v1/report-templates").await.is(200)["data"][0]["id"].clone();
+    let report = json!({"template_id": template, "data_source_ids": [source], "name": "Profile"});
+    owner.post("/v1/reports", report).await.is(201);
+    let refusal = owner.delete("/v1/data-sources/ds_1").await.refuses(409, "conflict");
+    let message = refusal["message"].as_str().unwrap();
+    assert!(message.contains("dashboard d_1 (Board)") && message.contains("report r_1 (Profile)"), "{message}");
+    owner.get("/v1/data-sources/ds_1").await.is(200);
+    owner.delete("/v1/dashboards/d_1").await.is(200);
+    owner.delete("/v1/data-sources/ds_1").await.refuses(409, "conflict");
+    owner.delete("/v1/reports/r_1").await.is(200);
+    let deleted = owner.delete("/v1/data-sources/ds_1").await.is(200);
+    assert_eq!(deleted, json!({"id": "ds_1", "deleted": true}));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_source_is_gone_for_queries_and_its_extract_is_collected_later() {
+    let world = World::new().await;
+    let owner = world.owner().await;
+    sales(&owner).await;
+    let extracts = || {
+        let files = world.files().into_iter().map(|(path, _)| path);
+        files.filter(|path| path.extension().is_some_and(|extension| extension == "parquet")).count()
+    };
+    assert_eq!(extracts(), 1);
+    world.pass(86_400);
+    assert_eq!(owner.delete("/api/data-sources/1/").await.is(200), json!({"id": 1, "deleted": true}));
+    owner.get("/v1/data-sources/ds_1").await.refuses(404, "not_found");
+    owner.delete("/v1/data-sources/ds_1").await.refuses(404, "not_found");
+    owner.post("/v1/query", json!({"sql": "SELECT 1 FROM sales.orders"})).await.refuses(400, "invalid_sql");
+    world.app.collect_garbage().unwrap();
+    assert_eq!(extracts(), 1, "whoever reads it may end");
+    world.pass(601);
+    world.app.collect_garbage().unwrap();
+    assert_eq!(extracts(), 0);
+    assert_eq!(sales(&owner).await, "ds_2", "its name in SQL is free again, its id is not");
+}

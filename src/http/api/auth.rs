@@ -8,7 +8,7 @@ use crate::http::credential::Credential;
 use crate::http::fault::Reply;
 use crate::http::params::Exchanged;
 use crate::http::reply::Json;
-use crate::http::wire::session::{AccessToken, LoginRequest, RefreshRequest, Status, Tokens};
+use crate::http::wire::session::{AccessToken, LoginRequest, RefreshRequest, Status, Tokens, Verification};
 use crate::service::app::App;
 
 /// Authentication on `/api/`.
@@ -39,5 +39,14 @@ impl AuthApi {
     #[oai(path = "/status", method = "get", operation_id = "auth_status")]
     async fn status(&self, Credential(caller): Credential) -> Reply<Json<Status<Id>>> {
         Ok(Json(Status::of(&caller, &self.0.own_balance(&caller)?)))
+    }
+
+    /// Verify a credential.
+    ///
+    /// Tells what it is, what it may do now, and what is left of its limits.
+    #[oai(path = "/verify", method = "get", operation_id = "auth_verify")]
+    async fn verify(&self, Credential(caller): Credential) -> Reply<Json<Verification<Id>>> {
+        let headroom = self.0.headroom(caller.identity(), caller.at)?;
+        Ok(Json(Verification::of(&caller, headroom.as_ref())))
     }
 }

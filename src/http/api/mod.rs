@@ -1,8 +1,12 @@
 //! The platform face `/api/` (seeds 002 and 004): ids are integers, lists go by page number.
 
+mod account;
 mod auth;
 mod dashboards;
 mod keys;
+mod query;
+mod reports;
+mod runs;
 mod sources;
 
 use poem_openapi::Tags;
@@ -21,25 +25,48 @@ const FACE: Face = Face::Platform;
 enum Tag {
     /// Sessions, and who is calling.
     Authentication,
+    /// The caller's user and organization, and what is left of limits and credits.
+    Account,
     /// Data sources and their tables.
     #[oai(rename = "Data sources")]
     DataSources,
     /// Dashboards and their widgets.
     Dashboards,
+    /// Reports and their templates.
+    Reports,
+    /// Runs of reports and their files.
+    Runs,
+    /// Read-only SQL over data sources.
+    Query,
     /// API keys.
     #[oai(rename = "API keys")]
     Keys,
 }
 
 /// The face's operations.
-pub type Api = (auth::AuthApi, sources::DataSourcesApi, dashboards::DashboardsApi, keys::KeysApi);
+pub type Api = (
+    auth::AuthApi,
+    account::AccountApi,
+    sources::DataSourcesApi,
+    dashboards::DashboardsApi,
+    reports::ReportsApi,
+    reports::ReportTemplatesApi,
+    runs::RunsApi,
+    query::QueryApi,
+    keys::KeysApi,
+);
 
 /// The face over an app.
 pub fn all(app: &App) -> Api {
     (
         auth::AuthApi(app.clone()),
+        account::AccountApi(app.clone()),
         sources::DataSourcesApi(app.clone()),
         dashboards::DashboardsApi(app.clone()),
+        reports::ReportsApi(app.clone()),
+        reports::ReportTemplatesApi(app.clone()),
+        runs::RunsApi(app.clone()),
+        query::QueryApi(app.clone()),
         keys::KeysApi(app.clone()),
     )
 }

@@ -6,13 +6,14 @@ use poem_openapi::param::Query;
 use super::{Id, Tag};
 use crate::domain::id::Source as SourceOf;
 use crate::domain::page::PageRequest;
+use crate::http::body::Body;
 use crate::http::credential::Credential;
 use crate::http::fault::Reply;
 use crate::http::params::{Exchanged, Named};
 use crate::http::reply::{CreatedOrAccepted, Json};
 use crate::http::upload::Upload;
-use crate::http::wire::Counted;
-use crate::http::wire::source::DataSource;
+use crate::http::wire::source::{DataSource, DataSourcePatch};
+use crate::http::wire::{Counted, Deleted, Spelling};
 use crate::service::app::App;
 use crate::service::sources::Shown;
 
@@ -50,5 +51,27 @@ impl DataSourcesApi {
     #[oai(path = "/:id", method = "get", operation_id = "data_sources_get")]
     async fn get(&self, Credential(caller): Credential, id: Named<SourceOf>) -> Reply<Json<DataSource<Id>>> {
         Ok(Json(self.0.source(&caller, &id.id, &id.spelled)?.into()))
+    }
+
+    /// Rename a data source.
+    ///
+    /// Its name in SQL stays, so queries go on working.
+    #[oai(path = "/:id", method = "patch", operation_id = "data_sources_update")]
+    async fn update(
+        &self,
+        Credential(caller): Credential,
+        id: Named<SourceOf>,
+        Body(patch): Body<DataSourcePatch>,
+    ) -> Reply<Json<DataSource<Id>>> {
+        Ok(Json(self.0.update_source(&caller, &id.id, &id.spelled, patch.read()?).await?.into()))
+    }
+
+    /// Delete a data source with its data.
+    ///
+    /// Refused while a dashboard or a report refers to it; the refusal names them.
+    #[oai(path = "/:id", method = "delete", operation_id = "data_sources_delete")]
+    async fn delete(&self, Credential(caller): Credential, id: Named<SourceOf>) -> Reply<Json<Deleted<Id>>> {
+        let deleted = self.0.delete_source(&caller, &id.id, &id.spelled).await?;
+        Ok(Json(Deleted::of(Id::of(deleted.id, deleted.uuid))))
     }
 }

@@ -22,6 +22,8 @@ pub fn request(operation: &str, face: Face) -> Option<Value> {
             }],
         }),
         "dashboards_update" => json!({"name": "Q3 Revenue", "description": "How the next quarter goes."}),
+        "data_sources_update" => json!({"name": "NYC flights 2013"}),
+        "reports_update" => json!({"name": "Flights, weekly", "output_format": "csv"}),
         "keys_create" => json!({
             "name": "ci-snapshot-bot", "scope": "read-only", "expires_at": "2027-01-01T00:00:00Z",
         }),

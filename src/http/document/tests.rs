@@ -8,7 +8,8 @@ use super::*;
 use crate::domain::operation::BodyKind;
 use crate::http::body;
 use crate::http::wire::{
-    Counted, Deleted, Hex, Integer, Listing, UuidText, dashboard, key, limits, query, report, session, source, widget,
+    Counted, Deleted, Hex, Integer, Listing, UuidText, dashboard, key, limits, organization, query, report, session,
+    source, user, widget,
 };
 
 fn document(face: Face) -> Value {
@@ -116,6 +117,8 @@ fn documented_request_fields_are_the_ones_that_are_read() {
     check::<query::QueryRequest>();
     check::<report::NewReport>();
     check::<report::RunRequest>();
+    check::<report::ReportPatch>();
+    check::<source::DataSourcePatch>();
     check::<session::LoginRequest>();
     check::<session::RefreshRequest>();
 }
@@ -138,6 +141,8 @@ fn documented_examples_are_taken() {
     check::<query::QueryRequest>("query_run");
     check::<report::NewReport>("reports_generate");
     check::<report::RunRequest>("reports_run");
+    check::<report::ReportPatch>("reports_update");
+    check::<source::DataSourcePatch>("data_sources_update");
 }
 
 /// A value that fits a schema, with all its fields.
@@ -189,6 +194,8 @@ fn answers_are_written_as_they_are_documented() {
     check::<session::AccessToken>();
     check::<session::Verification<Hex>>();
     check::<source::DataSource<Hex>>();
+    check::<user::User<Hex>>();
+    check::<organization::Organization<Integer>>();
     check::<query::QueryResult>();
     check::<Deleted<Integer>>();
     check::<Listing<dashboard::DashboardSummary<UuidText>>>();

@@ -4,14 +4,16 @@ use poem_openapi::OpenApi;
 use poem_openapi::param::Query;
 
 use super::{FACE, Id, Tag};
-use crate::domain::id::Report as ReportOf;
+use crate::domain::id::{Report as ReportOf, Template};
 use crate::domain::page::PageRequest;
 use crate::http::body::Body;
 use crate::http::credential::Credential;
 use crate::http::fault::Reply;
 use crate::http::params::{Exchanged, Named};
 use crate::http::reply::{Accepted, Created, CreatedOrAccepted, FileReply, Json};
-use crate::http::wire::report::{Generated, NewReport, QueuedRun, Report, ReportTemplate, RunRequest};
+use crate::http::wire::report::{
+    Generated, NewReport, QueuedRun, Report, ReportPatch, ReportTemplate, Run, RunRequest,
+};
 use crate::http::wire::{Deleted, Listing, Spelling};
 use crate::service::app::App;
 
@@ -72,6 +74,19 @@ impl ReportsApi {
         Ok(Json(Report::of(self.0.report(&caller, &id.id, &id.spelled)?, &exchange.0)))
     }
 
+    /// Change a report's name and the format of its runs.
+    #[oai(path = "/:id", method = "patch", operation_id = "reports_update")]
+    async fn update(
+        &self,
+        Credential(caller): Credential,
+        id: Named<ReportOf>,
+        Body(patch): Body<ReportPatch>,
+        exchange: Exchanged,
+    ) -> Reply<Json<Report<Id>>> {
+        let report = self.0.update_report(&caller, &id.id, &id.spelled, patch.read()?).await?;
+        Ok(Json(Report::of(report, &exchange.0)))
+    }
+
     /// Delete a report with its runs and files.
     #[oai(path = "/:id", method = "delete", operation_id = "reports_delete")]
     async fn delete(&self, Credential(caller): Credential, id: Named<ReportOf>) -> Reply<Json<Deleted<Id>>> {
@@ -91,6 +106,20 @@ impl ReportsApi {
     ) -> Reply<Accepted<QueuedRun<Id>>> {
         let run = self.0.run_report(&caller, &id.id, &id.spelled, request.format()).await?;
         Ok(Accepted(run.into()))
+    }
+
+    /// List the runs of a report.
+    #[oai(path = "/:id/runs", method = "get", operation_id = "runs_list")]
+    async fn runs(
+        &self,
+        Credential(caller): Credential,
+        id: Named<ReportOf>,
+        cursor: Query<Option<String>>,
+        limit: Query<Option<u32>>,
+        exchange: Exchanged,
+    ) -> Reply<Json<Listing<Run<Id>>>> {
+        let page = self.0.runs(&caller, &id.id, &id.spelled, &PageRequest::after(cursor.0, limit.0)?)?;
+        Ok(Json(page.map(|run| Run::of(run, &exchange.0)).into()))
     }
 
     /// Download the file of the newest run that succeeded.
@@ -115,5 +144,11 @@ impl ReportTemplatesApi {
     ) -> Reply<Json<Listing<ReportTemplate<Id>>>> {
         let page = self.0.report_templates(&caller, &PageRequest::after(cursor.0, limit.0)?)?;
         Ok(Json(page.map(ReportTemplate::from).into()))
+    }
+
+    /// Get a report template.
+    #[oai(path = "/:id", method = "get", operation_id = "report_templates_get")]
+    async fn get(&self, Credential(caller): Credential, id: Named<Template>) -> Reply<Json<ReportTemplate<Id>>> {
+        Ok(Json(self.0.report_template(&caller, &id.id, &id.spelled)?.into()))
     }
 }

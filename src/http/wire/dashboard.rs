@@ -107,7 +107,7 @@ impl DashboardPatch {
     /// What a client asks for, by a face's rules.
     pub fn read(self, face: Face) -> Result<domain::DashboardPatch> {
         if self.name.is_none() && self.description.is_none() && self.widgets.is_none() {
-            return Err(Error::InvalidRequest("Nothing is to be changed; give at least one field.".to_owned()));
+            return Err(Error::nothing_to_change());
         }
         let widgets = self.widgets.map(|widgets| widgets.into_iter().map(|widget| widget.read(face)).collect());
         Ok(domain::DashboardPatch { name: self.name, description: self.description, widgets })

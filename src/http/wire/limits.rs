@@ -22,13 +22,7 @@ impl Usage {
     pub fn of(usage: &service::Usage, face: Face) -> Self {
         let [last_24h, last_7d, last_30d] = usage.requests;
         Self {
-            credits: Credits {
-                remaining: usage.balance.remaining(),
-                used: usage.balance.used,
-                reserved: usage.balance.reserved,
-                limit: usage.balance.limit,
-                resets_at: usage.resets_at.into(),
-            },
+            credits: usage.credits.into(),
             limits: Limits::of(usage.headroom.as_ref(), face),
             requests: Requests { last_24h, last_7d, last_30d },
         }
@@ -47,6 +41,18 @@ pub struct Credits {
     limit: i64,
     /// When the next month begins.
     resets_at: Stamp,
+}
+
+impl From<service::Credits> for Credits {
+    fn from(service::Credits { balance, resets_at }: service::Credits) -> Self {
+        Self {
+            remaining: balance.remaining(),
+            used: balance.used,
+            reserved: balance.reserved,
+            limit: balance.limit,
+            resets_at: resets_at.into(),
+        }
+    }
 }
 
 /// The organization's requests.

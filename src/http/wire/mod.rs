@@ -5,12 +5,14 @@ pub mod dashboard;
 pub mod key;
 pub mod limits;
 mod listing;
+pub mod organization;
 pub mod query;
 pub mod report;
 pub mod session;
 pub mod source;
 mod spelling;
 mod stamp;
+pub mod user;
 pub mod widget;
 
 use poem_openapi::Object;

@@ -5,7 +5,7 @@ use poem_openapi::{Enum, Object};
 use serde::{Deserialize, Serialize};
 
 use super::{Reference, Spelling, Stamp};
-use crate::domain::error::Result;
+use crate::domain::error::{Error, Result};
 use crate::domain::report as domain;
 use crate::http::exchange::Exchange;
 use crate::http::face::Face;
@@ -239,6 +239,28 @@ impl NewReport {
             dashboard: self.dashboard_id.map(|id| id.read(face)),
             format: self.output_format.unwrap_or(OutputFormat::Pdf).into(),
         }
+    }
+}
+
+/// A change of a report: what is absent stays.
+#[derive(Debug, Deserialize, Object)]
+#[serde(deny_unknown_fields)]
+pub struct ReportPatch {
+    #[serde(default)]
+    #[oai(validator(min_length = 1, max_length = 200))]
+    name: Option<String>,
+    /// The format of runs that ask for none.
+    #[serde(default)]
+    output_format: Option<OutputFormat>,
+}
+
+impl ReportPatch {
+    /// What a client asks for.
+    pub fn read(self) -> Result<domain::ReportPatch> {
+        if self.name.is_none() && self.output_format.is_none() {
+            return Err(Error::nothing_to_change());
+        }
+        Ok(domain::ReportPatch { name: self.name, format: self.output_format.map(Into::into) })
     }
 }
 

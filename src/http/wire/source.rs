@@ -2,9 +2,10 @@
 
 use poem_openapi::types::{ParseFromJSON, ToJSON, Type};
 use poem_openapi::{Enum, Object};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Spelling, Stamp};
+use crate::domain::error::{Error, Result};
 use crate::domain::{result, source as domain};
 use crate::http::reply::CreatedOrAccepted;
 
@@ -52,6 +53,22 @@ impl<I: Spelling> DataSource<I> {
             domain::SourceStatus::Syncing => CreatedOrAccepted::Accepted(source.into()),
             domain::SourceStatus::Active | domain::SourceStatus::Error => CreatedOrAccepted::Created(source.into()),
         }
+    }
+}
+
+/// A change of a data source.
+#[derive(Debug, Deserialize, Object)]
+#[serde(deny_unknown_fields)]
+pub struct DataSourcePatch {
+    #[serde(default)]
+    #[oai(validator(min_length = 1, max_length = 200))]
+    name: Option<String>,
+}
+
+impl DataSourcePatch {
+    /// The new name.
+    pub fn read(self) -> Result<String> {
+        self.name.ok_or_else(Error::nothing_to_change)
     }
 }
 

@@ -10,7 +10,7 @@ use crate::domain::time::Timestamp;
 use crate::store::row::{UuidBytes, parsed, uuid};
 use crate::store::{Main, Reader, StoreError, Tx};
 
-const SELECT: &str = "SELECT id, uuid, name, kind, plan, created_at FROM organizations";
+const SELECT: &str = "SELECT id, uuid, name, kind, plan, created_at, updated_at FROM organizations";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Org> {
     Ok(Org {
@@ -20,6 +20,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Org> {
         kind: parsed(row, "kind", OrgKind::parse)?,
         plan: row.get("plan")?,
         created_at: row.get("created_at")?,
+        updated_at: row.get("updated_at")?,
     })
 }
 

@@ -108,6 +108,23 @@ pub fn create(tx: &Tx<'_>, org: OrgId, new: &StoredReport, now: Timestamp) -> Re
     Ok(id)
 }
 
+/// Changes a report's name and format.
+pub fn update(
+    tx: &Tx<'_>,
+    org: OrgId,
+    id: ReportId,
+    name: &str,
+    format: ReportFormat,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    tx.prepare(
+        "UPDATE reports SET name = ?3, format = ?4, updated_at = ?5, version = version + 1
+         WHERE org_id = ?1 AND id = ?2",
+    )?
+    .execute(rusqlite::params![org, id, name, format.as_str(), now])?;
+    Ok(())
+}
+
 /// Takes a report away, with its runs.
 pub fn delete(tx: &Tx<'_>, org: OrgId, id: ReportId) -> Result<(), StoreError> {
     tx.prepare("DELETE FROM reports WHERE org_id = ?1 AND id = ?2")?.execute(rusqlite::params![org, id])?;

@@ -8,7 +8,7 @@ use crate::domain::error::Result;
 use crate::domain::id::{IdRef, KeyId, OrgId, ReportId, Run as RunKind, RunId, UserId};
 use crate::domain::report::{ReportFormat, Run, RunStatus};
 use crate::domain::time::Timestamp;
-use crate::store::row::{UuidBytes, parsed, uuid};
+use crate::store::row::{Slice, UuidBytes, parsed, uuid};
 use crate::store::{Main, Reader, StoreError, Tx};
 
 const SELECT: &str = "SELECT t.id, t.uuid, t.org_id, t.report_id, r.uuid AS report_uuid, t.user_id, t.status, t.format,
@@ -39,6 +39,26 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Run> {
 /// One run of the organisation.
 pub fn find(db: &Reader<'_, Main>, org: OrgId, id: &IdRef<RunKind>) -> Result<Option<Run>, StoreError> {
     db.find_in_org(SELECT, org.raw(), id, read)
+}
+
+/// The runs of a report, oldest first.
+pub fn list(db: &Reader<'_, Main>, org: OrgId, report: ReportId, slice: Slice) -> Result<Vec<Run>, StoreError> {
+    let (after, skip, take) = match slice {
+        Slice::Offset(skip, take) => (0, i64::try_from(skip).unwrap_or(i64::MAX), take),
+        Slice::After(after, take) => (after, 0, take),
+    };
+    let mut statement = db.prepare(&format!(
+        "{SELECT} WHERE t.org_id = ?1 AND t.report_id = ?2 AND t.id > ?3 ORDER BY t.id LIMIT ?4 OFFSET ?5"
+    ))?;
+    let rows = statement.query_map(rusqlite::params![org, report, after, take, skip], read)?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// How many runs of a report.
+pub fn count(db: &Reader<'_, Main>, org: OrgId, report: ReportId) -> Result<u64, StoreError> {
+    let mut statement = db.prepare("SELECT count(*) FROM runs WHERE org_id = ?1 AND report_id = ?2")?;
+    let count: i64 = statement.query_row(rusqlite::params![org, report], |row| row.get(0))?;
+    Ok(u64::try_from(count).unwrap_or(0))
 }
 
 /// The newest run of a report.

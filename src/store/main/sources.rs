@@ -4,7 +4,7 @@ use rusqlite::Row;
 use uuid::Uuid;
 
 use crate::domain::error::{Error, Result};
-use crate::domain::id::{IdRef, OrgId, Source as SourceKind, SourceId};
+use crate::domain::id::{DashboardId, IdRef, OrgId, ReportId, Source as SourceKind, SourceId};
 use crate::domain::source::{Source, SourceStatus, SourceTable};
 use crate::domain::time::Timestamp;
 use crate::store::row::{Slice, UuidBytes, is_duplicate, json, parsed, uuid};
@@ -100,6 +100,44 @@ pub fn fail(tx: &Tx<'_>, org: OrgId, id: SourceId, reason: &str, now: Timestamp)
     )?
     .execute(rusqlite::params![org, id, reason, now])?;
     Ok(())
+}
+
+/// Changes what people call a source.
+pub fn rename(tx: &Tx<'_>, org: OrgId, id: SourceId, name: &str, now: Timestamp) -> Result<(), StoreError> {
+    tx.prepare("UPDATE sources SET name = ?3, updated_at = ?4, version = version + 1 WHERE org_id = ?1 AND id = ?2")?
+        .execute(rusqlite::params![org, id, name, now])?;
+    Ok(())
+}
+
+/// The dashboards and reports that refer to a source, as `dashboard d_2a (Sales)`, the oldest first.
+pub fn referrers(db: &Reader<'_, Main>, org: OrgId, id: SourceId) -> Result<Vec<String>, StoreError> {
+    let dashboards = names(
+        db,
+        "SELECT DISTINCT d.id, d.name FROM widgets w JOIN dashboards d ON d.id = w.dashboard_id
+         WHERE w.org_id = ?1 AND w.source_id = ?2 ORDER BY d.id",
+        (org, id),
+        |id| DashboardId::new(id).prefixed(),
+    )?;
+    let reports = names(
+        db,
+        "SELECT r.id, r.name FROM report_sources s JOIN reports r ON r.id = s.report_id
+         WHERE r.org_id = ?1 AND s.source_id = ?2 ORDER BY r.id",
+        (org, id),
+        |id| ReportId::new(id).prefixed(),
+    )?;
+    let dashboards = dashboards.into_iter().map(|text| format!("dashboard {text}"));
+    Ok(dashboards.chain(reports.into_iter().map(|text| format!("report {text}"))).collect())
+}
+
+fn names(
+    db: &Reader<'_, Main>,
+    sql: &str,
+    of: (OrgId, SourceId),
+    spelled: fn(i64) -> String,
+) -> Result<Vec<String>, StoreError> {
+    let mut statement = db.prepare(sql)?;
+    let rows = statement.query_map(of, |row| Ok(format!("{} ({})", spelled(row.get(0)?), row.get::<_, String>(1)?)))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 /// Takes away a source: one whose file could not be read leaves nothing.

@@ -11,7 +11,7 @@ use crate::domain::time::Timestamp;
 use crate::store::row::{UuidBytes, is_duplicate, parsed, uuid};
 use crate::store::{Main, Reader, StoreError, Tx};
 
-const SELECT: &str = "SELECT id, uuid, org_id, email, first_name, last_name, role, created_at FROM users";
+const SELECT: &str = "SELECT id, uuid, org_id, email, first_name, last_name, role, created_at, updated_at FROM users";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<User> {
     Ok(User {
@@ -23,6 +23,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<User> {
         last_name: row.get("last_name")?,
         role: parsed(row, "role", Role::parse)?,
         created_at: row.get("created_at")?,
+        updated_at: row.get("updated_at")?,
     })
 }
 
@@ -74,6 +75,12 @@ pub fn list(db: &Reader<'_, Main>, org: OrgId) -> Result<Vec<User>, StoreError> 
     let mut statement = db.prepare(&format!("{SELECT} WHERE org_id = ?1 ORDER BY id"))?;
     let rows = statement.query_map([org], read)?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// One person of an organisation.
+pub fn find(db: &Reader<'_, Main>, org: OrgId, user: UserId) -> Result<Option<User>, StoreError> {
+    let mut statement = db.prepare(&format!("{SELECT} WHERE org_id = ?1 AND id = ?2"))?;
+    Ok(statement.query_row(rusqlite::params![org, user], read).optional()?)
 }
 
 /// The person of this e-mail.

@@ -1,0 +1,155 @@
+//! Reports on the `/api/` face. Wire types are in `http::wire::report`, rules in `service::reports`.
+
+use poem_openapi::OpenApi;
+use poem_openapi::param::Query;
+
+use super::{FACE, Id, Tag};
+use crate::domain::id::{Report as ReportOf, Template};
+use crate::domain::page::PageRequest;
+use crate::http::body::Body;
+use crate::http::credential::Credential;
+use crate::http::fault::Reply;
+use crate::http::params::{Exchanged, Named};
+use crate::http::reply::{Accepted, Created, CreatedOrAccepted, FileReply, Json};
+use crate::http::wire::report::{
+    Generated, NewReport, QueuedRun, Report, ReportPatch, ReportTemplate, Run, RunRequest,
+};
+use crate::http::wire::{Counted, Deleted, Spelling};
+use crate::service::app::App;
+
+/// The reports of `/api/`.
+pub struct ReportsApi(pub App);
+
+#[OpenApi(prefix_path = "/api/reports", tag = "Tag::Reports")]
+impl ReportsApi {
+    /// List reports.
+    #[oai(path = "/", method = "get", operation_id = "reports_list")]
+    async fn list(
+        &self,
+        Credential(caller): Credential,
+        page: Query<Option<u32>>,
+        page_size: Query<Option<u32>>,
+        exchange: Exchanged,
+    ) -> Reply<Json<Counted<Report<Id>>>> {
+        let page = self.0.reports(&caller, &PageRequest::number(page.0, page_size.0)?)?;
+        Ok(Json(Counted::of(page.map(|report| Report::of(report, &exchange.0)), &exchange.0)))
+    }
+
+    /// Create a report without running it.
+    #[oai(path = "/", method = "post", operation_id = "reports_create")]
+    async fn create(
+        &self,
+        Credential(caller): Credential,
+        Body(new): Body<NewReport>,
+        exchange: Exchanged,
+    ) -> Reply<Created<Report<Id>>> {
+        let report = self.0.create_report(&caller, new.read(FACE)).await?;
+        Ok(Created(Report::of(report, &exchange.0)))
+    }
+
+    /// Create a report, run it, and wait for its file.
+    ///
+    /// Costs credits. Answers 202 when the file takes longer than two minutes; the run then goes on. A client that leaves
+    /// cancels nothing.
+    #[oai(path = "/generate", method = "post", operation_id = "reports_generate")]
+    async fn generate(
+        &self,
+        Credential(caller): Credential,
+        Body(new): Body<NewReport>,
+        exchange: Exchanged,
+    ) -> Reply<CreatedOrAccepted<Generated<Id>>> {
+        let run = self.0.generate_report(&caller, new.read(FACE)).await?;
+        let run = self.0.wait_for_run(&caller, run.id).await?;
+        Ok(Generated::of(run, &exchange.0)?)
+    }
+
+    /// Get a report with its newest run.
+    #[oai(path = "/:id", method = "get", operation_id = "reports_get")]
+    async fn get(
+        &self,
+        Credential(caller): Credential,
+        id: Named<ReportOf>,
+        exchange: Exchanged,
+    ) -> Reply<Json<Report<Id>>> {
+        Ok(Json(Report::of(self.0.report(&caller, &id.id, &id.spelled)?, &exchange.0)))
+    }
+
+    /// Change a report's name and the format of its runs.
+    #[oai(path = "/:id", method = "patch", operation_id = "reports_update")]
+    async fn update(
+        &self,
+        Credential(caller): Credential,
+        id: Named<ReportOf>,
+        Body(patch): Body<ReportPatch>,
+        exchange: Exchanged,
+    ) -> Reply<Json<Report<Id>>> {
+        let report = self.0.update_report(&caller, &id.id, &id.spelled, patch.read()?).await?;
+        Ok(Json(Report::of(report, &exchange.0)))
+    }
+
+    /// Delete a report with its runs and files.
+    #[oai(path = "/:id", method = "delete", operation_id = "reports_delete")]
+    async fn delete(&self, Credential(caller): Credential, id: Named<ReportOf>) -> Reply<Json<Deleted<Id>>> {
+        let deleted = self.0.delete_report(&caller, &id.id, &id.spelled).await?;
+        Ok(Json(Deleted::of(Id::of(deleted.id, deleted.uuid))))
+    }
+
+    /// Run a report in the background.
+    ///
+    /// Costs credits: they are reserved now and settled when the run is over.
+    #[oai(path = "/:id/run", method = "post", operation_id = "reports_run")]
+    async fn run(
+        &self,
+        Credential(caller): Credential,
+        id: Named<ReportOf>,
+        Body(request): Body<RunRequest>,
+    ) -> Reply<Accepted<QueuedRun<Id>>> {
+        let run = self.0.run_report(&caller, &id.id, &id.spelled, request.format()).await?;
+        Ok(Accepted(run.into()))
+    }
+
+    /// List the runs of a report.
+    #[oai(path = "/:id/runs", method = "get", operation_id = "runs_list")]
+    async fn runs(
+        &self,
+        Credential(caller): Credential,
+        id: Named<ReportOf>,
+        page: Query<Option<u32>>,
+        page_size: Query<Option<u32>>,
+        exchange: Exchanged,
+    ) -> Reply<Json<Counted<Run<Id>>>> {
+        let page = self.0.runs(&caller, &id.id, &id.spelled, &PageRequest::number(page.0, page_size.0)?)?;
+        Ok(Json(Counted::of(page.map(|run| Run::of(run, &exchange.0)), &exchange.0)))
+    }
+
+    /// Download the file of the newest run that succeeded.
+    #[oai(path = "/:id/download", method = "get", operation_id = "reports_download")]
+    async fn download(&self, Credential(caller): Credential, id: Named<ReportOf>) -> Reply<FileReply> {
+        Ok(FileReply::of(self.0.report_file(&caller, &id.id, &id.spelled)?).await?)
+    }
+}
+
+/// The report templates of `/api/`.
+pub struct ReportTemplatesApi(pub App);
+
+#[OpenApi(prefix_path = "/api/report-templates", tag = "Tag::Reports")]
+impl ReportTemplatesApi {
+    /// List report templates.
+    #[oai(path = "/", method = "get", operation_id = "report_templates_list")]
+    async fn list(
+        &self,
+        Credential(caller): Credential,
+        page: Query<Option<u32>>,
+        page_size: Query<Option<u32>>,
+        exchange: Exchanged,
+    ) -> Reply<Json<Counted<ReportTemplate<Id>>>> {
+        let page = self.0.report_templates(&caller, &PageRequest::number(page.0, page_size.0)?)?;
+        Ok(Json(Counted::of(page.map(ReportTemplate::from), &exchange.0)))
+    }
+
+    /// Get a report template.
+    #[oai(path = "/:id", method = "get", operation_id = "report_templates_get")]
+    async fn get(&self, Credential(caller): Credential, id: Named<Template>) -> Reply<Json<ReportTemplate<Id>>> {
+        Ok(Json(self.0.report_template(&caller, &id.id, &id.spelled)?.into()))
+    }
+}
