@@ -23,7 +23,9 @@ mod settings;
 mod tests;
 
 pub use quantity::{Listen, Network, Period, PublicUrl, Size};
-pub use settings::{Audit, Auth, Config, Credits, Keys, Limits, Log, LogFormat, Plan, Portal, Server, Sources, Worker};
+pub use settings::{
+    Audit, Auth, Config, Credits, Keys, Limits, Log, LogFormat, Metrics, Plan, Portal, Server, Sources, Worker,
+};
 
 use schema::{Known, Schema};
 

@@ -18,7 +18,7 @@ use crate::keyring::Keyring;
 use crate::service::adopt::Adopt;
 use crate::service::app::App;
 use crate::store::{Role, Store};
-use crate::telemetry;
+use crate::telemetry::Logs;
 use crate::worker::pool::{Idle, Pool};
 
 /// How long a server that starts waits for a short command that has the lock.
@@ -46,7 +46,7 @@ impl Globals {
 pub fn log_of_command(config: &Config) -> Result<(), Failure> {
     let shape = settings::log_shape(config.log.format, std::io::stderr().is_terminal());
     let quiet = if config.log.level == "info" { "warn" } else { &config.log.level };
-    telemetry::start(quiet, shape).map_err(Failure::Failed)
+    Logs::start(quiet, shape).map(drop).map_err(Failure::Failed)
 }
 
 /// Opens a data directory by its whole name: workers stand elsewhere and confine themselves by names.

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::compose::{self, lock_patiently, make_data, open_data};
 use super::failure::Failure;
 use super::output::{Output, remark};
-use super::serve::{self, Serve, bind, end, serve_until_stopped, settle};
+use super::serve::{self, Serve, Served, bind, end, reload, settle};
 use super::{Globals, SANDBOX_DIR, settings};
 use crate::config::{Config, Listen};
 use crate::datadir::DataDir;
@@ -18,7 +18,7 @@ use crate::http::listener::Listener;
 use crate::http::settings::SandboxPage;
 use crate::service::sandbox::{OWNER_EMAIL, Sandbox as Made};
 use crate::store::Role;
-use crate::telemetry;
+use crate::telemetry::Logs;
 
 /// Ports that are tried when none was asked for and the first is taken.
 const PORTS: u16 = 100;
@@ -36,7 +36,7 @@ pub struct Sandbox {
 /// Runs it.
 pub fn run(globals: &Globals, sandbox: &Sandbox) -> Result<(), Failure> {
     let mut config = globals.config(Serve::flags(sandbox.listen))?;
-    start_log(&config)?;
+    let logs = start_log(&config)?;
     if config.worker.background == 0 {
         // Both imports of a first start go side by side, on small machines too.
         config.worker.background = u32::try_from(settings::background(&config)).unwrap_or(IMPORTS).max(IMPORTS);
@@ -52,20 +52,30 @@ pub fn run(globals: &Globals, sandbox: &Sandbox) -> Result<(), Failure> {
         settle(&app).await?;
         let made = app.open_sandbox().await?;
         let page = SandboxPage { user: made.owner, curl: curl(&url, made.read_only_key.expose()) };
-        let http = settings::http(&config, Some(page));
+        let served = Served {
+            app: &app,
+            config: &config,
+            http: settings::http(&config, Some(page))?,
+            listener,
+            hung_up: &|| reload(globals, sandbox.listen, |config| logs.set_level(level(config))),
+        };
         let shown = Banner { url, made, path: &path };
-        serve_until_stopped(&app, &config, http, listener, || shown.print(globals.json)).await
+        served.until_stopped(|| shown.print(globals.json)).await
     });
     end(&app, runtime);
     drop(lock);
     served
 }
 
-/// On a terminal the banner is followed by warnings alone.
-fn start_log(config: &Config) -> Result<(), Failure> {
+fn start_log(config: &Config) -> Result<Logs, Failure> {
     let terminal = std::io::stderr().is_terminal();
-    let level = if terminal && config.log.level == "info" { "warn" } else { &config.log.level };
-    telemetry::start(level, settings::log_shape(config.log.format, terminal)).map_err(Failure::Failed)
+    Logs::start(level(config), settings::log_shape(config.log.format, terminal)).map_err(Failure::Failed)
+}
+
+/// On a terminal the banner is followed by warnings alone.
+fn level(config: &Config) -> &str {
+    let quiet = std::io::stderr().is_terminal() && config.log.level == "info";
+    if quiet { "warn" } else { &config.log.level }
 }
 
 fn directory(path: &Path) -> Result<DataDir, Failure> {

@@ -24,7 +24,7 @@ use crate::jobs::Jobs;
 use crate::service::adopt::Adopt;
 use crate::service::app::App;
 use crate::store::Role;
-use crate::telemetry;
+use crate::telemetry::Logs;
 use crate::worker::pool::Idle;
 
 /// How long work on other threads may take to notice that the program ends.
@@ -51,7 +51,8 @@ impl Serve {
 pub fn run(globals: &Globals, serve: &Serve) -> Result<(), Failure> {
     let config = globals.config(Serve::flags(serve.listen))?;
     let terminal = std::io::stderr().is_terminal();
-    telemetry::start(&config.log.level, settings::log_shape(config.log.format, terminal)).map_err(Failure::Failed)?;
+    let shape = settings::log_shape(config.log.format, terminal);
+    let logs = Logs::start(&config.log.level, shape).map_err(Failure::Failed)?;
     let data = open_data(&globals.data_dir(DATA_DIR))?;
     let lock = lock_patiently(&data)?;
     let app = compose::app(&config, &data, Role::Owner, &data.tmp())?;
@@ -60,7 +61,14 @@ pub fn run(globals: &Globals, serve: &Serve) -> Result<(), Failure> {
         settle(&app).await?;
         let listener = bind(config.server.listen.0).await?;
         let address = listener.local_addr()?;
-        serve_until_stopped(&app, &config, settings::http(&config, None), listener, || announce(address)).await
+        let served = Served {
+            app: &app,
+            config: &config,
+            http: settings::http(&config, None)?,
+            listener,
+            hung_up: &|| reload(globals, serve.listen, |config| logs.set_level(&config.log.level)),
+        };
+        served.until_stopped(|| announce(address)).await
     });
     end(&app, runtime);
     drop(lock);
@@ -99,43 +107,71 @@ pub async fn bind(address: SocketAddr) -> Result<Listener, Failure> {
     })
 }
 
-/// Serves, calls `ready` when requests are answered, and returns when a signal has stopped it in order.
-pub async fn serve_until_stopped(
-    app: &App,
-    config: &Config,
-    http: HttpSettings,
-    listener: Listener,
-    ready: impl FnOnce() -> Result<(), Failure>,
-) -> Result<(), Failure> {
-    let mut signals = Signals::listen()?;
-    let (stop, shutdown) = Shutdown::new();
-    let server = crate::http::server(app.clone(), http, shutdown).map_err(Failure::Failed)?;
-    let jobs = Jobs::start(app, settings::background(config));
-    let mut serving = tokio::spawn(server.run(listener));
-    let begun = ready();
-    notify(NotifyState::Ready);
-    if begun.is_ok() {
-        tokio::select! {
-            () = signals.next() => {}
-            // It serves until it is told to stop, so this is a panic of its own.
-            _ = &mut serving => tracing::error!("the listener ended by itself"),
+/// What serves, and with what.
+pub struct Served<'a> {
+    /// The use cases.
+    pub app: &'a App,
+    /// The configuration.
+    pub config: &'a Config,
+    /// What the HTTP side is told.
+    pub http: HttpSettings,
+    /// Where the API is listened for.
+    pub listener: Listener,
+    /// What SIGHUP does.
+    pub hung_up: &'a (dyn Fn() + Sync),
+}
+
+impl Served<'_> {
+    /// Serves, calls `ready` when requests are answered, and returns when a signal has stopped it in order.
+    pub async fn until_stopped(self, ready: impl FnOnce() -> Result<(), Failure>) -> Result<(), Failure> {
+        let mut signals = Signals::listen()?;
+        let metrics = match self.config.metrics.listen {
+            Some(address) => Some(bind(address.0).await?),
+            None => None,
+        };
+        let (stop, shutdown) = Shutdown::new();
+        let (server, edge) =
+            crate::http::server(self.app.clone(), self.http, shutdown.clone()).map_err(Failure::Failed)?;
+        let jobs = Jobs::start(self.app, settings::background(self.config));
+        if let Some(listener) = metrics {
+            tokio::spawn(crate::http::metrics_server(edge, shutdown).run(listener));
         }
+        let mut serving = tokio::spawn(server.run(self.listener));
+        let begun = ready();
+        notify(NotifyState::Ready);
+        if begun.is_ok() {
+            tokio::select! {
+                () = signals.stop(self.hung_up) => {}
+                // It serves until it is told to stop, so this is a panic of its own.
+                _ = &mut serving => tracing::error!("the listener ended by itself"),
+            }
+        }
+        notify(NotifyState::Stopping);
+        tracing::info!("stopping: running requests are finished first");
+        let impatience = tokio::spawn(async move {
+            signals.stop(&|| ()).await;
+            std::process::exit(INTERRUPTED);
+        });
+        stop.begin();
+        if !serving.is_finished() {
+            let _ = serving.await;
+        }
+        let ended = jobs.end().await;
+        self.app.pool.tidy(Idle::All).await;
+        impatience.abort();
+        begun?;
+        Ok(ended?)
     }
-    notify(NotifyState::Stopping);
-    tracing::info!("stopping: running requests are finished first");
-    let impatience = tokio::spawn(async move {
-        signals.next().await;
-        std::process::exit(INTERRUPTED);
-    });
-    stop.begin();
-    if !serving.is_finished() {
-        let _ = serving.await;
+}
+
+/// Reads the configuration anew for what can change while the server runs, which is the level of the log. One that
+/// cannot be used changes nothing.
+pub fn reload(globals: &Globals, listen: Option<Listen>, set_level: impl FnOnce(&Config) -> Result<(), String>) {
+    let read = globals.config(Serve::flags(listen)).map_err(|failure| failure.to_string());
+    match read.and_then(|config| set_level(&config)) {
+        Ok(()) => tracing::info!("the log level was read again; other settings take a restart"),
+        Err(error) => tracing::error!(error, "the configuration was not read again"),
     }
-    let ended = jobs.end().await;
-    app.pool.tidy(Idle::All).await;
-    impatience.abort();
-    begun?;
-    Ok(ended?)
 }
 
 /// Ends the threads, brings the chain up to date and closes both files. The lock is the caller's to give up.
@@ -163,24 +199,34 @@ fn notify(state: NotifyState) {
     }
 }
 
-/// The two signals that stop a server.
+/// The signals that a server knows.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hang_up: Signal,
 }
 
 impl Signals {
     fn listen() -> Result<Self, Failure> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
     }
 
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {
-                if std::io::stderr().is_terminal() {
-                    remark("\nStopping; Ctrl-C again ends it at once.");
+    /// Returns with the next signal that stops a server.
+    async fn stop(&mut self, hung_up: &(dyn Fn() + Sync)) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => {
+                    if std::io::stderr().is_terminal() {
+                        remark("\nStopping; Ctrl-C again ends it at once.");
+                    }
+                    return;
                 }
+                _ = self.hang_up.recv() => hung_up(),
             }
         }
     }

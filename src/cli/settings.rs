@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZero;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::failure::Failure;
 use crate::config::{self, Config, LogFormat};
 use crate::domain::credits::Factors;
 use crate::domain::plan::Plan;
 use crate::http::listener::Limits;
-use crate::http::settings::{HttpSettings, SandboxPage};
+use crate::http::settings::{HttpSettings, MetricsToken, SandboxPage};
 use crate::service::app::{Argon2Cost, Settings};
 use crate::store::StoreSettings;
 use crate::telemetry::Shape;
@@ -72,9 +73,9 @@ fn plan(name: &str, plan: &config::Plan) -> Plan {
 }
 
 /// What the HTTP side is told.
-pub fn http(config: &Config, sandbox: Option<SandboxPage>) -> HttpSettings {
+pub fn http(config: &Config, sandbox: Option<SandboxPage>) -> Result<HttpSettings, Failure> {
     let server = &config.server;
-    HttpSettings {
+    Ok(HttpSettings {
         limits: Limits {
             connections: server.max_connections as usize,
             connections_per_address: server.max_connections_per_address as usize,
@@ -91,8 +92,20 @@ pub fn http(config: &Config, sandbox: Option<SandboxPage>) -> HttpSettings {
         body_timeout: server.body_timeout.duration(),
         body_minimum_rate: server.body_minimum_rate.bytes(),
         public_reference: config.portal.public_reference,
+        metrics_token: config.metrics.token_file.as_deref().map(metrics_token).transpose()?,
         sandbox,
-    }
+    })
+}
+
+fn metrics_token(path: &Path) -> Result<MetricsToken, Failure> {
+    let refused = |reason: String| {
+        Failure::failed(format!(
+            "the file {} of the setting `metrics.token_file` cannot be used: {reason}",
+            path.display()
+        ))
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| refused(error.to_string()))?;
+    MetricsToken::new(&text).map_err(refused)
 }
 
 /// What the pool of workers is told.

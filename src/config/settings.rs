@@ -2,6 +2,7 @@
 //! keeps the two alike.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +15,7 @@ use super::quantity::{Listen, Network, Period, PublicUrl, Size};
 pub struct Config {
     pub server: Server,
     pub log: Log,
+    pub metrics: Metrics,
     pub auth: Auth,
     pub keys: Keys,
     /// By name. The four that ship are always there.
@@ -67,6 +69,15 @@ pub enum LogFormat {
     Json,
     /// For people.
     Text,
+}
+
+/// Who may read metrics, and where.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "each setting is explained where it is set: in config.example.toml")]
+pub struct Metrics {
+    pub listen: Option<Listen>,
+    pub token_file: Option<PathBuf>,
 }
 
 /// Sessions and passwords.

@@ -111,6 +111,7 @@ mod tests {
             body_timeout: Duration::from_secs(1),
             body_minimum_rate: 1,
             public_reference: true,
+            metrics_token: None,
             sandbox: None,
         }
     }

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64};
 
 use futures_util::FutureExt;
 use http_body::Body as _;
@@ -20,7 +20,8 @@ use super::authenticate::{self, Presented};
 use super::exchange::{BodyRules, Exchange};
 use super::face::Face;
 use super::fault;
-use super::listener::{Peer, Serve};
+use super::listener::{Peer, Serve, Shutdown};
+use super::metrics::{self, Metrics};
 use super::operations::{Found, Route, Routes};
 use super::settings::HttpSettings;
 use super::{client, limit_headers, pages, record, routes};
@@ -46,8 +47,9 @@ pub(super) struct Shared {
     pub(super) app: App,
     pub(super) settings: HttpSettings,
     pub(super) documents: [String; 3],
+    pub(super) metrics: Arc<Metrics>,
     routes: [Routes; 3],
-    ready: std::sync::atomic::AtomicBool,
+    shutdown: Shutdown,
 }
 
 impl Serve for Edge {
@@ -63,24 +65,20 @@ impl Edge {
     ///
     /// # Errors
     /// When they do not fit together.
-    pub fn new(app: App, settings: HttpSettings) -> Result<Self, String> {
+    pub fn new(app: App, settings: HttpSettings, shutdown: Shutdown) -> Result<Self, String> {
         let documents = super::document::all()?;
         let routes = routes::join(&app)?;
-        Ok(Self(Arc::new(Shared { app, settings, documents, routes, ready: true.into() })))
-    }
-
-    /// Says that no more requests should come: `/readyz` fails from now on.
-    pub fn drain(&self) {
-        self.0.ready.store(false, Ordering::Release);
+        let metrics = Metrics::new(app.clone());
+        Ok(Self(Arc::new(Shared { app, settings, documents, metrics, routes, shutdown })))
     }
 
     pub(super) fn shared(&self) -> &Shared {
         &self.0
     }
 
+    /// Whether more requests should come. Whoever balances load hears of a shutdown on the connections that are left.
     pub(super) fn is_ready(&self) -> bool {
-        self.0.ready.load(Ordering::Acquire)
-            && self.0.app.store.appender().is_some_and(|appender| appender.ready().is_ok())
+        !self.0.shutdown.has_begun() && self.0.app.store.appender().is_some_and(|appender| appender.ready().is_ok())
     }
 
     async fn answer(&self, request: hyper::Request<Incoming>, peer: IpAddr) -> Response {
@@ -102,6 +100,10 @@ impl Edge {
             return response;
         }
         let (client, verdict) = client::client(peer, request.headers(), request.uri(), &self.0.settings);
+        if verdict.is_ok() && request.uri().path() == "/metrics" && self.0.settings.metrics_token.is_some() {
+            return metrics::refused(self, request.headers())
+                .unwrap_or_else(|| self.0.metrics.answer(request.method()));
+        }
         if verdict.is_ok()
             && let Some(response) = pages::page(self, &client, &request).await
         {
@@ -135,7 +137,7 @@ impl Edge {
             // What cannot be written down is not done: this answer alone has no row.
             return self.finished(&exchange, rendered(face, &error, exchange.request));
         }
-        let call = record::Pending::new(self.0.app.clone(), exchange.clone(), &request);
+        let call = record::Pending::new(self, exchange.clone(), &request);
         let method = request.method().clone();
         let work = self.clone().handle(transport, exchange.clone(), request);
         let handled = if method.is_safe() {
@@ -341,7 +343,7 @@ fn options(allow: &str) -> Response {
 }
 
 /// Keeps the length of the body that a GET would have had, and drops the body.
-fn drop_body(response: &mut Response) {
+pub(super) fn drop_body(response: &mut Response) {
     let body = response.take_body();
     let boxed: http_body_util::combinators::BoxBody<bytes::Bytes, std::io::Error> = body.into();
     if let Some(length) = boxed.size_hint().exact() {

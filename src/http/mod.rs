@@ -15,6 +15,7 @@ pub mod face;
 mod fault;
 mod limit_headers;
 pub mod listener;
+pub mod metrics;
 mod multipart;
 pub mod operations;
 mod pages;
@@ -29,32 +30,25 @@ mod wire;
 
 use std::sync::Arc;
 
-use self::listener::{Listener, Server, Shutdown};
+use self::edge::Edge;
+use self::listener::{Server, Shutdown};
 use self::settings::HttpSettings;
 use crate::service::app::App;
 
-/// Serves until the shutdown begins and running requests have had their grace.
+/// A server of the API that is not listening yet, and its edge.
 ///
 /// # Errors
 /// When operations and faces do not fit together: a defect that the first start shows.
-pub async fn serve(app: App, settings: HttpSettings, listener: Listener, shutdown: Shutdown) -> Result<(), String> {
+pub fn server(app: App, settings: HttpSettings, shutdown: Shutdown) -> Result<(Arc<Server<Edge>>, Edge), String> {
     let limits = settings.limits.clone();
-    let edge = edge::Edge::new(app, settings)?;
-    let (told, mut ends) = (edge.clone(), shutdown.clone());
-    // Whoever balances load hears of the end on the connections that are still there.
-    tokio::spawn(async move {
-        ends.begun().await;
-        told.drain();
-    });
-    Arc::new(Server::new(edge, limits, shutdown)).run(listener).await;
-    Ok(())
+    let edge = Edge::new(app, settings, shutdown.clone())?;
+    let server = Server::new(edge.clone(), limits, shutdown);
+    edge.shared().metrics.count_connections(server.counters());
+    Ok((Arc::new(server), edge))
 }
 
-/// A server that is not listening yet: tests serve single streams with it.
-///
-/// # Errors
-/// As [`serve`].
-pub fn server(app: App, settings: HttpSettings, shutdown: Shutdown) -> Result<Arc<Server<edge::Edge>>, String> {
-    let limits = settings.limits.clone();
-    Ok(Arc::new(Server::new(edge::Edge::new(app, settings)?, limits, shutdown)))
+/// A server of metrics and health alone.
+pub fn metrics_server(edge: Edge, shutdown: Shutdown) -> Arc<Server<metrics::Scraped>> {
+    let limits = edge.shared().settings.limits.clone();
+    Arc::new(Server::new(metrics::Scraped::new(edge), limits, shutdown))
 }

@@ -23,9 +23,7 @@ pub(super) fn health(edge: &Edge, method: &Method, path: &str) -> Option<Respons
         _ => return None,
     };
     if !matches!(*method, Method::GET | Method::HEAD) {
-        return Some(with_headers(
-            Response::builder().status(StatusCode::METHOD_NOT_ALLOWED).header(header::ALLOW, "GET, HEAD").finish(),
-        ));
+        return Some(only_read());
     }
     let (status, text) =
         if healthy { (StatusCode::OK, "ok\n") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready\n") };
@@ -47,9 +45,7 @@ pub(super) fn document<B>(edge: &Edge, face: Face, request: &poem::http::Request
         return with_headers(StatusCode::NOT_FOUND.into());
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        return with_headers(
-            Response::builder().status(StatusCode::METHOD_NOT_ALLOWED).header(header::ALLOW, "GET, HEAD").finish(),
-        );
+        return only_read();
     }
     let text = edge.shared().documents[face as usize].replacen(super::document::SERVER, origin, 1);
     with_headers(Response::builder().content_type("application/json").body(text))
@@ -90,7 +86,12 @@ pub(super) async fn page<B>(edge: &Edge, client: &Client, request: &poem::http::
     Some(with_headers(builder.content_type(asset.content_type).body(asset.bytes.into_owned())))
 }
 
-fn with_headers(mut response: Response) -> Response {
+/// The answer to a method that would change what cannot be changed.
+pub(super) fn only_read() -> Response {
+    with_headers(Response::builder().status(StatusCode::METHOD_NOT_ALLOWED).header(header::ALLOW, "GET, HEAD").finish())
+}
+
+pub(super) fn with_headers(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));

@@ -6,7 +6,9 @@ use std::sync::atomic::Ordering;
 use hyper::body::Incoming;
 use poem::http::header::USER_AGENT;
 
+use super::edge::Edge;
 use super::exchange::Exchange;
+use super::metrics::{InFlight, Metrics};
 use crate::domain::access::Role;
 use crate::domain::audit::entry::{self, Call, Entry};
 use crate::domain::audit::kind::{Method, Outcome};
@@ -20,10 +22,14 @@ use crate::service::app::App;
 const CLIENT_GONE: u16 = 499;
 
 /// A row that is still to be written. Dropped without being committed, it is written as that of a client that has gone.
-pub struct Pending(Option<Row>);
+pub struct Pending {
+    row: Option<Row>,
+    _in_flight: InFlight,
+}
 
 struct Row {
     app: App,
+    metrics: Arc<Metrics>,
     exchange: Arc<Exchange>,
     method: Method,
     user_agent: Option<String>,
@@ -31,14 +37,16 @@ struct Row {
 
 impl Pending {
     /// Begins a call.
-    pub fn new(app: App, exchange: Arc<Exchange>, request: &hyper::Request<Incoming>) -> Self {
+    pub fn new(edge: &Edge, exchange: Arc<Exchange>, request: &hyper::Request<Incoming>) -> Self {
         let sent = request.headers().get(USER_AGENT).and_then(|value| value.to_str().ok());
-        Self(Some(Row {
-            app,
+        let row = Row {
+            app: edge.shared().app.clone(),
+            metrics: edge.shared().metrics.clone(),
             exchange,
             method: Method::of(request.method().as_str()),
             user_agent: sent.map(entry::user_agent),
-        }))
+        };
+        Self { row: Some(row), _in_flight: edge.shared().metrics.begun() }
     }
 
     /// Writes the row and waits for its commit.
@@ -46,7 +54,7 @@ impl Pending {
     /// # Errors
     /// `AuditUnavailable` when it cannot be written.
     pub async fn commit(mut self, status: u16, code: Option<Code>, bytes_out: u64) -> Result<()> {
-        let Some(row) = self.0.take() else { return Ok(()) };
+        let Some(row) = self.row.take() else { return Ok(()) };
         let Some(appender) = row.app.store.appender().cloned() else { return Err(Error::AuditUnavailable) };
         appender.append(row.entry(status, code, outcome(status), bytes_out)).committed().await
     }
@@ -54,7 +62,7 @@ impl Pending {
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        let Some(row) = self.0.take() else { return };
+        let Some(row) = self.row.take() else { return };
         if let Some(appender) = row.app.store.appender().cloned() {
             appender.append_unwatched(row.entry(CLIENT_GONE, None, Outcome::Gone, 0));
         }
@@ -63,11 +71,13 @@ impl Drop for Pending {
 
 impl Row {
     fn entry(self, status: u16, code: Option<Code>, outcome: Outcome, bytes_out: u64) -> Entry {
-        let Self { exchange, method, user_agent, .. } = self;
+        let Self { exchange, method, user_agent, metrics, .. } = self;
         let caller = exchange.actor();
         let identity = caller.map(crate::service::caller::Caller::identity);
         let key = identity.and_then(crate::service::caller::Identity::key);
-        let latency = monotonic().saturating_sub(exchange.started).as_micros();
+        let latency = monotonic().saturating_sub(exchange.started);
+        let operation = exchange.operation.get().map(|operation| operation.id);
+        metrics.ended(operation.unwrap_or("none"), outcome, latency);
         let admitted = exchange.admission.get().filter(|admission| admission.verdict == Verdict::Admitted);
         Entry::Call(Box::new(Call {
             at_ms: exchange.at.millis(),
@@ -82,7 +92,7 @@ impl Row {
             role: identity.map(|identity| Role::as_str(identity.holder.role).into()),
             face: exchange.face.number(),
             method,
-            operation: exchange.operation.get().map(|operation| operation.id.into()),
+            operation: operation.map(Into::into),
             object_id: exchange.object.get().copied(),
             status,
             code: code.map(|code| code.as_str().into()),
@@ -90,7 +100,7 @@ impl Row {
             class: exchange.operation.get().map_or(Class::General, |operation| operation.class),
             credits: exchange.credits.load(Ordering::Relaxed),
             address: exchange.address,
-            latency_us: u32::try_from(latency).unwrap_or(u32::MAX),
+            latency_us: u32::try_from(latency.as_micros()).unwrap_or(u32::MAX),
             bytes_in: exchange.bytes_in.load(Ordering::Relaxed),
             bytes_out,
             user_agent,
@@ -102,8 +112,8 @@ impl Row {
 fn outcome(status: u16) -> Outcome {
     match status {
         0..=399 => Outcome::Ok,
-        401..=403 | 421 => Outcome::Refused,
-        429 => Outcome::Limited,
+        402 | 429 => Outcome::Limited,
+        401 | 403 | 421 => Outcome::Refused,
         400..=499 => Outcome::Client,
         _ => Outcome::Server,
     }

@@ -29,6 +29,8 @@ impl Limiter {
 
     /// How many callers have windows in memory.
     pub fn len(&self) -> u64 {
+        // Its counts follow only when the cache next tidies itself.
+        self.0.run_pending_tasks();
         self.0.entry_count()
     }
 

@@ -9,6 +9,7 @@ mod compose;
 pub mod dashboards;
 pub mod keys;
 pub mod limits;
+pub mod load;
 pub mod paging;
 pub mod people;
 pub mod query;

@@ -14,7 +14,7 @@ mod writer;
 use std::cell::RefCell;
 use std::marker::PhantomData;
 use std::ops::Deref;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rusqlite::{CachedStatement, Connection};
@@ -22,7 +22,7 @@ use rusqlite::{CachedStatement, Connection};
 use crate::domain::error::{Error, Result};
 use crate::domain::time::Clock;
 
-pub use audit::appender::{Appender, Receipt};
+pub use audit::appender::{Appender, AppenderLoad, Receipt};
 pub use row::{Slice, StoreError};
 pub use watch::Watch;
 
@@ -84,12 +84,14 @@ pub struct Store {
 }
 
 struct MainFile {
+    wal: PathBuf,
     readers: pool::Readers,
     writer: writer::Writer,
     watch: Watch,
 }
 
 struct AuditFile {
+    wal: PathBuf,
     readers: pool::Readers,
     appender: Option<Appender>,
 }
@@ -136,6 +138,7 @@ impl Store {
         }
         let watch = Watch::open(&main_path)?;
         let main = MainFile {
+            wal: wal_of(&main_path),
             readers: pool::Readers::open(&main_path, settings.readers)?,
             writer: writer::Writer::start(main, watch.clone())?,
             watch,
@@ -144,7 +147,8 @@ impl Store {
             Role::Owner => Some(Appender::start(audit, &audit_path)?),
             Role::Guest => None,
         };
-        let audit = AuditFile { readers: pool::Readers::open(&audit_path, settings.readers)?, appender };
+        let readers = pool::Readers::open(&audit_path, settings.readers)?;
+        let audit = AuditFile { wal: wal_of(&audit_path), readers, appender };
         Ok(Self { main: Arc::new(main), audit: Arc::new(audit) })
     }
 
@@ -202,6 +206,16 @@ impl Store {
         self.audit.appender.as_ref()
     }
 
+    /// How both files do, for metrics.
+    pub fn load(&self) -> StoreLoad {
+        StoreLoad {
+            transactions: self.main.writer.transactions(),
+            waiting: self.main.writer.waiting(),
+            appender: self.appender().map(Appender::load),
+            wal_bytes: [&self.main.wal, &self.audit.wal].map(|path| path.metadata().map_or(0, |file| file.len())),
+        }
+    }
+
     /// Writes out what is queued and leaves both files tidy. Nothing may be written afterwards.
     pub fn close(&self) {
         self.main.writer.close();
@@ -209,4 +223,24 @@ impl Store {
             appender.close();
         }
     }
+}
+
+/// How both files do.
+#[derive(Debug, Clone, Copy)]
+pub struct StoreLoad {
+    /// Transactions on `claribi.db` since the start.
+    pub transactions: u64,
+    /// Transactions that wait for their turn.
+    pub waiting: usize,
+    /// The writer of `audit.db`; none beside a server.
+    pub appender: Option<AppenderLoad>,
+    /// Bytes of the write-ahead logs of `claribi.db` and `audit.db`.
+    pub wal_bytes: [u64; 2],
+}
+
+/// SQLite keeps the log of a file beside it, under its name.
+fn wal_of(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-wal");
+    name.into()
 }

@@ -1,6 +1,8 @@
 //! The one thread that writes `claribi.db`: a bounded queue, one transaction per job.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -26,19 +28,23 @@ type Job = Box<dyn FnOnce(&Connection, &Watch) + Send>;
 pub(super) struct Writer {
     queue: Mutex<Option<mpsc::Sender<Job>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    transactions: Arc<AtomicU64>,
 }
 
 impl Writer {
     /// Starts the thread on a connection of its own.
     pub(super) fn start(connection: Connection, watch: Watch) -> Result<Self, StoreError> {
         let (queue, mut jobs) = mpsc::channel::<Job>(QUEUE);
+        let transactions = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&transactions);
         let thread = std::thread::Builder::new().name("main-writer".into()).spawn(move || {
             while let Some(job) = jobs.blocking_recv() {
                 job(&connection, &watch);
+                counted.fetch_add(1, Ordering::Relaxed);
             }
             leave_tidy(&connection);
         })?;
-        Ok(Self { queue: Mutex::new(Some(queue)), thread: Mutex::new(Some(thread)) })
+        Ok(Self { queue: Mutex::new(Some(queue)), thread: Mutex::new(Some(thread)), transactions })
     }
 
     /// Runs a transaction and waits for its commit.
@@ -61,6 +67,16 @@ impl Writer {
         let queue = self.queue.lock().clone().ok_or(Error::Overloaded)?;
         queue.blocking_send(job).map_err(|_| Error::Overloaded)?;
         answer.blocking_recv().map_err(|_| Error::internal("the writer thread has ended"))?
+    }
+
+    /// Transactions since the start, those that were rolled back included, for metrics.
+    pub(super) fn transactions(&self) -> u64 {
+        self.transactions.load(Ordering::Relaxed)
+    }
+
+    /// Jobs that wait, for metrics.
+    pub(super) fn waiting(&self) -> usize {
+        self.queue.lock().as_ref().map_or(0, |queue| queue.max_capacity() - queue.capacity())
     }
 
     /// Lets the queued jobs finish and ends the thread.

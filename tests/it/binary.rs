@@ -67,9 +67,15 @@ impl Installation {
     }
 
     pub fn serve(&self) -> Serving {
+        self.serve_with(&[], &[])
+    }
+
+    /// The same with further arguments and variables.
+    pub fn serve_with(&self, arguments: &[&str], variables: &[(&str, String)]) -> Serving {
         let address = free_address();
         let mut child = self
-            .command(&["serve", "--listen", &address.to_string()])
+            .command(&[&["serve", "--listen", &address.to_string()], arguments].concat())
+            .envs(variables.iter().map(|(name, value)| (name, value)))
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
@@ -125,8 +131,22 @@ impl Serving {
         )
     }
 
-    fn signal(&self, signal: Signal) {
+    pub fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    pub fn until_logged(&self, sentence: &str) {
+        for _ in 0..1_000 {
+            if self.log().contains(sentence) {
+                return;
+            }
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+        panic!("`{sentence}` is not in the log: {}", self.log());
     }
 
     /// Ends it as systemd does, and gives its exit code.

@@ -15,6 +15,7 @@ mod isolation;
 mod keys;
 mod known;
 mod limits;
+mod metrics;
 mod paging;
 mod queries;
 mod readme;

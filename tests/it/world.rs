@@ -109,6 +109,7 @@ impl Default for Plot {
             body_timeout: Duration::from_secs(30),
             body_minimum_rate: 1_024,
             public_reference: true,
+            metrics_token: None,
             sandbox: None,
         };
         Self { settings, http, kind: OrgKind::Live, plan: "enterprise", background: Background::Done, seed: 1 }
@@ -174,7 +175,7 @@ impl World {
 
     fn serving(app: App, plot: Plot, clock: FixedClock, directory: TempDir, org: OrgId, owner: UserId) -> Self {
         let (handle, shutdown) = Shutdown::new();
-        let server = http::server(app.clone(), plot.http.clone(), shutdown).unwrap();
+        let (server, _) = http::server(app.clone(), plot.http.clone(), shutdown).unwrap();
         let jobs = (plot.background == Background::Done).then(|| Jobs::start(&app, 1));
         Self { clock, app, org, owner, server, plot, jobs, _shutdown: handle, directory }
     }

@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use super::entries;
 use crate::domain::audit::{Entry, Hash, chain};
 use crate::domain::error::{Error, Result};
+use crate::domain::time::monotonic;
 use crate::store::{Reader, StoreError, pool};
 
 /// Entries of one commit at most.
@@ -46,11 +47,15 @@ struct Shared {
     healthy: AtomicBool,
     entries: AtomicU64,
     commits: AtomicU64,
+    /// When the oldest entry of the batch that is being committed was queued, on the monotonic clock; 0: none is.
+    committing: AtomicU64,
 }
 
 #[derive(Default)]
 struct Queue {
     waiting: Vec<Pending>,
+    /// When the first of them came, on the monotonic clock.
+    since: Duration,
     marks: Vec<(&'static str, i64)>,
     closed: bool,
 }
@@ -58,6 +63,19 @@ struct Queue {
 struct Pending {
     entry: Entry,
     reply: Option<oneshot::Sender<bool>>,
+}
+
+/// How the appender does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AppenderLoad {
+    /// Entries written since the start.
+    pub entries: u64,
+    /// Commits since the start.
+    pub commits: u64,
+    /// Entries that wait for the next commit.
+    pub waiting: usize,
+    /// How long the oldest entry that is not committed has been waiting.
+    pub lag: Duration,
 }
 
 /// Resolves when an entry is committed.
@@ -90,6 +108,7 @@ impl Appender {
             healthy: AtomicBool::new(true),
             entries: AtomicU64::new(0),
             commits: AtomicU64::new(0),
+            committing: AtomicU64::new(0),
         });
         let worker = Thread {
             connection,
@@ -120,6 +139,9 @@ impl Appender {
     fn push(&self, pending: Pending) {
         let mut queue = self.shared.queue.lock();
         let idle = queue.waiting.is_empty();
+        if idle {
+            queue.since = monotonic();
+        }
         queue.waiting.push(pending);
         drop(queue);
         if idle {
@@ -147,9 +169,21 @@ impl Appender {
         Ok(())
     }
 
-    /// Entries and commits so far, for metrics.
-    pub fn counts(&self) -> (u64, u64) {
-        (self.shared.entries.load(Ordering::Relaxed), self.shared.commits.load(Ordering::Relaxed))
+    /// How it does, for metrics.
+    pub fn load(&self) -> AppenderLoad {
+        let queue = self.shared.queue.lock();
+        let committing = self.shared.committing.load(Ordering::Acquire);
+        let oldest = match (committing, queue.waiting.is_empty()) {
+            (0, true) => None,
+            (0, false) => Some(queue.since),
+            (nanos, _) => Some(Duration::from_nanos(nanos)),
+        };
+        AppenderLoad {
+            entries: self.shared.entries.load(Ordering::Relaxed),
+            commits: self.shared.commits.load(Ordering::Relaxed),
+            waiting: queue.waiting.len(),
+            lag: oldest.map_or(Duration::ZERO, |oldest| monotonic().saturating_sub(oldest)),
+        }
     }
 
     /// Writes what waits and ends the thread.
@@ -202,6 +236,7 @@ impl Thread {
                 tracing::error!(%error, entries, "audit.db cannot be written");
             }
             self.shared.healthy.store(done.is_ok(), Ordering::Release);
+            self.shared.committing.store(0, Ordering::Release);
             for reply in batch.drain(..).filter_map(|pending| pending.reply) {
                 let _ = reply.send(done.is_ok());
             }
@@ -227,9 +262,14 @@ impl Thread {
         if self.last_batch >= LOADED && filling {
             let _ = self.shared.wake.wait_for(&mut queue, GATHER);
         }
+        if !queue.waiting.is_empty() {
+            let since = u64::try_from(queue.since.as_nanos()).unwrap_or(u64::MAX);
+            self.shared.committing.store(since, Ordering::Release);
+        }
         if queue.waiting.len() <= BATCH {
             std::mem::swap(&mut queue.waiting, batch);
         } else {
+            // The rest is a little younger than this: near enough for a figure.
             batch.extend(queue.waiting.drain(..BATCH));
         }
         (std::mem::take(&mut queue.marks), queue.closed)

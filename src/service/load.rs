@@ -1,0 +1,39 @@
+//! What the server is doing, in numbers: for metrics.
+
+use super::app::App;
+use crate::store::StoreLoad;
+
+/// The numbers of one moment; counts are since the start.
+#[derive(Debug, Clone, Copy)]
+pub struct Load {
+    /// Both databases.
+    pub store: StoreLoad,
+    /// Running and waiting jobs of the query lane and of the background lane.
+    pub lanes: [(usize, usize); 2],
+    /// Workers that were started.
+    pub workers_started: u64,
+    /// Workers that died or had to be killed.
+    pub workers_killed: u64,
+    /// Callers with windows in memory.
+    pub callers: u64,
+    /// Looks for commits of other processes.
+    pub looks: u64,
+    /// Those that found one.
+    pub commits_seen: u64,
+}
+
+impl App {
+    /// What the server is doing now.
+    pub fn load(&self) -> Load {
+        let (workers_started, workers_killed) = self.pool.counts();
+        Load {
+            store: self.store.load(),
+            lanes: self.pool.load(),
+            workers_started,
+            workers_killed,
+            callers: self.limiter.len(),
+            looks: self.store.watch().looks(),
+            commits_seen: self.store.watch().commits_seen(),
+        }
+    }
+}
