@@ -1,5 +1,7 @@
 //! Request bodies as JSON: bounded while they are read, strict about what they say (trap A13).
 
+mod plain;
+
 use std::sync::atomic::Ordering;
 
 use bytes::{Bytes, BytesMut};
@@ -11,6 +13,7 @@ use poem_openapi::types::Type;
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use serde::de::DeserializeOwned;
 
+use self::plain::Plain;
 use super::credential::exchange;
 use super::exchange::Exchange;
 use super::fault::Fault;
@@ -120,7 +123,7 @@ fn check_content_type(sent: Option<&str>) -> Result<(), Error> {
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     let bytes = if bytes.is_empty() { b"{}" } else { bytes };
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+    let value = serde_path_to_error::deserialize(Plain(&mut reader)).map_err(|error| {
         let path = error.path().to_string();
         explain(&path, error.inner())
     })?;
@@ -175,6 +178,14 @@ mod tests {
         name: String,
         #[serde(default)]
         inner: Vec<Inner>,
+        #[serde(default)]
+        colour: Option<Colour>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    enum Colour {
+        Red,
     }
 
     #[derive(Debug, Deserialize)]
@@ -216,6 +227,16 @@ mod tests {
         let deep = format!(r#"{{"name":{}"#, "[".repeat(100_000));
         assert_ne!(refused(&deep).0, "internal");
         assert_eq!(parse::<Outer>(b"{\"name\":\"\xff\"}").unwrap_err().code().as_str(), "invalid_json");
+    }
+
+    #[test]
+    fn arrays_are_no_objects_and_objects_are_no_words() {
+        assert!(parse::<Outer>(br#"{"name":"a","inner":[{"count":1}],"colour":"red"}"#).is_ok());
+        assert!(parse::<Outer>(br#"{"name":"a","colour":null}"#).is_ok());
+        assert!(refused(r#"["a"]"#).1.starts_with("`body` is not what it must be: invalid type: sequence"));
+        assert!(refused(r#"{"name":"a","inner":[[1]]}"#).1.starts_with("`inner[0]` is not what it must be"));
+        assert!(refused(r#"{"name":"a","colour":{"red":null}}"#).1.starts_with("`colour` is not what it must be"));
+        assert!(refused(r#"{"name":"a","colour":"blue"}"#).1.contains("expected `red`"));
     }
 
     #[test]

@@ -227,8 +227,13 @@ impl IntoResponse for FileReply {
 
 impl ApiResponse for FileReply {
     fn meta() -> MetaResponses {
-        let content = ["application/pdf", "text/csv", JSON];
-        let content = content.map(|content_type| MetaMediaType { content_type, schema: ReportFile::schema_ref() });
+        let inline = |schema| MetaSchemaRef::Inline(Box::new(schema));
+        let content = [
+            ("application/pdf", ReportFile::schema_ref()),
+            ("text/csv", inline(MetaSchema::new("string"))),
+            (JSON, inline(MetaSchema::new("object"))),
+        ];
+        let content = content.map(|(content_type, schema)| MetaMediaType { content_type, schema });
         MetaResponses {
             responses: vec![MetaResponse {
                 description: "",

@@ -61,6 +61,10 @@ pub fn mend(value: &mut Value, face: Face) -> Vec<String> {
         if is_request(name) {
             fields.insert("additionalProperties".to_owned(), Value::Bool(false));
         }
+        // A change that changes nothing is refused.
+        if name.ends_with("Patch") {
+            fields.insert("minProperties".to_owned(), json!(1));
+        }
         if !fields.contains_key("required") {
             complete.push(name.clone());
         }
@@ -84,12 +88,14 @@ fn flatten(fields: &mut Map<String, Value>) {
     all.retain(|schema| schema.get("$ref").is_some());
 }
 
-/// The formats that OpenAPI 3.0 knows: numbers without a sign have a minimum instead, and ids are what the face reads.
+/// The formats that OpenAPI 3.0 knows: numbers without a sign have bounds instead, and ids are what the face reads.
 fn spell_format(fields: &mut Map<String, Value>, face: Face) {
     let Some(format) = fields.get("format").and_then(Value::as_str) else { return };
     match format {
-        "uint8" | "uint16" => unsigned(fields, "int32"),
-        "uint32" | "uint64" => unsigned(fields, "int64"),
+        "uint8" => unsigned(fields, "int32", Some(u8::MAX.into())),
+        "uint16" => unsigned(fields, "int32", Some(u16::MAX.into())),
+        "uint32" => unsigned(fields, "int64", Some(u32::MAX)),
+        "uint64" => unsigned(fields, "int64", None),
         REFERENCE_FORMAT => {
             fields.remove("format");
             if face == Face::Platform {
@@ -101,9 +107,12 @@ fn spell_format(fields: &mut Map<String, Value>, face: Face) {
     }
 }
 
-fn unsigned(fields: &mut Map<String, Value>, format: &str) {
+fn unsigned(fields: &mut Map<String, Value>, format: &str, maximum: Option<u32>) {
     fields.insert("format".to_owned(), format.into());
     fields.entry("minimum").or_insert(json!(0));
+    if let Some(maximum) = maximum {
+        fields.entry("maximum").or_insert(json!(maximum));
+    }
 }
 
 /// Fields that may be absent may be null, and the other way round; fields with a default may only be absent.

@@ -15,6 +15,7 @@ use crate::service::query::{self as service, ResultFormat};
 #[serde(deny_unknown_fields)]
 pub struct QueryRequest {
     /// One `SELECT`. Tables are named `slug.table`; those of `data_source_id` need no slug.
+    #[oai(validator(min_length = 1))]
     sql: String,
     /// The source to query; without it all sources are there.
     #[serde(default)]

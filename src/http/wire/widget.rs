@@ -259,6 +259,7 @@ pub struct NewWidgetQuery {
     /// The source whose tables need no schema.
     data_source_id: Reference,
     /// One SELECT. A KPI takes the first cell; charts take the first column as x and each further one as a series.
+    #[oai(validator(min_length = 1))]
     sql: String,
 }
 
