@@ -41,7 +41,8 @@ pub struct Operation {
     pub class: Class,
     /// Its body.
     pub body: BodyKind,
-    /// The codes it can answer with, beside those that every operation has.
+    /// The codes it can answer with, beside those that every operation has. One that names `plan_required` takes API
+    /// access of sessions too.
     pub errors: &'static [Code],
 }
 
@@ -68,7 +69,6 @@ pub const COMMON: &[Code] = &[
     Code::AuditUnavailable,
 ];
 
-const BODY: &[Code] = &[Code::InvalidRequest, Code::InvalidJson, Code::UnknownField, Code::UnsupportedMediaType];
 const FIND: &[Code] = &[Code::NotFound];
 const PAGE: &[Code] = &[Code::InvalidCursor];
 
@@ -83,8 +83,8 @@ macro_rules! operations {
 
 use Code::{
     Conflict, InsufficientCredits, InvalidCursor, InvalidFile, InvalidJson, InvalidLogin, InvalidRequest, InvalidSql,
-    InvalidToken, NotAcceptable, NotFound, NotReady, QueryTimeout, QueryTooLarge, TrialEnded, UnknownField,
-    UnsupportedMediaType,
+    InvalidToken, NotAcceptable, NotFound, NotReady, PlanRequired, QueryTimeout, QueryTooLarge, TrialEnded,
+    UnknownField, UnsupportedMediaType,
 };
 use Needs::{Caller, KeyManagement, Nothing};
 
@@ -140,7 +140,8 @@ operations! {
     "runs_get" of(Permission::ReportsRead), General, None, FIND;
     "runs_download" of(Permission::ReportsRead), General, None, &[NotFound, NotReady];
     "keys_list" Caller, General, None, PAGE;
-    "keys_create" KeyManagement, General, Json, BODY;
+    "keys_create" KeyManagement, General, Json,
+        &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, PlanRequired];
     "keys_get" Caller, General, None, FIND;
     "keys_revoke" KeyManagement, General, Json,
         &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound];

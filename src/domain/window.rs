@@ -140,6 +140,12 @@ impl Headroom {
         self.0[name as usize]
     }
 
+    /// Of the windows that a request has to fit and that are full, the one that stays full longest.
+    pub fn full(&self, class: Class, surface: Surface) -> Option<(WindowName, Room)> {
+        let full = self.iter().filter(|(name, room)| room.remaining == 0 && name.concerns(class, surface));
+        full.max_by_key(|(_, room)| room.reset_at_ms)
+    }
+
     /// The limited windows in the order of [`WindowName::ALL`].
     pub fn iter(&self) -> impl Iterator<Item = (WindowName, Room)> + '_ {
         WindowName::ALL.into_iter().zip(self.0).filter_map(|(name, room)| Some((name, room?)))
@@ -198,11 +204,7 @@ impl WindowSet {
     pub fn admit(&mut self, now_ms: i64, class: Class, surface: Surface, limits: &Limits) -> Admission {
         let at_ms = self.not_before_newest(now_ms);
         let mut headroom = self.peek(at_ms, limits);
-        let full = headroom
-            .iter()
-            .filter(|(name, room)| room.remaining == 0 && name.concerns(class, surface))
-            .max_by_key(|(_, room)| room.reset_at_ms);
-        if let Some((window, room)) = full {
+        if let Some((window, room)) = headroom.full(class, surface) {
             let verdict = Verdict::Refused { window, retry_at_ms: room.reset_at_ms };
             return Admission { verdict, at_ms, headroom };
         }

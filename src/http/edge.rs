@@ -48,7 +48,7 @@ pub(super) struct Shared {
     pub(super) settings: HttpSettings,
     pub(super) documents: [String; 3],
     pub(super) metrics: Arc<Metrics>,
-    routes: [Routes; 3],
+    routes: Arc<[Routes; 3]>,
     shutdown: Shutdown,
 }
 
@@ -67,7 +67,7 @@ impl Edge {
     /// When they do not fit together.
     pub fn new(app: App, settings: HttpSettings, shutdown: Shutdown) -> Result<Self, String> {
         let documents = super::document::all()?;
-        let routes = routes::join(&app)?;
+        let routes = routes::join(&app)?.into();
         let metrics = Metrics::new(app.clone());
         Ok(Self(Arc::new(Shared { app, settings, documents, metrics, routes, shutdown })))
     }
@@ -201,6 +201,7 @@ impl Edge {
             started: monotonic(),
             address: client.address,
             face,
+            routes: self.0.routes.clone(),
             origin,
             operation: OnceLock::new(),
             captures: OnceLock::new(),
@@ -352,7 +353,7 @@ pub(super) fn drop_body(response: &mut Response) {
 }
 
 /// The path without one trailing slash; anything odd about it is an unknown path.
-fn plain_path(path: &str) -> Result<&str> {
+pub(super) fn plain_path(path: &str) -> Result<&str> {
     let path = path.strip_suffix('/').unwrap_or(path);
     let odd = path.len() > PATH_LENGTH || path.contains("//") || path.ends_with('/') || path.contains(';');
     if odd { Err(Error::NoSuchPath) } else { Ok(path) }

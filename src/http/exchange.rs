@@ -1,11 +1,12 @@
 //! What is known of one request while it is served: made by the edge, seen by extractors.
 
 use std::net::IpAddr;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::face::Face;
+use super::operations::Routes;
 use crate::domain::error::{Error, Result};
 use crate::domain::id::RequestId;
 use crate::domain::operation::{BodyKind, Operation};
@@ -25,6 +26,8 @@ pub struct Exchange {
     pub address: IpAddr,
     /// Where the client is.
     pub face: Face,
+    /// The routers of all faces, for questions about other calls.
+    pub routes: Arc<[Routes; 3]>,
     /// Scheme and host, for absolute links.
     pub origin: OnceLock<String>,
     /// What it asks for.

@@ -11,6 +11,7 @@ mod credential;
 pub mod document;
 pub mod edge;
 mod exchange;
+mod explain;
 pub mod face;
 mod fault;
 mod limit_headers;

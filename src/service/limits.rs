@@ -10,7 +10,7 @@ use super::app::App;
 use super::caller::Identity;
 use crate::domain::error::{Error, Result};
 use crate::domain::time::Timestamp;
-use crate::domain::window::{Admission, Class, Headroom, Surface, Verdict, WindowSet};
+use crate::domain::window::{Admission, Class, Headroom, Surface, Verdict, WindowName, WindowSet};
 use crate::store::audit::entries;
 
 /// The longest window, in milliseconds.
@@ -43,6 +43,15 @@ impl Limiter {
 /// The face number that the platform face has in the chain.
 pub const PLATFORM_FACE: u8 = 1;
 
+impl Identity {
+    /// The refusal by a full window, which has room again at `retry_at_ms`.
+    pub(super) fn rate_limited(&self, window: WindowName, retry_at_ms: i64, now: Timestamp) -> Error {
+        let millis = u64::try_from(retry_at_ms - now.millis()).unwrap_or(0);
+        let limit = self.limits.get(window).unwrap_or(0);
+        Error::RateLimited { window, limit, retry_after: millis.div_ceil(1000).max(1) }
+    }
+}
+
 impl App {
     /// Counts a request in all its windows, or refuses it and counts nothing.
     ///
@@ -63,11 +72,7 @@ impl App {
         let admission = windows.lock().admit(now.millis(), class, surface, &identity.limits);
         let verdict = match admission.verdict {
             Verdict::Admitted => Ok(()),
-            Verdict::Refused { window, retry_at_ms } => {
-                let millis = u64::try_from(retry_at_ms - now.millis()).unwrap_or(0);
-                let limit = identity.limits.get(window).unwrap_or(0);
-                Err(Error::RateLimited { window, limit, retry_after: millis.div_ceil(1000).max(1) })
-            }
+            Verdict::Refused { window, retry_at_ms } => Err(identity.rate_limited(window, retry_at_ms, now)),
         };
         (Some(admission), verdict)
     }

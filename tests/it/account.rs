@@ -1,8 +1,9 @@
 //! What a caller may know of itself: its user, its organisation, its credential.
 
 use claribi::domain::access::{Role, Scope};
-use serde_json::json;
+use serde_json::{Value, json};
 
+use crate::actors::Actor;
 use crate::world::World;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -54,4 +55,145 @@ async fn usage_is_the_same_on_every_face_but_for_the_minute() {
         assert_eq!(usage["credits"], platform["credits"]);
     }
     assert_eq!(v1["limits"]["general"]["hour"]["remaining"], 5_000 - 3, "one count on all faces together");
+}
+
+/// What `explain` says of a call: allowed, refused by, needs.
+async fn explained(actor: &Actor, call: &str) -> Value {
+    let told = actor.get(&format!("/v1/auth/verify?explain={}", call.replace(' ', "%20"))).await.is(200);
+    json!([told["allowed"], told["refused_by"], told["needs"]])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn verify_tells_the_same_on_every_face_in_its_own_spelling() {
+    let world = World::new().await;
+    let owner = world.owner().await;
+    let v1 = owner.get("/v1/auth/verify").await.is(200);
+    assert_eq!(
+        (&v1["key"]["id"], &v1["user"]["id"], &v1["organization"]["id"]),
+        (&json!("key_1"), &json!("u_1"), &json!("org_1"))
+    );
+    assert_eq!(v1["key"]["scope"], "read-write");
+    assert_eq!(v1.get("allowed"), None, "nothing was asked");
+    let platform = owner.get("/api/auth/verify/").await.is(200);
+    assert_eq!((&platform["key"]["id"], &platform["user"]["id"]), (&json!(1), &json!(1)));
+    let external = owner.get("/api/v1/auth/verify/").await.is(200);
+    assert_eq!(external["key"]["id"].as_str().unwrap().len(), 36);
+    for other in [&platform, &external] {
+        assert_eq!(other["permissions"], v1["permissions"]);
+        assert_eq!(other["key"]["prefix"], v1["key"]["prefix"]);
+    }
+    let session = world.owner_session().await.get("/v1/auth/verify").await.is(200);
+    assert_eq!((&session["key"], &session["user"]["role"]), (&Value::Null, &json!("owner")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn explain_names_scope_or_role_as_what_refuses() {
+    let world = World::new().await;
+    let (owner, reader) = (world.owner().await, world.key(Scope::ReadOnly).await);
+    let viewer = world.key_of(Role::Viewer, Scope::ReadWrite).await;
+    let session = world.owner_session().await;
+    for (actor, call, expected) in [
+        (&owner, "POST /v1/reports/generate", json!([true, null, "reports:generate"])),
+        (&reader, "POST /v1/reports/generate", json!([false, "scope", "reports:generate"])),
+        (&viewer, "POST /v1/reports/generate", json!([false, "role", "reports:generate"])),
+        (&viewer, "GET /v1/dashboards", json!([true, null, "dashboards:read"])),
+        (&reader, "POST /v1/keys", json!([false, "scope", "read-write"])),
+        (&session, "POST /v1/keys", json!([true, null, "read-write"])),
+        (&viewer, "GET /v1/users/me", json!([true, null, null])),
+        (&viewer, "POST /api/auth/login/", json!([true, null, null])),
+    ] {
+        assert_eq!(explained(actor, call).await, expected, "{call}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn explain_takes_a_call_on_any_face_in_any_spelling_and_looks_up_no_object() {
+    let world = World::new().await;
+    let reader = world.key(Scope::ReadOnly).await;
+    for call in [
+        "DELETE /v1/dashboards/d_99",
+        "delete /v1/dashboards/nothing/",
+        "DELETE /api/v1/dashboards/x",
+        "DELETE /api/dashboards/99/?page=2",
+        "DELETE  /api/dashboards/99?explain=GET",
+    ] {
+        assert_eq!(explained(&reader, call).await, json!([false, "scope", "dashboards:delete"]), "{call}");
+    }
+    assert_eq!(explained(&reader, "HEAD /v1/dashboards").await, json!([true, null, "dashboards:read"]));
+    for call in [
+        "",
+        "GET",
+        "/v1/dashboards",
+        "GET /v1/nothing",
+        "GET /nothing",
+        "GET v1/dashboards",
+        "PUT /v1/dashboards",
+        "OPTIONS /v1/dashboards",
+        "GET /v1//dashboards",
+        "GET /docs/",
+        "G%C3%A4T /v1/dashboards",
+        "GET /v1/goals",
+    ] {
+        for face in ["/v1/auth/verify", "/api/auth/verify/", "/api/v1/auth/verify/"] {
+            let answer = reader.get(&format!("{face}?explain={}", call.replace(' ', "+"))).await;
+            assert_eq!(answer.refuses(400, "invalid_parameter")["parameter"], "explain", "{call}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn explain_names_the_plan_as_what_refuses() {
+    let trial = World::with(|plot| plot.plan = "trial").await;
+    let session = trial.owner_session().await;
+    assert_eq!(explained(&session, "POST /v1/dashboards").await, json!([true, null, "dashboards:create"]));
+    assert_eq!(explained(&session, "POST /v1/keys").await, json!([false, "plan", "read-write"]));
+    session.post("/v1/keys", json!({"name": "x"})).await.refuses(403, "plan_required");
+    assert_eq!(explained(&session, "DELETE /v1/keys/key_1").await, json!([true, null, "read-write"]));
+    trial.pass(15 * 86_400);
+    let session = trial.owner_session().await;
+    assert_eq!(explained(&session, "POST /v1/dashboards").await, json!([false, "plan", "dashboards:create"]));
+    session.post("/v1/dashboards", json!({"name": "x"})).await.refuses(403, "trial_ended");
+    assert_eq!(explained(&session, "GET /v1/dashboards").await, json!([true, null, "dashboards:read"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn explain_names_the_limit_as_what_refuses_and_takes_no_room_in_it() {
+    let world = World::with(|plot| {
+        plot.settings.key_per_minute = 2;
+        plot.plan("enterprise", |plan| plan.generation_per_hour = 1);
+    })
+    .await;
+    let owner = world.owner().await;
+    owner.post("/v1/dashboards", json!({"name": "Board"})).await.is(201);
+    let (refresh, platform) = ("POST /v1/dashboards/d_1/refresh", "GET /api/dashboards/");
+    for _ in 0..3 {
+        assert_eq!(explained(&owner, refresh).await, json!([true, null, "dashboards:refresh"]));
+        assert_eq!(explained(&owner, platform).await, json!([true, null, "dashboards:read"]));
+    }
+    owner.post("/v1/dashboards/d_1/refresh", json!({})).await.is(200);
+    assert_eq!(explained(&owner, refresh).await, json!([false, "limit", "dashboards:refresh"]));
+    owner.post("/v1/dashboards/d_1/refresh", json!({})).await.refuses(429, "rate_limited");
+    for _ in 0..2 {
+        owner.get("/api/dashboards/").await.is(200);
+    }
+    assert_eq!(explained(&owner, platform).await, json!([false, "limit", "dashboards:read"]));
+    assert_eq!(explained(&owner, "GET /v1/dashboards").await, json!([true, null, "dashboards:read"]));
+    world.pass(60);
+    assert_eq!(explained(&owner, platform).await, json!([true, null, "dashboards:read"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn explain_consumes_nothing_beyond_itself() {
+    let world = World::new().await;
+    let owner = world.owner().await;
+    let before = owner.get("/v1/auth/verify").await.is(200)["limits"].clone();
+    let told = owner.get("/v1/auth/verify?explain=POST%20/v1/reports/generate").await;
+    let after = &told.is(200)["limits"];
+    let rest = |limits: &Value, class: &str| limits[class]["hour"]["remaining"].as_i64().unwrap();
+    assert_eq!(rest(after, "general"), rest(&before, "general") - 1);
+    assert_eq!(told.number("x-ratelimit-remaining"), rest(after, "general"));
+    assert_eq!(rest(after, "generation"), rest(&before, "generation"));
+    assert_eq!(world.calls().len(), 2);
+    assert_eq!(world.last_call().operation.as_deref(), Some("auth_verify"));
+    assert_eq!(owner.get("/v1/usage").await.is(200)["credits"]["reserved"], 0);
 }

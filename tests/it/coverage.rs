@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use claribi::domain::access::{Permission, Scope};
+use claribi::domain::access::{Permission, Role, Scope};
 use claribi::domain::operation::{BodyKind, Needs, OPERATIONS, Operation};
 use claribi::domain::window::Class;
 use claribi::http::document;
@@ -203,6 +203,33 @@ async fn every_error_that_an_operation_gave_is_in_its_document() {
             });
             let described = described.unwrap();
             assert!(!described[answer.status.to_string()].is_null(), "{} gave {}", entry.named(), answer.status);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn explain_foretells_of_every_call_whether_it_is_refused() {
+    let world = World::with(|plot| plot.settings.key_per_minute = 10_000).await;
+    let actors = [
+        world.owner().await,
+        world.key(Scope::ReadOnly).await,
+        world.key_of(Role::Analyst, Scope::ReadWrite).await,
+        world.key_of(Role::Viewer, Scope::ReadWrite).await,
+        world.key_with(&[Permission::ReportsRead, Permission::DashboardsRefresh]).await,
+        world.session(Role::Viewer).await,
+    ];
+    for entry in entries() {
+        for actor in &actors {
+            let asked = format!("/v1/auth/verify?explain={}%20{}", entry.method, entry.path);
+            let told = actor.get(&asked).await.is(200);
+            let refusal = told["refused_by"].as_str();
+            assert_eq!(told["allowed"], refusal.is_none(), "{}", entry.named());
+            assert!(refusal.is_none_or(|by| ["scope", "role"].contains(&by)), "{}: {told}", entry.named());
+            if let Needs::Permission(permission) = entry.operation.needs {
+                assert_eq!(told["needs"], permission.as_str());
+            }
+            let answer = entry.call(actor).await;
+            assert_eq!(answer.status == 403, refusal.is_some(), "{}: {told} {}", entry.named(), answer.text());
         }
     }
 }

@@ -190,6 +190,55 @@ fn no_file_goes_past_five_hundred_lines() {
     assert!(long.is_empty(), "{}", long.join("\n"));
 }
 
+/// The functions of an `impl` in a file: name, and the lines of the body.
+fn methods(source: &Source) -> Vec<(&str, usize)> {
+    let mut lines = source.text.lines();
+    let mut found = Vec::new();
+    while let Some(line) = lines.next() {
+        let declared =
+            line.strip_prefix("    ").and_then(|line| line.split("fn ").nth(1).filter(|_| !line.starts_with(' ')));
+        let Some(name) = declared.and_then(|rest| rest.split(['(', '<']).next()) else { continue };
+        // The head of a method ends with a brace, on its own line or on a later one.
+        if !line.ends_with('{') {
+            lines.by_ref().find(|line| line.ends_with('{'));
+        }
+        found.push((name, lines.by_ref().take_while(|line| *line != "    }").count()));
+    }
+    found
+}
+
+#[test]
+fn handlers_are_eight_lines_at_most() {
+    let (mut handlers, mut long) = (0, Vec::new());
+    for source in sources().iter().filter(|source| is_face(&source.path)) {
+        for (name, lines) in methods(source) {
+            handlers += 1;
+            if lines > 8 {
+                long.push(format!("{}: `{name}` has {lines} lines", source.path));
+            }
+        }
+    }
+    assert!(handlers > 60, "only {handlers} handlers were found");
+    assert!(long.is_empty(), "logic belongs to the services: {}", long.join("\n"));
+}
+
+fn is_face(path: &str) -> bool {
+    ["http/api/", "http/api_v1/", "http/v1/"].iter().any(|face| path.starts_with(face)) && !path.ends_with("mod.rs")
+}
+
+#[test]
+fn wire_types_convert_and_do_nothing_else() {
+    let mut found = Vec::new();
+    for source in sources().iter().filter(|source| source.path.starts_with("http/wire/") && !source.is_test()) {
+        for (number, line) in source.code() {
+            if ["async ", ".await", "App", "tokio::", "std::fs"].iter().any(|word| line.contains(word)) {
+                found.push(format!("{}:{number}: {}", source.path, line.trim()));
+            }
+        }
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
 #[test]
 fn nothing_is_left_undone_or_silenced() {
     // Put together here, so that this file does not find itself.

@@ -1,6 +1,7 @@
 //! Sessions and the caller's status on the platform face (seed 004).
 
 use poem_openapi::OpenApi;
+use poem_openapi::param::Query;
 
 use super::{Id, Tag};
 use crate::http::body::Body;
@@ -43,10 +44,16 @@ impl AuthApi {
 
     /// Verify a credential.
     ///
-    /// Tells what it is, what it may do now, and what is left of its limits.
+    /// Tells what it is, what it may do now, and what is left of its limits. With `explain` it also tells whether that
+    /// call would be allowed now, and which of scope, role, plan, address and limit refuses it.
     #[oai(path = "/verify", method = "get", operation_id = "auth_verify")]
-    async fn verify(&self, Credential(caller): Credential) -> Reply<Json<Verification<Id>>> {
-        let headroom = self.0.headroom(caller.identity(), caller.at)?;
-        Ok(Json(Verification::of(&caller, headroom.as_ref())))
+    async fn verify(
+        &self,
+        Credential(caller): Credential,
+        explain: Query<Option<String>>,
+        exchange: Exchanged,
+    ) -> Reply<Json<Verification<Id>>> {
+        let question = exchange.0.question(explain.0.as_deref())?;
+        Ok(Json(Verification::of(&caller, self.0.verify(&caller, question)?)))
     }
 }

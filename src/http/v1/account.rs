@@ -1,10 +1,12 @@
 //! The caller on the `/v1/` face: its credential, its user and organization, its limits and credits.
 
 use poem_openapi::OpenApi;
+use poem_openapi::param::Query;
 
 use super::{FACE, Id, Tag};
 use crate::http::credential::Credential;
 use crate::http::fault::Reply;
+use crate::http::params::Exchanged;
 use crate::http::reply::Json;
 use crate::http::wire::limits::Usage;
 use crate::http::wire::organization::Organization;
@@ -19,11 +21,17 @@ pub struct AccountApi(pub App);
 impl AccountApi {
     /// Verify a credential.
     ///
-    /// Tells what it is, what it may do now, and what is left of its limits.
+    /// Tells what it is, what it may do now, and what is left of its limits. With `explain` it also tells whether that
+    /// call would be allowed now, and which of scope, role, plan, address and limit refuses it.
     #[oai(path = "/auth/verify", method = "get", operation_id = "auth_verify")]
-    async fn verify(&self, Credential(caller): Credential) -> Reply<Json<Verification<Id>>> {
-        let headroom = self.0.headroom(caller.identity(), caller.at)?;
-        Ok(Json(Verification::of(&caller, headroom.as_ref())))
+    async fn verify(
+        &self,
+        Credential(caller): Credential,
+        explain: Query<Option<String>>,
+        exchange: Exchanged,
+    ) -> Reply<Json<Verification<Id>>> {
+        let question = exchange.0.question(explain.0.as_deref())?;
+        Ok(Json(Verification::of(&caller, self.0.verify(&caller, question)?)))
     }
 
     /// Get credits, limits and counts of requests.

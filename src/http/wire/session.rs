@@ -10,8 +10,9 @@ use super::limits::Limits;
 use super::{Spelling, Stamp};
 use crate::domain::access;
 use crate::domain::credits::Balance;
-use crate::domain::window::Headroom;
+use crate::domain::operation::Needs;
 use crate::service::caller::{Caller, KeyFacts};
+use crate::service::explain;
 use crate::service::sessions as service;
 
 /// A login. Deliberately without `Debug`.
@@ -145,6 +146,56 @@ pub struct Verification<I: Type + ParseFromJSON + ToJSON> {
     permissions: Vec<String>,
     organization: VerifiedOrganization<I>,
     limits: Limits,
+    /// Whether the call would be allowed, objects and credits aside; only with `explain`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[oai(skip_serializing_if_is_none)]
+    allowed: Option<bool>,
+    /// What refuses the call; null when it is allowed; only with `explain`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[oai(skip_serializing_if_is_none)]
+    refused_by: Option<Option<RefusedBy>>,
+    /// The permission that the call needs, `read-write` when it takes a session or a key with that preset, null when it
+    /// needs neither; only with `explain`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[oai(skip_serializing_if_is_none)]
+    needs: Option<Option<String>>,
+}
+
+/// What refuses a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Enum)]
+#[serde(rename_all = "lowercase")]
+#[oai(rename_all = "lowercase")]
+pub enum RefusedBy {
+    /// The key was not given the permission.
+    Scope,
+    /// The owner's role does not have it.
+    Role,
+    /// The plan does not include it, or the trial is over.
+    Plan,
+    /// The key may not be used from the address.
+    Address,
+    /// A window is full.
+    Limit,
+}
+
+impl From<explain::RefusedBy> for RefusedBy {
+    fn from(by: explain::RefusedBy) -> Self {
+        match by {
+            explain::RefusedBy::Scope => Self::Scope,
+            explain::RefusedBy::Role => Self::Role,
+            explain::RefusedBy::Plan => Self::Plan,
+            explain::RefusedBy::Address => Self::Address,
+            explain::RefusedBy::Limit => Self::Limit,
+        }
+    }
+}
+
+fn needed(needs: Needs) -> Option<String> {
+    match needs {
+        Needs::Nothing | Needs::Caller => None,
+        Needs::KeyManagement => Some(access::Scope::ReadWrite.as_str().to_owned()),
+        Needs::Permission(permission) => Some(permission.as_str().to_owned()),
+    }
 }
 
 /// The key that was presented.
@@ -181,7 +232,7 @@ pub struct VerifiedOrganization<I: Type + ParseFromJSON + ToJSON> {
 
 impl<I: Spelling> Verification<I> {
     /// What a caller's credential is and may do.
-    pub fn of(caller: &Caller, headroom: Option<&Headroom>) -> Self {
+    pub fn of(caller: &Caller, explain::Verified { headroom, explanation }: explain::Verified) -> Self {
         let identity = caller.identity();
         let holder = &identity.holder;
         let environment = holder.org_kind.environment().into();
@@ -198,7 +249,10 @@ impl<I: Spelling> Verification<I> {
                 name: holder.org_name.clone(),
                 plan: holder.plan.clone(),
             },
-            limits: Limits::of(headroom, I::FACE),
+            limits: Limits::of(headroom.as_ref(), I::FACE),
+            allowed: explanation.map(|found| found.refused_by.is_none()),
+            refused_by: explanation.map(|found| found.refused_by.map(RefusedBy::from)),
+            needs: explanation.map(|found| needed(found.needs)),
         }
     }
 }
