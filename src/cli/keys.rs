@@ -13,7 +13,7 @@ use super::output::{Form, Output, remark};
 use crate::config::Period;
 use crate::domain::access::{Permission, Scope};
 use crate::domain::id::{BareIntegers, IdRef};
-use crate::domain::page::{MAX_SIZE, More, PageRequest};
+use crate::domain::page::{ListRequest, MAX_SIZE, More};
 use crate::domain::time::Timestamp;
 use crate::service::caller::Caller;
 use crate::service::keys::{KeyRequest, KeyView};
@@ -142,7 +142,7 @@ fn run_list(instance: &Instance, list: &ListKeys, output: Output) -> Result<(), 
     let caller = list.org.caller(&instance.app)?;
     let (mut views, mut cursor) = (Vec::new(), None);
     loop {
-        let page = instance.app.keys(&caller, &PageRequest::After { cursor, limit: MAX_SIZE })?;
+        let page = instance.app.keys(&caller, &ListRequest::after(cursor, MAX_SIZE))?;
         views.extend(page.items);
         cursor = match page.more {
             More::Cursor(Some(next)) => Some(next),

@@ -15,7 +15,7 @@ use super::failure::Failure;
 use super::operator::OrgOption;
 use super::output::{Form, Output, grouped};
 use crate::domain::id::{BareIntegers, DashboardKind, IdRef};
-use crate::domain::page::{MAX_SIZE, More, PageRequest};
+use crate::domain::page::{ListRequest, MAX_SIZE, More};
 use crate::domain::report::{NewReport, ReportFormat, ReportTemplate, Run, RunStatus, TemplateKind};
 use crate::service::app::App;
 use crate::service::caller::Caller;
@@ -137,7 +137,7 @@ fn asked(app: &App, caller: &Caller, subject: &Subject) -> Result<NewReport, Fai
 }
 
 fn template(app: &App, caller: &Caller, kind: TemplateKind) -> Result<ReportTemplate, Failure> {
-    let page = app.report_templates(caller, &PageRequest::After { cursor: None, limit: MAX_SIZE })?;
+    let page = app.report_templates(caller, &ListRequest::after(None, MAX_SIZE))?;
     let found = page.items.into_iter().find(|template| template.kind == kind);
     found.ok_or_else(|| Failure::failed("the built-in report templates are missing; restore claribi.db from a backup"))
 }
@@ -149,7 +149,7 @@ fn dashboard_named(app: &App, caller: &Caller, text: &str) -> Result<IdRef<Dashb
     }
     let mut cursor = None;
     loop {
-        let page = app.dashboards(caller, &PageRequest::After { cursor, limit: MAX_SIZE })?;
+        let page = app.dashboards(caller, &ListRequest::after(cursor, MAX_SIZE))?;
         if let Some(found) = page.items.iter().find(|dashboard| dashboard.name.eq_ignore_ascii_case(text)) {
             return Ok(IdRef::Number(found.id));
         }

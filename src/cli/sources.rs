@@ -11,10 +11,9 @@ use super::compose::{Instance, with_instance};
 use super::failure::Failure;
 use super::operator::OrgOption;
 use super::output::{Form, Output, drawn, grouped};
-use crate::domain::page::{MAX_SIZE, More, PageRequest};
+use crate::domain::page::{ListRequest, MAX_SIZE, More};
 use crate::domain::source::{Source, SourceTable};
 use crate::service::sources::{Incoming, IncomingFile, Progress};
-use crate::store::main::sources::Shown;
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -127,7 +126,7 @@ fn run_list(instance: &Instance, list: &ListSources, output: Output) -> Result<(
     let caller = list.org.caller(&instance.app)?;
     let (mut sources, mut cursor) = (Vec::new(), None);
     loop {
-        let page = instance.app.sources(&caller, &PageRequest::After { cursor, limit: MAX_SIZE }, Shown::All)?;
+        let page = instance.app.sources(&caller, &ListRequest::after(cursor, MAX_SIZE))?;
         sources.extend(page.items);
         cursor = match page.more {
             More::Cursor(Some(next)) => Some(next),

@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::error::{Error, Result};
 use super::id::{DashboardId, IdRef, Source, SourceId, Widget as WidgetOf, WidgetId};
 use super::org::name;
+use super::page::{Entry, Times};
 use super::time::Timestamp;
 use super::widget::{Format, WidgetKind};
 
@@ -33,6 +34,29 @@ pub struct Dashboard {
     pub version: i64,
     /// The widgets, in their order; empty in lists.
     pub widgets: Vec<Widget>,
+}
+
+impl Entry for Dashboard {
+    fn row(&self) -> i64 {
+        self.id.raw()
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn updated_at(&self) -> Timestamp {
+        self.updated_at
+    }
+}
+
+/// What narrows a list of dashboards.
+#[derive(Debug, Clone, Default, Hash)]
+pub struct DashboardFilter {
+    /// When they were made and changed.
+    pub times: Times,
+    /// A part of their name, in any case.
+    pub q: Option<String>,
 }
 
 /// A widget.

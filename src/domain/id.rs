@@ -135,6 +135,17 @@ impl<K> PartialEq for IdRef<K> {
     }
 }
 
+impl<K> Hash for IdRef<K> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        std::mem::discriminant(self).hash(state);
+        match self {
+            Self::Number(id) => id.hash(state),
+            Self::Uuid(uuid) => uuid.hash(state),
+            Self::Unknown => {}
+        }
+    }
+}
+
 /// Whether a bare integer is an id: on the `/api/` face alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BareIntegers {

@@ -5,8 +5,9 @@ use uuid::Uuid;
 
 use super::access::Grant;
 use super::error::{Error, Result};
-use super::id::{KeyId, UserId};
+use super::id::{IdRef, KeyId, User, UserId};
 use super::key_text::Environment;
+use super::page::{Entry, Times};
 use super::time::Timestamp;
 
 const DAY: i64 = 86_400_000;
@@ -50,8 +51,46 @@ pub struct Key {
     pub allowlist: Vec<IpNet>,
 }
 
+impl Entry for Key {
+    fn row(&self) -> i64 {
+        self.id.raw()
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn updated_at(&self) -> Timestamp {
+        self.created_at
+    }
+}
+
+/// What narrows a list of API keys.
+#[derive(Debug, Clone, Default, Hash)]
+pub struct KeyFilter {
+    /// When they were made and changed.
+    pub times: Times,
+    /// A part of their name, in any case.
+    pub q: Option<String>,
+    /// How they stand.
+    pub status: Option<Status>,
+    /// Live or test.
+    pub environment: Option<Environment>,
+    /// Whose they are.
+    pub user: Option<Owner>,
+}
+
+/// A user as a filter names one.
+#[derive(Debug, Clone, Hash)]
+pub enum Owner {
+    /// By an id.
+    Id(IdRef<User>),
+    /// By the e-mail, in lower case.
+    Email(String),
+}
+
 /// How a key stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Status {
     /// It works.
     Active,
@@ -62,6 +101,9 @@ pub enum Status {
 }
 
 impl Status {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Active, Self::Expired, Self::Revoked];
+
     /// The name on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {

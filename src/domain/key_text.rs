@@ -32,6 +32,9 @@ pub enum Environment {
 }
 
 impl Environment {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Live, Self::Test];
+
     /// `live` or `test`.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -60,7 +63,7 @@ impl KeyText {
     /// text and allocates nothing.
     pub fn parse(text: &str) -> Option<Self> {
         let key = Self(text.as_bytes().try_into().ok()?);
-        let known = [Environment::Live, Environment::Test].map(Environment::key_prefix);
+        let known = Environment::ALL.map(Environment::key_prefix);
         let well_formed = known.iter().any(|prefix| key.0.starts_with(prefix.as_bytes()))
             && key.0[PREFIX_LENGTH..].iter().all(u8::is_ascii_alphanumeric)
             && key.0[CHECKED_LENGTH..] == checksum(&key.0[..CHECKED_LENGTH]);

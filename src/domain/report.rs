@@ -5,10 +5,11 @@ use uuid::Uuid;
 use super::code::Code;
 use super::error::Error;
 use super::id::{DashboardId, DashboardKind, IdRef, ReportId, RunId, Source, SourceId, Template, TemplateId, UserId};
+use super::page::{Entry, Times};
 use super::time::Timestamp;
 
 /// What a built-in template does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TemplateKind {
     /// Describes the tables and columns of data sources.
     Profile,
@@ -67,8 +68,33 @@ pub struct ReportTemplate {
     pub created_at: Timestamp,
 }
 
+impl Entry for ReportTemplate {
+    fn row(&self) -> i64 {
+        self.id.raw()
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn updated_at(&self) -> Timestamp {
+        self.created_at
+    }
+}
+
+/// What narrows a list of report templates.
+#[derive(Debug, Clone, Default, Hash)]
+pub struct ReportTemplateFilter {
+    /// When they were made and changed.
+    pub times: Times,
+    /// A part of their name, in any case.
+    pub q: Option<String>,
+    /// What they do.
+    pub kind: Option<TemplateKind>,
+}
+
 /// The formats of a report file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ReportFormat {
     /// Vector, selectable text, embedded fonts.
     Pdf,
@@ -133,6 +159,35 @@ pub struct Report {
     pub version: i64,
 }
 
+impl Entry for Report {
+    fn row(&self) -> i64 {
+        self.id.raw()
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn updated_at(&self) -> Timestamp {
+        self.updated_at
+    }
+}
+
+/// What narrows a list of reports.
+#[derive(Debug, Clone, Default, Hash)]
+pub struct ReportFilter {
+    /// When they were made and changed.
+    pub times: Times,
+    /// A part of their name, in any case.
+    pub q: Option<String>,
+    /// How their newest run stands.
+    pub status: Option<RunStatus>,
+    /// Their template.
+    pub template: Option<IdRef<Template>>,
+    /// The dashboard they print.
+    pub dashboard: Option<IdRef<DashboardKind>>,
+}
+
 /// A report as a client asks for it, with the ids as they were spelled.
 #[derive(Debug, Clone)]
 pub struct NewReport {
@@ -158,7 +213,7 @@ pub struct ReportPatch {
 }
 
 /// How a run stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RunStatus {
     /// It waits for a worker.
     Queued,
@@ -171,6 +226,9 @@ pub enum RunStatus {
 }
 
 impl RunStatus {
+    /// All of them, in the order of a run's life.
+    pub const ALL: [Self; 4] = [Self::Queued, Self::Running, Self::Succeeded, Self::Failed];
+
     /// As the store and the wire spell it.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -183,7 +241,7 @@ impl RunStatus {
 
     /// The status of that name.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Queued, Self::Running, Self::Succeeded, Self::Failed].into_iter().find(|status| status.as_str() == text)
+        Self::ALL.into_iter().find(|status| status.as_str() == text)
     }
 
     /// Whether nothing more will come of it.
@@ -221,6 +279,31 @@ pub struct Run {
     pub started_at: Option<Timestamp>,
     /// When it was over.
     pub finished_at: Option<Timestamp>,
+}
+
+impl Entry for Run {
+    fn row(&self) -> i64 {
+        self.id.raw()
+    }
+
+    fn name(&self) -> &'static str {
+        ""
+    }
+
+    fn updated_at(&self) -> Timestamp {
+        self.created_at
+    }
+}
+
+/// What narrows a list of runs.
+#[derive(Debug, Clone, Default, Hash)]
+pub struct RunFilter {
+    /// When they were asked for.
+    pub times: Times,
+    /// How they stand.
+    pub status: Option<RunStatus>,
+    /// The format of their file.
+    pub format: Option<ReportFormat>,
 }
 
 impl Run {

@@ -4,11 +4,12 @@ use uuid::Uuid;
 
 use super::error::{Error, Result};
 use super::id::SourceId;
+use super::page::{Entry, Times};
 use super::result::Column;
 use super::time::Timestamp;
 
 /// How a source stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SourceStatus {
     /// Its first data is on the way.
     Syncing,
@@ -19,6 +20,9 @@ pub enum SourceStatus {
 }
 
 impl SourceStatus {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Syncing, Self::Active, Self::Error];
+
     /// The name on the wire and in the store.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -30,7 +34,7 @@ impl SourceStatus {
 
     /// The status of that name.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Syncing, Self::Active, Self::Error].into_iter().find(|status| status.as_str() == text)
+        Self::ALL.into_iter().find(|status| status.as_str() == text)
     }
 }
 
@@ -63,6 +67,43 @@ pub struct Source {
     pub updated_at: Timestamp,
     /// Raised by each change.
     pub version: i64,
+}
+
+impl Entry for Source {
+    fn row(&self) -> i64 {
+        self.id.raw()
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn updated_at(&self) -> Timestamp {
+        self.updated_at
+    }
+}
+
+/// What a source can be.
+pub const KINDS: [&str; 1] = ["file"];
+
+/// What narrows a list of data sources.
+#[derive(Debug, Clone, Default, Hash)]
+pub struct SourceFilter {
+    /// When they were made and changed.
+    pub times: Times,
+    /// A part of their name, in any case.
+    pub q: Option<String>,
+    /// How they stand.
+    pub status: Option<SourceStatus>,
+    /// What they are, one of [`KINDS`].
+    pub kind: Option<&'static str>,
+}
+
+impl SourceFilter {
+    /// Those that can be queried.
+    pub fn active() -> Self {
+        Self { status: Some(SourceStatus::Active), ..Self::default() }
+    }
 }
 
 /// A table of a source.

@@ -98,6 +98,7 @@ fn complete(document: &mut Value, face: Face) -> Result<(), String> {
         for (_, described) in methods.iter_mut() {
             let id = described.get("operationId").and_then(Value::as_str).unwrap_or_default().to_owned();
             let operation = Operation::find(&id).ok_or_else(|| format!("`{id}` is not in the table of operations"))?;
+            spread_parameters(described);
             schemas::mend(described, face);
             describe(described, operation);
             describe_parameters(described);
@@ -150,6 +151,22 @@ fn success_text(status: &str) -> &'static str {
         "202" => "Accepted; the work goes on.",
         _ => "Done.",
     }
+}
+
+/// A list's argument is one object to the framework: its properties are the parameters.
+fn spread_parameters(described: &mut Value) {
+    let Some(parameters) = described.get_mut("parameters").and_then(Value::as_array_mut) else { return };
+    let spread = std::mem::take(parameters).into_iter().flat_map(|mut parameter| {
+        let Some(Value::Object(properties)) = parameter["schema"].get_mut("properties").map(Value::take) else {
+            return vec![parameter];
+        };
+        let parameters = properties.into_iter().map(|(name, mut schema)| {
+            let description = schema.as_object_mut().and_then(|schema| schema.remove("description"));
+            json!({"name": name, "in": "query", "required": false, "description": description, "schema": schema})
+        });
+        parameters.collect()
+    });
+    *parameters = spread.collect();
 }
 
 /// What the page parameters mean and may be, and that ids have several spellings.

@@ -384,7 +384,8 @@ fn checked_query(route: &Route, query: Option<&str>) -> Result<UrlQuery> {
     Ok(UrlQuery(pairs))
 }
 
-fn decoded(text: &str) -> Option<String> {
+/// A name or value of a query without its percent-encoding; `None` for what is no UTF-8.
+pub(super) fn decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes().iter();
     while let Some(byte) = rest.next() {

@@ -15,6 +15,7 @@ mod explain;
 pub mod face;
 mod fault;
 mod limit_headers;
+mod list_query;
 pub mod listener;
 pub mod metrics;
 mod multipart;

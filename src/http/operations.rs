@@ -8,6 +8,7 @@ use poem_openapi::OpenApi;
 use poem_openapi::registry::MetaParamIn;
 
 use super::face::Face;
+use super::list_query;
 use crate::domain::operation::{OPERATIONS, Operation};
 
 /// One operation of a face.
@@ -76,7 +77,7 @@ impl Routes {
                     .remove(&registered.method)
                     .ok_or_else(|| format!("`{id}` has no endpoint at {}", path.path))?;
                 let query = registered.params.iter().filter(|param| param.in_type == MetaParamIn::Query);
-                let query = query.map(|param| param.name.clone()).collect();
+                let query = query.flat_map(list_query::names).collect();
                 leaf.methods.push((registered.method, Route { operation, query, endpoint }));
             }
             leaf.allow = allow(&leaf.methods);

@@ -7,10 +7,12 @@ use super::caller::Caller;
 use super::sources::{error_of, failure_of};
 use crate::domain::access::Permission;
 use crate::domain::credits::Work;
-use crate::domain::dashboard::{Dashboard, DashboardPatch, NewDashboard, NewWidget, Widget, WidgetError};
+use crate::domain::dashboard::{
+    Dashboard, DashboardFilter, DashboardPatch, NewDashboard, NewWidget, Widget, WidgetError,
+};
 use crate::domain::error::{Error, Result};
 use crate::domain::id::{DashboardKind, IdRef, Source as SourceKind, SourceId, Widget as WidgetOf, WidgetId};
-use crate::domain::page::{Page, PageRequest};
+use crate::domain::page::{ListRequest, Page};
 use crate::domain::time::Timestamp;
 use crate::store::main::dashboards::{self, LastResult, Refreshed, StoredWidget};
 use crate::store::main::{credits, sources};
@@ -33,16 +35,15 @@ pub struct Refresh {
 
 impl App {
     /// A page of dashboards, without their widgets.
-    pub fn dashboards(&self, caller: &Caller, page: &PageRequest) -> Result<Page<Dashboard>> {
+    pub fn dashboards(&self, caller: &Caller, request: &ListRequest<DashboardFilter>) -> Result<Page<Dashboard>> {
         caller.require(Permission::DashboardsRead)?;
         let org = caller.org();
         self.page(
             caller,
-            page,
             "dashboards",
-            |db, slice| Ok(dashboards::list(db, org, slice)?),
-            |db| Ok(dashboards::count(db, org)?),
-            |dashboard| dashboard.id.raw(),
+            request,
+            |db, filter, slice| Ok(dashboards::list(db, org, filter, slice)?),
+            |db, filter| Ok(dashboards::count(db, org, filter)?),
         )
     }
 
@@ -329,7 +330,7 @@ impl App {
 
     /// All dashboards of an organisation with their widgets: for the sandbox's page.
     pub fn showcase(&self, caller: &Caller) -> Result<Vec<Dashboard>> {
-        let page = self.dashboards(caller, &PageRequest::After { cursor: None, limit: 20 })?;
+        let page = self.dashboards(caller, &ListRequest::after(None, 20))?;
         page.items.iter().map(|dashboard| self.find_dashboard(caller, &IdRef::Number(dashboard.id), "")).collect()
     }
 }

@@ -7,10 +7,10 @@ use super::caller::Caller;
 use crate::domain::access::{Grant, Permission, Permissions, Scope};
 use crate::domain::error::{Error, Result};
 use crate::domain::id::{IdRef, Key as KeyKind};
-use crate::domain::key::{self, Key};
+use crate::domain::key::{self, Key, KeyFilter};
 use crate::domain::key_text::{self, KeyText};
 use crate::domain::org::name;
-use crate::domain::page::{Page, PageRequest};
+use crate::domain::page::{ListRequest, Page};
 use crate::domain::time::Timestamp;
 use crate::store::audit::entries;
 pub use crate::store::audit::entries::KeyUsage;
@@ -152,15 +152,14 @@ impl App {
     }
 
     /// The keys the caller may see: its owner's, or the organisation's for those who manage all.
-    pub fn keys(&self, caller: &Caller, page: &PageRequest) -> Result<Page<KeyView>> {
-        let (org, whose) = (caller.org(), self.whose(caller));
+    pub fn keys(&self, caller: &Caller, request: &ListRequest<KeyFilter>) -> Result<Page<KeyView>> {
+        let (org, whose, now) = (caller.org(), self.whose(caller), caller.at);
         let page = self.page(
             caller,
-            page,
-            &format!("keys {whose:?}"),
-            |db, slice| Ok(keys::list(db, org, whose, slice)?),
-            |db| Ok(keys::count(db, org, whose)?),
-            |key| key.id.raw(),
+            ("keys", whose),
+            request,
+            |db, filter, slice| Ok(keys::list(db, org, whose, filter, now, slice)?),
+            |db, filter| Ok(keys::count(db, org, whose, filter, now)?),
         )?;
         let items = page.items.into_iter().map(|key| self.view(caller, key)).collect::<Result<_>>()?;
         Ok(Page { items, more: page.more })

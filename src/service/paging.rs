@@ -1,64 +1,85 @@
-//! From a page's request to a slice of the store, and back to a page with its cursor or count.
+//! From what is asked of a list to a slice of the store, and back to a page with its cursor or count.
+
+use std::hash::{Hash, Hasher};
 
 use super::app::App;
 use super::caller::Caller;
 use crate::domain::cursor::{self, Cursor, SortKey};
 use crate::domain::error::{Error, Result};
-use crate::domain::page::{More, Page, PageRequest};
-use crate::store::{Main, Reader, Slice};
-
-/// Lists are ordered by id, which is the order in which things were made.
-const ORDER: &str = "id";
+use crate::domain::page::{Entry, ListRequest, More, Order, Page, PageRequest, Position, SortBy};
+use crate::store::{Main, Reader, Slice, Start};
 
 impl App {
     /// A page of a list.
     ///
-    /// `filter` tells lists apart whose cursors must not be exchanged: the list's name and whatever narrows it.
-    pub(super) fn page<T>(
+    /// `scope` tells lists apart whose cursors must not be exchanged: the list's name, and what narrows it beside the
+    /// request's filter.
+    pub(super) fn page<T: Entry, F: Hash>(
         &self,
         caller: &Caller,
-        request: &PageRequest,
-        filter: &str,
-        list: impl FnOnce(&Reader<'_, Main>, Slice) -> Result<Vec<T>>,
-        count: impl FnOnce(&Reader<'_, Main>) -> Result<u64>,
-        id: impl Fn(&T) -> i64,
+        scope: impl Hash,
+        request: &ListRequest<F>,
+        list: impl FnOnce(&Reader<'_, Main>, &F, &Slice) -> Result<Vec<T>>,
+        count: impl FnOnce(&Reader<'_, Main>, &F) -> Result<u64>,
     ) -> Result<Page<T>> {
-        match request {
+        let ListRequest { page, order, filter } = request;
+        match page {
             PageRequest::Number { page, size } => self.store.read_now(|db| {
-                let skip = u64::from(page - 1) * u64::from(*size);
-                let items = list(db, Slice::Offset(skip, *size))?;
-                Ok(Page { items, more: More::Count { total: count(db)?, page: *page, size: *size } })
+                let start = Start::Offset(u64::from(page - 1) * u64::from(*size));
+                let items = list(db, filter, &Slice { order: *order, start, take: *size })?;
+                Ok(Page { items, more: More::Count { total: count(db, filter)?, page: *page, size: *size } })
             }),
             PageRequest::After { cursor, limit } => {
-                let filter = fingerprint(filter);
-                let after = self.position(caller, cursor.as_deref(), filter)?;
-                let mut items = self.store.read_now(|db| list(db, Slice::After(after, limit + 1)))?;
+                let hash = fingerprint((scope, filter));
+                let start = Start::After(self.position(caller, cursor.as_deref(), *order, hash)?);
+                let slice = Slice { order: *order, start, take: limit + 1 };
+                let mut items = self.store.read_now(|db| list(db, filter, &slice))?;
                 let more = items.len() > *limit as usize;
                 items.truncate(*limit as usize);
-                let next = more.then(|| items.last().map(|last| self.cursor(caller, id(last), filter))).flatten();
+                let last = items.last().filter(|_| more).map(|last| last.position(order.by));
+                let next = last.map(|last| self.cursor(caller, last, *order, hash));
                 Ok(Page { items, more: More::Cursor(next) })
             }
         }
     }
 
-    fn position(&self, caller: &Caller, cursor: Option<&str>, filter: u64) -> Result<i64> {
-        let Some(text) = cursor else { return Ok(0) };
+    fn position(&self, caller: &Caller, cursor: Option<&str>, order: Order, hash: u64) -> Result<Option<Position>> {
+        let Some(text) = cursor else { return Ok(None) };
         let secret = self.keyring.cursors.current().1;
-        let keys = cursor::decode(secret.expose(), text, caller.org().raw(), ORDER, filter);
-        match keys.as_deref() {
-            Some([SortKey::Integer(id)]) => Ok(*id),
+        let mut keys = cursor::decode(secret.expose(), text, caller.org().raw(), order.as_str(), hash)
+            .ok_or(Error::InvalidCursor)?
+            .into_iter();
+        let key = if order.by == SortBy::CreatedAt { None } else { keys.next() };
+        match keys.next() {
+            Some(SortKey::Integer(row)) => Ok(Some(Position { key, row })),
             _ => Err(Error::InvalidCursor),
         }
     }
 
-    fn cursor(&self, caller: &Caller, id: i64, filter: u64) -> String {
-        let keys = [SortKey::Integer(id)];
-        let cursor = Cursor { org: caller.org().raw(), order: ORDER, filter_hash: filter, keys: &keys };
+    fn cursor(&self, caller: &Caller, last: Position, order: Order, hash: u64) -> String {
+        let keys: Vec<SortKey> = last.key.into_iter().chain([SortKey::Integer(last.row)]).collect();
+        let cursor = Cursor { org: caller.org().raw(), order: order.as_str(), filter_hash: hash, keys: &keys };
         cursor::encode(self.keyring.cursors.current().1.expose(), &cursor)
     }
 }
 
-/// FNV-1a: cursors are signed, so this only has to tell lists apart.
-fn fingerprint(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+/// FNV-1a: the same in every run of the program. Cursors are signed, so this only has to tell lists apart.
+struct Fnv(u64);
+
+impl Hasher for Fnv {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+fn fingerprint(value: impl Hash) -> u64 {
+    let mut hasher = Fnv(0xcbf2_9ce4_8422_2325);
+    value.hash(&mut hasher);
+    hasher.finish()
 }

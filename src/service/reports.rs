@@ -12,9 +12,10 @@ use crate::domain::id::{
     DashboardKind, IdRef, Report as ReportKind, ReportId, Run as RunKind, RunId, Source as SourceKind, Template,
 };
 use crate::domain::org::name;
-use crate::domain::page::{Page, PageRequest};
+use crate::domain::page::{ListRequest, Page};
 use crate::domain::report::{
-    NewReport, Report, ReportFormat, ReportPatch, ReportTemplate, Run, RunStatus, TemplateKind,
+    NewReport, Report, ReportFilter, ReportFormat, ReportPatch, ReportTemplate, ReportTemplateFilter, Run, RunFilter,
+    RunStatus, TemplateKind,
 };
 use crate::domain::source::SourceStatus;
 use crate::store::main::reports::StoredReport;
@@ -40,16 +41,19 @@ pub struct Download {
 
 impl App {
     /// The report templates.
-    pub fn report_templates(&self, caller: &Caller, page: &PageRequest) -> Result<Page<ReportTemplate>> {
+    pub fn report_templates(
+        &self,
+        caller: &Caller,
+        request: &ListRequest<ReportTemplateFilter>,
+    ) -> Result<Page<ReportTemplate>> {
         caller.require(Permission::ReportsRead)?;
         let org = caller.org();
         self.page(
             caller,
-            page,
             "report templates",
-            |db, slice| Ok(templates::list(db, org, slice)?),
-            |db| Ok(templates::count(db, org)?),
-            |template| template.id.raw(),
+            request,
+            |db, filter, slice| Ok(templates::list(db, org, filter, slice)?),
+            |db, filter| Ok(templates::count(db, org, filter)?),
         )
     }
 
@@ -61,16 +65,15 @@ impl App {
     }
 
     /// A page of reports.
-    pub fn reports(&self, caller: &Caller, page: &PageRequest) -> Result<Page<Report>> {
+    pub fn reports(&self, caller: &Caller, request: &ListRequest<ReportFilter>) -> Result<Page<Report>> {
         caller.require(Permission::ReportsRead)?;
         let org = caller.org();
         self.page(
             caller,
-            page,
             "reports",
-            |db, slice| Ok(reports::list(db, org, slice)?),
-            |db| Ok(reports::count(db, org)?),
-            |report| report.id.raw(),
+            request,
+            |db, filter, slice| Ok(reports::list(db, org, filter, slice)?),
+            |db, filter| Ok(reports::count(db, org, filter)?),
         )
     }
 
@@ -183,16 +186,15 @@ impl App {
         caller: &Caller,
         report: &IdRef<ReportKind>,
         spelled: &str,
-        page: &PageRequest,
+        request: &ListRequest<RunFilter>,
     ) -> Result<Page<Run>> {
         let (org, report) = (caller.org(), self.report(caller, report, spelled)?.id);
         self.page(
             caller,
-            page,
-            &format!("runs of {}", report.prefixed()),
-            |db, slice| Ok(runs::list(db, org, report, slice)?),
-            |db| Ok(runs::count(db, org, report)?),
-            |run| run.id.raw(),
+            ("runs", report),
+            request,
+            |db, filter, slice| Ok(runs::list(db, org, report, filter, slice)?),
+            |db, filter| Ok(runs::count(db, org, report, filter)?),
         )
     }
 

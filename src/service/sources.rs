@@ -16,11 +16,11 @@ use crate::domain::access::Permission;
 use crate::domain::error::{Error, Result};
 use crate::domain::id::{IdRef, OrgId, Source as SourceKind, SourceId};
 use crate::domain::org::name;
-use crate::domain::page::{Page, PageRequest};
+use crate::domain::page::{ListRequest, Page};
 use crate::domain::result::Column;
-use crate::domain::source::{self, Source, SourceColumn, SourceStatus, SourceTable};
+use crate::domain::source::{self, Source, SourceColumn, SourceFilter, SourceStatus, SourceTable};
+use crate::store::Slice;
 use crate::store::main::sources;
-pub use crate::store::main::sources::Shown;
 use crate::worker::pool::{Errand, Refused};
 use crate::worker::protocol::{Failure, FailureCode, ImportFile, ImportedTable, Job, Outcome, TableFile};
 
@@ -133,9 +133,7 @@ impl App {
 
     fn check_quota(&self, caller: &Caller) -> Result<()> {
         let org = caller.org();
-        let all = self
-            .store
-            .read_now(|db| Ok(sources::list(db, org, Shown::All, crate::store::Slice::After(0, u32::MAX))?))?;
+        let all = self.store.read_now(|db| Ok(sources::list(db, org, &SourceFilter::default(), &Slice::all())?))?;
         let used: u64 = all.iter().flat_map(|source| &source.tables).map(|table| table.bytes).sum();
         if used < self.settings.source_quota {
             return Ok(());
@@ -233,17 +231,16 @@ impl App {
         }
     }
 
-    /// Sources, oldest first.
-    pub fn sources(&self, caller: &Caller, page: &PageRequest, shown: Shown) -> Result<Page<Source>> {
+    /// A page of sources.
+    pub fn sources(&self, caller: &Caller, request: &ListRequest<SourceFilter>) -> Result<Page<Source>> {
         caller.require(Permission::DataSourcesRead)?;
         let org = caller.org();
         self.page(
             caller,
-            page,
-            &format!("sources {shown:?}"),
-            |db, slice| Ok(sources::list(db, org, shown, slice)?),
-            |db| Ok(sources::count(db, org, shown)?),
-            |source| source.id.raw(),
+            "sources",
+            request,
+            |db, filter, slice| Ok(sources::list(db, org, filter, slice)?),
+            |db, filter| Ok(sources::count(db, org, filter)?),
         )
     }
 
@@ -336,9 +333,7 @@ impl App {
     /// The files of all tables of an organisation.
     pub(super) fn all_table_files(&self, caller: &Caller) -> Result<Vec<TableFile>> {
         let (org, org_uuid) = (caller.org(), caller.identity().holder.org_uuid);
-        let all = self
-            .store
-            .read_now(|db| Ok(sources::list(db, org, Shown::Active, crate::store::Slice::After(0, u32::MAX))?))?;
+        let all = self.store.read_now(|db| Ok(sources::list(db, org, &SourceFilter::active(), &Slice::all())?))?;
         Ok(all.iter().flat_map(|source| self.table_files(org_uuid, source)).collect())
     }
 }

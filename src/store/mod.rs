@@ -4,6 +4,7 @@
 //! functions take [`Reader`] or [`Tx`] of [`Main`], or [`Reader`] of [`Audit`]. Queries never join across files.
 
 pub mod audit;
+mod list;
 pub mod main;
 mod migrate;
 mod pool;
@@ -23,7 +24,8 @@ use crate::domain::error::{Error, Result};
 use crate::domain::time::Clock;
 
 pub use audit::appender::{Appender, AppenderLoad, Receipt};
-pub use row::{Slice, StoreError};
+pub use list::{Slice, Start};
+pub use row::StoreError;
 pub use watch::Watch;
 
 /// Marks what belongs to `claribi.db`.

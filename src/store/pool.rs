@@ -7,7 +7,7 @@ use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use super::StoreError;
+use super::{StoreError, list};
 use crate::domain::error::Result;
 
 /// The oldest SQLite whose write-ahead log is free of the reset bug (sqlite.org, "The WAL-reset bug").
@@ -46,6 +46,7 @@ pub(super) fn open(path: &Path, durability: Durability) -> Result<Connection, St
     connection.pragma_update(None, "synchronous", synchronous)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     keep_plans(&connection)?;
+    list::add_functions(&connection)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.busy_timeout(Duration::from_secs(10))?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
@@ -71,6 +72,7 @@ fn keep_plans(connection: &Connection) -> rusqlite::Result<()> {
 
 fn prepare_reader(connection: &Connection) -> rusqlite::Result<()> {
     keep_plans(connection)?;
+    list::add_functions(connection)?;
     connection.pragma_update(None, "query_only", true)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "mmap_size", 0)?;

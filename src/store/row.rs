@@ -1,7 +1,7 @@
 //! Between SQLite's values and ours, and from its errors to ours.
 
+use rusqlite::Row;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
-use rusqlite::{Row, params_from_iter};
 use uuid::Uuid;
 
 use super::Reader;
@@ -134,15 +134,6 @@ impl<K: Kind> IdRef<K> {
     }
 }
 
-/// Which entries of a list: the count before, or the id after which it goes on.
-#[derive(Debug, Clone, Copy)]
-pub enum Slice {
-    /// Skips as many, takes as many.
-    Offset(u64, u32),
-    /// After this id, takes as many.
-    After(i64, u32),
-}
-
 impl<D> Reader<'_, D> {
     /// One row of a table's view, found by an id in any spelling within an organisation.
     ///
@@ -158,37 +149,5 @@ impl<D> Reader<'_, D> {
         let mut statement = self.prepare(&format!("{select} WHERE t.org_id = ?1 AND t.{column} = ?2"))?;
         let mut rows = statement.query(rusqlite::params![org, value])?;
         Ok(rows.next()?.map(read).transpose()?)
-    }
-
-    /// A slice of the rows of an organisation that meet `condition`, oldest first.
-    pub(super) fn list_in_org<T>(
-        &self,
-        select: &str,
-        condition: &str,
-        org: i64,
-        slice: Slice,
-        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
-    ) -> Result<Vec<T>, StoreError> {
-        let (sql, values) = match slice {
-            Slice::Offset(skip, take) => (
-                format!("{select} WHERE t.org_id = ?1 AND {condition} ORDER BY t.id LIMIT ?3 OFFSET ?2"),
-                [org, i64::try_from(skip).unwrap_or(i64::MAX), i64::from(take)],
-            ),
-            Slice::After(after, take) => (
-                format!("{select} WHERE t.org_id = ?1 AND t.id > ?2 AND {condition} ORDER BY t.id LIMIT ?3"),
-                [org, after, i64::from(take)],
-            ),
-        };
-        let mut statement = self.prepare(&sql)?;
-        let rows = statement.query_map(params_from_iter(values), read)?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
-    }
-
-    /// How many rows of `table` in the organisation meet `condition`.
-    pub(super) fn count_in_org(&self, table: &str, condition: &str, org: i64) -> Result<u64, StoreError> {
-        let mut statement =
-            self.prepare(&format!("SELECT count(*) FROM {table} t WHERE t.org_id = ?1 AND {condition}"))?;
-        let count: i64 = statement.query_row([org], |row| row.get(0))?;
-        Ok(u64::try_from(count).unwrap_or(0))
     }
 }

@@ -1,14 +1,14 @@
 //! Dashboards on the `/api/` face. Wire types are in `http::wire::dashboard`, rules in `service::dashboards`.
 
 use poem_openapi::OpenApi;
-use poem_openapi::param::Query;
 
 use super::{FACE, Id, Tag};
+use crate::domain::dashboard::DashboardFilter;
 use crate::domain::id::{DashboardKind, Widget as WidgetOf};
-use crate::domain::page::PageRequest;
 use crate::http::body::Body;
 use crate::http::credential::Credential;
 use crate::http::fault::Reply;
+use crate::http::list_query::ListQuery;
 use crate::http::params::{Exchanged, Named};
 use crate::http::reply::{Created, Json};
 use crate::http::wire::dashboard::{Dashboard, DashboardPatch, DashboardSummary, NewDashboard, Refreshed};
@@ -26,11 +26,10 @@ impl DashboardsApi {
     async fn list(
         &self,
         Credential(caller): Credential,
-        page: Query<Option<u32>>,
-        page_size: Query<Option<u32>>,
+        list: ListQuery<Id, DashboardFilter>,
         exchange: Exchanged,
     ) -> Reply<Json<Counted<DashboardSummary<Id>>>> {
-        let page = self.0.dashboards(&caller, &PageRequest::number(page.0, page_size.0)?)?;
+        let page = self.0.dashboards(&caller, &list.0)?;
         Ok(Json(Counted::of(page.map(DashboardSummary::from), &exchange.0)))
     }
 

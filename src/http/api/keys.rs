@@ -1,14 +1,14 @@
 //! API keys on the `/api/` face. Wire types are in `http::wire::key`, rules in `service::keys`.
 
 use poem_openapi::OpenApi;
-use poem_openapi::param::Query;
 
 use super::{Id, Tag};
 use crate::domain::id::Key as KeyOf;
-use crate::domain::page::PageRequest;
+use crate::domain::key::KeyFilter;
 use crate::http::body::Body;
 use crate::http::credential::Credential;
 use crate::http::fault::Reply;
+use crate::http::list_query::ListQuery;
 use crate::http::params::{Exchanged, Named};
 use crate::http::reply::{Created, Json};
 use crate::http::wire::key::{Key, NewKey, RevokeRequest};
@@ -27,11 +27,10 @@ impl KeysApi {
     async fn list(
         &self,
         Credential(caller): Credential,
-        page: Query<Option<u32>>,
-        page_size: Query<Option<u32>>,
+        list: ListQuery<Id, KeyFilter>,
         exchange: Exchanged,
     ) -> Reply<Json<Counted<Key<Id>>>> {
-        let page = self.0.keys(&caller, &PageRequest::number(page.0, page_size.0)?)?;
+        let page = self.0.keys(&caller, &list.0)?;
         Ok(Json(Counted::of(page.map(|key| Key::of(key, caller.at)), &exchange.0)))
     }
 

@@ -1,14 +1,14 @@
 //! Reports on the `/api/v1/` face. Wire types are in `http::wire::report`, rules in `service::reports`.
 
 use poem_openapi::OpenApi;
-use poem_openapi::param::Query;
 
 use super::{FACE, Id, Tag};
 use crate::domain::id::Report as ReportOf;
-use crate::domain::page::PageRequest;
+use crate::domain::report::ReportFilter;
 use crate::http::body::Body;
 use crate::http::credential::Credential;
 use crate::http::fault::Reply;
+use crate::http::list_query::ListQuery;
 use crate::http::params::{Exchanged, Named};
 use crate::http::reply::{CreatedOrAccepted, FileReply, Json};
 use crate::http::wire::report::{Generated, NewReport, Report};
@@ -25,11 +25,10 @@ impl ReportsApi {
     async fn list(
         &self,
         Credential(caller): Credential,
-        cursor: Query<Option<String>>,
-        limit: Query<Option<u32>>,
+        list: ListQuery<Id, ReportFilter>,
         exchange: Exchanged,
     ) -> Reply<Json<Listing<Report<Id>>>> {
-        let page = self.0.reports(&caller, &PageRequest::after(cursor.0, limit.0)?)?;
+        let page = self.0.reports(&caller, &list.0)?;
         Ok(Json(page.map(|report| Report::of(report, &exchange.0)).into()))
     }
 

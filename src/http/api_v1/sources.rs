@@ -1,19 +1,18 @@
 //! Data sources on the `/api/v1/` face. Wire types are in `http::wire::source`, rules in `service::sources`.
 
 use poem_openapi::OpenApi;
-use poem_openapi::param::Query;
 
 use super::{Id, Tag};
 use crate::domain::id::Source as SourceOf;
-use crate::domain::page::PageRequest;
+use crate::domain::source::SourceFilter;
 use crate::http::credential::Credential;
 use crate::http::fault::Reply;
+use crate::http::list_query::ListQuery;
 use crate::http::params::Named;
 use crate::http::reply::Json;
 use crate::http::wire::Listing;
 use crate::http::wire::source::DataSource;
 use crate::service::app::App;
-use crate::service::sources::Shown;
 
 /// The data sources of `/api/v1/`.
 pub struct DataSourcesApi(pub App);
@@ -25,10 +24,9 @@ impl DataSourcesApi {
     async fn list(
         &self,
         Credential(caller): Credential,
-        cursor: Query<Option<String>>,
-        limit: Query<Option<u32>>,
+        list: ListQuery<Id, SourceFilter>,
     ) -> Reply<Json<Listing<DataSource<Id>>>> {
-        let page = self.0.sources(&caller, &PageRequest::after(cursor.0, limit.0)?, Shown::Active)?;
+        let page = self.0.sources(&caller, &list.0)?;
         Ok(Json(page.map(DataSource::from).into()))
     }
 

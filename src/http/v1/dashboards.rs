@@ -1,14 +1,14 @@
 //! Dashboards on the `/v1/` face. Wire types are in `http::wire::dashboard`, rules in `service::dashboards`.
 
 use poem_openapi::OpenApi;
-use poem_openapi::param::Query;
 
 use super::{FACE, Id, Tag};
+use crate::domain::dashboard::DashboardFilter;
 use crate::domain::id::{DashboardKind, Widget as WidgetOf};
-use crate::domain::page::PageRequest;
 use crate::http::body::Body;
 use crate::http::credential::Credential;
 use crate::http::fault::Reply;
+use crate::http::list_query::ListQuery;
 use crate::http::params::{Exchanged, Named};
 use crate::http::reply::{Created, Json};
 use crate::http::wire::dashboard::{Dashboard, DashboardPatch, DashboardSummary, NewDashboard, Refreshed};
@@ -26,10 +26,9 @@ impl DashboardsApi {
     async fn list(
         &self,
         Credential(caller): Credential,
-        cursor: Query<Option<String>>,
-        limit: Query<Option<u32>>,
+        list: ListQuery<Id, DashboardFilter>,
     ) -> Reply<Json<Listing<DashboardSummary<Id>>>> {
-        let page = self.0.dashboards(&caller, &PageRequest::after(cursor.0, limit.0)?)?;
+        let page = self.0.dashboards(&caller, &list.0)?;
         Ok(Json(page.map(DashboardSummary::from).into()))
     }
 

@@ -1,14 +1,14 @@
 //! API keys on the `/v1/` face. Wire types are in `http::wire::key`, rules in `service::keys`.
 
 use poem_openapi::OpenApi;
-use poem_openapi::param::Query;
 
 use super::{Id, Tag};
 use crate::domain::id::Key as KeyOf;
-use crate::domain::page::PageRequest;
+use crate::domain::key::KeyFilter;
 use crate::http::body::Body;
 use crate::http::credential::Credential;
 use crate::http::fault::Reply;
+use crate::http::list_query::ListQuery;
 use crate::http::params::Named;
 use crate::http::reply::{Created, Json};
 use crate::http::wire::key::{Key, NewKey, RevokeRequest};
@@ -27,10 +27,9 @@ impl KeysApi {
     async fn list(
         &self,
         Credential(caller): Credential,
-        cursor: Query<Option<String>>,
-        limit: Query<Option<u32>>,
+        list: ListQuery<Id, KeyFilter>,
     ) -> Reply<Json<Listing<Key<Id>>>> {
-        let page = self.0.keys(&caller, &PageRequest::after(cursor.0, limit.0)?)?;
+        let page = self.0.keys(&caller, &list.0)?;
         Ok(Json(page.map(|key| Key::of(key, caller.at)).into()))
     }
 

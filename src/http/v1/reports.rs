@@ -1,14 +1,14 @@
 //! Reports on the `/v1/` face. Wire types are in `http::wire::report`, rules in `service::reports`.
 
 use poem_openapi::OpenApi;
-use poem_openapi::param::Query;
 
 use super::{FACE, Id, Tag};
 use crate::domain::id::{Report as ReportOf, Template};
-use crate::domain::page::PageRequest;
+use crate::domain::report::{ReportFilter, ReportTemplateFilter, RunFilter};
 use crate::http::body::Body;
 use crate::http::credential::Credential;
 use crate::http::fault::Reply;
+use crate::http::list_query::ListQuery;
 use crate::http::params::{Exchanged, Named};
 use crate::http::reply::{Accepted, Created, CreatedOrAccepted, FileReply, Json};
 use crate::http::wire::report::{
@@ -27,11 +27,10 @@ impl ReportsApi {
     async fn list(
         &self,
         Credential(caller): Credential,
-        cursor: Query<Option<String>>,
-        limit: Query<Option<u32>>,
+        list: ListQuery<Id, ReportFilter>,
         exchange: Exchanged,
     ) -> Reply<Json<Listing<Report<Id>>>> {
-        let page = self.0.reports(&caller, &PageRequest::after(cursor.0, limit.0)?)?;
+        let page = self.0.reports(&caller, &list.0)?;
         Ok(Json(page.map(|report| Report::of(report, &exchange.0)).into()))
     }
 
@@ -114,11 +113,10 @@ impl ReportsApi {
         &self,
         Credential(caller): Credential,
         id: Named<ReportOf>,
-        cursor: Query<Option<String>>,
-        limit: Query<Option<u32>>,
+        list: ListQuery<Id, RunFilter>,
         exchange: Exchanged,
     ) -> Reply<Json<Listing<Run<Id>>>> {
-        let page = self.0.runs(&caller, &id.id, &id.spelled, &PageRequest::after(cursor.0, limit.0)?)?;
+        let page = self.0.runs(&caller, &id.id, &id.spelled, &list.0)?;
         Ok(Json(page.map(|run| Run::of(run, &exchange.0)).into()))
     }
 
@@ -139,10 +137,9 @@ impl ReportTemplatesApi {
     async fn list(
         &self,
         Credential(caller): Credential,
-        cursor: Query<Option<String>>,
-        limit: Query<Option<u32>>,
+        list: ListQuery<Id, ReportTemplateFilter>,
     ) -> Reply<Json<Listing<ReportTemplate<Id>>>> {
-        let page = self.0.report_templates(&caller, &PageRequest::after(cursor.0, limit.0)?)?;
+        let page = self.0.report_templates(&caller, &list.0)?;
         Ok(Json(page.map(ReportTemplate::from).into()))
     }
 

@@ -5,12 +5,13 @@ use poem_openapi::types::{ParseFromJSON, ToJSON, Type};
 use serde::Serialize;
 
 use crate::domain::page::{More, Page};
+use crate::http::edge::decoded;
 use crate::http::exchange::Exchange;
 
 /// A page by cursor.
 #[derive(Serialize, Object)]
 pub struct Listing<T: Type + ParseFromJSON + ToJSON> {
-    /// The entries, oldest first.
+    /// The entries, oldest first unless `sort` says otherwise.
     data: Vec<T>,
     /// The `cursor` of the next page; null at the end.
     next_cursor: Option<String>,
@@ -35,7 +36,7 @@ pub struct Counted<T: Type + ParseFromJSON + ToJSON> {
     next: Option<String>,
     /// The address of the page before; null at the beginning.
     previous: Option<String>,
-    /// The entries, oldest first.
+    /// The entries, oldest first unless `sort` says otherwise.
     results: Vec<T>,
 }
 
@@ -60,11 +61,15 @@ fn link(exchange: &Exchange, page: u32) -> String {
     let (path, query) = exchange.path.split_once('?').unwrap_or((&exchange.path, ""));
     let mut parts: Vec<String> = query
         .split('&')
-        .filter(|part| !part.is_empty() && *part != "page" && !part.starts_with("page="))
+        .filter(|part| !part.is_empty() && name_of(part).as_deref() != Some("page"))
         .map(str::to_owned)
         .collect();
     parts.push(format!("page={page}"));
     let origin = exchange.origin.get().map_or("", String::as_str);
     let slash = if path.ends_with('/') { "" } else { "/" };
     format!("{origin}{path}{slash}?{}", parts.join("&"))
+}
+
+fn name_of(part: &str) -> Option<String> {
+    decoded(part.split('=').next().unwrap_or_default())
 }

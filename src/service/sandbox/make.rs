@@ -11,7 +11,7 @@ use crate::domain::entropy::{Entropy, SeededEntropy};
 use crate::domain::error::{Error, Result};
 use crate::domain::id::{DashboardId, IdRef, OrgId, SourceId, TemplateId};
 use crate::domain::org::OrgKind;
-use crate::domain::page::{MAX_SIZE, PageRequest};
+use crate::domain::page::{ListRequest, MAX_SIZE};
 use crate::domain::report::{NewReport, ReportFormat, ReportTemplate, TemplateKind};
 use crate::domain::source::SourceStatus;
 use crate::domain::time::{Clock, FixedClock, Timestamp};
@@ -189,7 +189,7 @@ impl<'a> Maker<'a> {
 
     async fn make_dashboards(&self, sources: &[(&str, SourceId)]) -> Result<Vec<Dashboard>> {
         let (app, caller) = self.part(Part::Dashboards)?;
-        let found = app.dashboards(&caller, &PageRequest::After { cursor: None, limit: MAX_SIZE })?.items;
+        let found = app.dashboards(&caller, &ListRequest::after(None, MAX_SIZE))?.items;
         let mut dashboards = Vec::new();
         for showcase in SHOWCASES {
             let made = found.iter().find(|dashboard| dashboard.name == showcase.name).cloned();
@@ -204,9 +204,8 @@ impl<'a> Maker<'a> {
     /// A report of the flights and one of the dashboard; gives the template that describes sources.
     async fn make_reports(&self, flights: SourceId, revenue: DashboardId) -> Result<TemplateId> {
         let (app, caller) = self.part(Part::Reports)?;
-        let all = PageRequest::After { cursor: None, limit: MAX_SIZE };
-        let templates = app.report_templates(&caller, &all)?.items;
-        let reports = app.reports(&caller, &all)?.items;
+        let templates = app.report_templates(&caller, &ListRequest::after(None, MAX_SIZE))?.items;
+        let reports = app.reports(&caller, &ListRequest::after(None, MAX_SIZE))?.items;
         let profile = template(&templates, TemplateKind::Profile)?;
         let printed = template(&templates, TemplateKind::Dashboard)?;
         let definition = |template: TemplateId| NewReport {

@@ -4,16 +4,18 @@ use rusqlite::Row;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use crate::domain::dashboard::{Dashboard, Position, SourceRef, Widget, WidgetError};
+use crate::domain::dashboard::{Dashboard, DashboardFilter, Position, SourceRef, Widget, WidgetError};
 use crate::domain::error::{Error, Result};
 use crate::domain::id::{DashboardId, DashboardKind, IdRef, OrgId, SourceId, Widget as WidgetKindOf, WidgetId};
 use crate::domain::time::Timestamp;
 use crate::domain::widget::{Format, WidgetKind};
-use crate::store::row::{Slice, UuidBytes, json, optional_json, parsed, uuid};
+use crate::store::list::{Conditions, Slice, View};
+use crate::store::row::{UuidBytes, json, optional_json, parsed, uuid};
 use crate::store::{Main, Reader, StoreError, Tx};
 
 const SELECT: &str = "SELECT t.id, t.uuid, t.name, t.description, t.refreshed_at, t.created_at, t.updated_at, t.version
     FROM dashboards t";
+const VIEW: View = View { select: SELECT, table: "dashboards", name: "t.name" };
 const WIDGETS: &str = "SELECT t.id, t.uuid, t.kind, t.title, t.source_id, s.uuid AS source_uuid, t.sql, t.target,
     t.format, t.position, t.data, t.svg, t.error FROM widgets t LEFT JOIN sources s ON s.id = t.source_id";
 
@@ -66,14 +68,23 @@ pub fn widgets(db: &Reader<'_, Main>, org: OrgId, dashboard: DashboardId) -> Res
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Dashboards without their widgets, oldest first.
-pub fn list(db: &Reader<'_, Main>, org: OrgId, slice: Slice) -> Result<Vec<Dashboard>, StoreError> {
-    db.list_in_org(SELECT, "1", org.raw(), slice, read)
+/// Dashboards without their widgets.
+pub fn list(
+    db: &Reader<'_, Main>,
+    org: OrgId,
+    filter: &DashboardFilter,
+    slice: &Slice,
+) -> Result<Vec<Dashboard>, StoreError> {
+    db.list_in_org(&VIEW, org.raw(), conditions(filter), slice, read)
 }
 
 /// How many dashboards.
-pub fn count(db: &Reader<'_, Main>, org: OrgId) -> Result<u64, StoreError> {
-    db.count_in_org("dashboards", "1", org.raw())
+pub fn count(db: &Reader<'_, Main>, org: OrgId, filter: &DashboardFilter) -> Result<u64, StoreError> {
+    db.count_in_org(&VIEW, org.raw(), conditions(filter))
+}
+
+fn conditions(filter: &DashboardFilter) -> Conditions {
+    Conditions::default().times(&filter.times).text("has_text(t.name, ?)", filter.q.as_ref())
 }
 
 /// A widget about to be stored.

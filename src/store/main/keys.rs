@@ -7,15 +7,17 @@ use super::access::grant;
 use crate::domain::access::Grant;
 use crate::domain::error::{Error, Result};
 use crate::domain::id::{IdRef, Key as KeyKind, KeyId, OrgId, UserId};
-use crate::domain::key::Key;
+use crate::domain::key::{Key, KeyFilter, Owner, Status};
 use crate::domain::key_text::Environment;
 use crate::domain::time::Timestamp;
-use crate::store::row::{Slice, UuidBytes, json, parsed, uuid};
+use crate::store::list::{Conditions, Slice, View};
+use crate::store::row::{UuidBytes, json, parsed, uuid};
 use crate::store::{Main, Reader, StoreError, Tx};
 
 const SELECT: &str = "SELECT t.id, t.uuid, t.lineage_id, t.user_id, u.email, t.name, t.public, t.environment, t.scope,
     t.permissions, t.allowlist, t.created_at, t.expires_at, t.revoked_at
     FROM api_keys t JOIN users u ON u.id = t.user_id";
+const VIEW: View = View { select: SELECT, table: "api_keys", name: "t.name" };
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Key> {
     Ok(Key {
@@ -98,21 +100,12 @@ pub fn create(tx: &Tx<'_>, org: OrgId, new: &NewKey, now: Timestamp) -> Result<K
 }
 
 /// Whose keys.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Hash)]
 pub enum Whose {
     /// One person's.
     Of(UserId),
     /// The organisation's.
     Everyones,
-}
-
-impl Whose {
-    fn condition(self) -> String {
-        match self {
-            Self::Of(user) => format!("t.user_id = {}", user.raw()),
-            Self::Everyones => "1".to_owned(),
-        }
-    }
 }
 
 /// One key of the organisation.
@@ -132,14 +125,56 @@ pub fn find_by_public(db: &Reader<'_, Main>, public: &str) -> Result<Option<(Org
     Ok(rows.next()?.map(|row| Ok::<_, rusqlite::Error>((row.get("org_id")?, read(row)?))).transpose()?)
 }
 
-/// Keys, oldest first.
-pub fn list(db: &Reader<'_, Main>, org: OrgId, whose: Whose, slice: Slice) -> Result<Vec<Key>, StoreError> {
-    db.list_in_org(SELECT, &whose.condition(), org.raw(), slice, read)
+/// Keys, as they stand at `now`.
+pub fn list(
+    db: &Reader<'_, Main>,
+    org: OrgId,
+    whose: Whose,
+    filter: &KeyFilter,
+    now: Timestamp,
+    slice: &Slice,
+) -> Result<Vec<Key>, StoreError> {
+    db.list_in_org(&VIEW, org.raw(), conditions(whose, filter, now), slice, read)
 }
 
 /// How many keys.
-pub fn count(db: &Reader<'_, Main>, org: OrgId, whose: Whose) -> Result<u64, StoreError> {
-    db.count_in_org("api_keys", &whose.condition(), org.raw())
+pub fn count(
+    db: &Reader<'_, Main>,
+    org: OrgId,
+    whose: Whose,
+    filter: &KeyFilter,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
+    db.count_in_org(&VIEW, org.raw(), conditions(whose, filter, now))
+}
+
+fn conditions(whose: Whose, filter: &KeyFilter, now: Timestamp) -> Conditions {
+    let conditions = Conditions::default()
+        .times(&filter.times)
+        .text("has_text(t.name, ?)", filter.q.as_ref())
+        .with("t.environment = ?", filter.environment.map(|environment| environment.as_str().to_owned()));
+    let conditions = match whose {
+        Whose::Of(user) => conditions.with("t.user_id = ?", Some(user.raw())),
+        Whose::Everyones => conditions,
+    };
+    let conditions = match &filter.user {
+        None => conditions,
+        Some(Owner::Email(email)) => {
+            conditions.with("t.user_id = (SELECT o.id FROM users o WHERE o.email = ?)", Some(email.clone()))
+        }
+        Some(Owner::Id(id)) => {
+            conditions.refers("t.user_id = ?", "t.user_id = (SELECT o.id FROM users o WHERE o.uuid = ?)", Some(id))
+        }
+    };
+    // As `Key::status` has it.
+    match filter.status {
+        None => conditions,
+        Some(Status::Revoked) => conditions.when("t.revoked_at IS NOT NULL"),
+        Some(Status::Expired) => conditions.when("t.revoked_at IS NULL").with("t.expires_at <= ?", Some(now.millis())),
+        Some(Status::Active) => conditions
+            .when("t.revoked_at IS NULL")
+            .with("(t.expires_at IS NULL OR t.expires_at > ?)", Some(now.millis())),
+    }
 }
 
 /// Revokes a key; one that is revoked already stays as it is.

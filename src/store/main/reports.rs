@@ -6,14 +6,16 @@ use uuid::Uuid;
 use super::runs;
 use crate::domain::error::Result;
 use crate::domain::id::{DashboardId, IdRef, OrgId, Report as ReportKind, ReportId, SourceId, TemplateId};
-use crate::domain::report::{Report, ReportFormat, TemplateKind};
+use crate::domain::report::{Report, ReportFilter, ReportFormat, TemplateKind};
 use crate::domain::time::Timestamp;
-use crate::store::row::{Slice, UuidBytes, parsed, uuid};
+use crate::store::list::{Conditions, Slice, View};
+use crate::store::row::{UuidBytes, parsed, uuid};
 use crate::store::{Main, Reader, StoreError, Tx};
 
 const SELECT: &str = "SELECT t.id, t.uuid, t.name, t.template_id, p.uuid AS template_uuid, p.kind AS template_kind,
     t.dashboard_id, d.uuid AS dashboard_uuid, t.format, t.created_at, t.updated_at, t.version
     FROM reports t JOIN report_templates p ON p.id = t.template_id LEFT JOIN dashboards d ON d.id = t.dashboard_id";
+const VIEW: View = View { select: SELECT, table: "reports", name: "t.name" };
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Report> {
     let dashboard: Option<DashboardId> = row.get("dashboard_id")?;
@@ -57,15 +59,40 @@ pub fn find(db: &Reader<'_, Main>, org: OrgId, id: &IdRef<ReportKind>) -> Result
     db.find_in_org(SELECT, org.raw(), id, read)?.map(|report| complete(db, org, report)).transpose()
 }
 
-/// Reports, oldest first.
-pub fn list(db: &Reader<'_, Main>, org: OrgId, slice: Slice) -> Result<Vec<Report>, StoreError> {
-    let reports = db.list_in_org(SELECT, "1", org.raw(), slice, read)?;
+/// Reports with their newest runs.
+pub fn list(
+    db: &Reader<'_, Main>,
+    org: OrgId,
+    filter: &ReportFilter,
+    slice: &Slice,
+) -> Result<Vec<Report>, StoreError> {
+    let reports = db.list_in_org(&VIEW, org.raw(), conditions(filter), slice, read)?;
     reports.into_iter().map(|report| complete(db, org, report)).collect()
 }
 
 /// How many reports.
-pub fn count(db: &Reader<'_, Main>, org: OrgId) -> Result<u64, StoreError> {
-    db.count_in_org("reports", "1", org.raw())
+pub fn count(db: &Reader<'_, Main>, org: OrgId, filter: &ReportFilter) -> Result<u64, StoreError> {
+    db.count_in_org(&VIEW, org.raw(), conditions(filter))
+}
+
+fn conditions(filter: &ReportFilter) -> Conditions {
+    Conditions::default()
+        .times(&filter.times)
+        .text("has_text(t.name, ?)", filter.q.as_ref())
+        .with(
+            "(SELECT r.status FROM runs r WHERE r.report_id = t.id ORDER BY r.id DESC LIMIT 1) = ?",
+            filter.status.map(|status| status.as_str().to_owned()),
+        )
+        .refers(
+            "t.template_id = ?",
+            "t.template_id = (SELECT p.id FROM report_templates p WHERE p.uuid = ?)",
+            filter.template.as_ref(),
+        )
+        .refers(
+            "t.dashboard_id = ?",
+            "t.dashboard_id = (SELECT d.id FROM dashboards d WHERE d.uuid = ?)",
+            filter.dashboard.as_ref(),
+        )
 }
 
 /// A report about to be stored.

@@ -6,14 +6,17 @@ use uuid::Uuid;
 use super::reports;
 use crate::domain::error::Result;
 use crate::domain::id::{IdRef, KeyId, OrgId, ReportId, Run as RunKind, RunId, UserId};
-use crate::domain::report::{ReportFormat, Run, RunStatus};
+use crate::domain::report::{ReportFormat, Run, RunFilter, RunStatus};
 use crate::domain::time::Timestamp;
-use crate::store::row::{Slice, UuidBytes, parsed, uuid};
+use crate::store::list::{Conditions, Slice, View};
+use crate::store::row::{UuidBytes, parsed, uuid};
 use crate::store::{Main, Reader, StoreError, Tx};
 
 const SELECT: &str = "SELECT t.id, t.uuid, t.org_id, t.report_id, r.uuid AS report_uuid, t.user_id, t.status, t.format,
     t.credits, t.reserved, t.error_code, t.error_message, t.file_bytes, t.created_at, t.started_at, t.finished_at
     FROM runs t JOIN reports r ON r.id = t.report_id";
+/// Runs have no names; an order by name is that of their ids.
+const VIEW: View = View { select: SELECT, table: "runs", name: "''" };
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Run> {
     let code: Option<String> = row.get("error_code")?;
@@ -41,24 +44,28 @@ pub fn find(db: &Reader<'_, Main>, org: OrgId, id: &IdRef<RunKind>) -> Result<Op
     db.find_in_org(SELECT, org.raw(), id, read)
 }
 
-/// The runs of a report, oldest first.
-pub fn list(db: &Reader<'_, Main>, org: OrgId, report: ReportId, slice: Slice) -> Result<Vec<Run>, StoreError> {
-    let (after, skip, take) = match slice {
-        Slice::Offset(skip, take) => (0, i64::try_from(skip).unwrap_or(i64::MAX), take),
-        Slice::After(after, take) => (after, 0, take),
-    };
-    let mut statement = db.prepare(&format!(
-        "{SELECT} WHERE t.org_id = ?1 AND t.report_id = ?2 AND t.id > ?3 ORDER BY t.id LIMIT ?4 OFFSET ?5"
-    ))?;
-    let rows = statement.query_map(rusqlite::params![org, report, after, take, skip], read)?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+/// The runs of a report.
+pub fn list(
+    db: &Reader<'_, Main>,
+    org: OrgId,
+    report: ReportId,
+    filter: &RunFilter,
+    slice: &Slice,
+) -> Result<Vec<Run>, StoreError> {
+    db.list_in_org(&VIEW, org.raw(), conditions(report, filter), slice, read)
 }
 
 /// How many runs of a report.
-pub fn count(db: &Reader<'_, Main>, org: OrgId, report: ReportId) -> Result<u64, StoreError> {
-    let mut statement = db.prepare("SELECT count(*) FROM runs WHERE org_id = ?1 AND report_id = ?2")?;
-    let count: i64 = statement.query_row(rusqlite::params![org, report], |row| row.get(0))?;
-    Ok(u64::try_from(count).unwrap_or(0))
+pub fn count(db: &Reader<'_, Main>, org: OrgId, report: ReportId, filter: &RunFilter) -> Result<u64, StoreError> {
+    db.count_in_org(&VIEW, org.raw(), conditions(report, filter))
+}
+
+fn conditions(report: ReportId, filter: &RunFilter) -> Conditions {
+    Conditions::default()
+        .with("t.report_id = ?", Some(report.raw()))
+        .times(&filter.times)
+        .with("t.status = ?", filter.status.map(|status| status.as_str().to_owned()))
+        .with("t.format = ?", filter.format.map(|format| format.as_str().to_owned()))
 }
 
 /// The newest run of a report.

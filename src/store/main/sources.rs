@@ -5,31 +5,15 @@ use uuid::Uuid;
 
 use crate::domain::error::{Error, Result};
 use crate::domain::id::{DashboardId, IdRef, OrgId, ReportId, Source as SourceKind, SourceId};
-use crate::domain::source::{Source, SourceStatus, SourceTable};
+use crate::domain::source::{Source, SourceFilter, SourceStatus, SourceTable};
 use crate::domain::time::Timestamp;
-use crate::store::row::{Slice, UuidBytes, is_duplicate, json, parsed, uuid};
+use crate::store::list::{Conditions, Slice, View};
+use crate::store::row::{UuidBytes, is_duplicate, json, parsed, uuid};
 use crate::store::{Main, Reader, StoreError, Tx};
 
 const SELECT: &str = "SELECT t.id, t.uuid, t.name, t.slug, t.kind, t.status, t.error, t.extract, t.tables,
     t.last_synced_at, t.created_at, t.updated_at, t.version FROM sources t";
-
-/// Which sources a list shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shown {
-    /// All.
-    All,
-    /// Those that can be queried.
-    Active,
-}
-
-impl Shown {
-    const fn condition(self) -> &'static str {
-        match self {
-            Self::All => "1",
-            Self::Active => "t.status = 'active'",
-        }
-    }
-}
+const VIEW: View = View { select: SELECT, table: "sources", name: "t.name" };
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Source> {
     Ok(Source {
@@ -169,14 +153,27 @@ pub fn find_by_slug(db: &Reader<'_, Main>, org: OrgId, slug: &str) -> Result<Opt
     Ok(rows.next()?.map(read).transpose()?)
 }
 
-/// Sources, oldest first.
-pub fn list(db: &Reader<'_, Main>, org: OrgId, shown: Shown, slice: Slice) -> Result<Vec<Source>, StoreError> {
-    db.list_in_org(SELECT, shown.condition(), org.raw(), slice, read)
+/// Sources.
+pub fn list(
+    db: &Reader<'_, Main>,
+    org: OrgId,
+    filter: &SourceFilter,
+    slice: &Slice,
+) -> Result<Vec<Source>, StoreError> {
+    db.list_in_org(&VIEW, org.raw(), conditions(filter), slice, read)
 }
 
 /// How many sources.
-pub fn count(db: &Reader<'_, Main>, org: OrgId, shown: Shown) -> Result<u64, StoreError> {
-    db.count_in_org("sources", shown.condition(), org.raw())
+pub fn count(db: &Reader<'_, Main>, org: OrgId, filter: &SourceFilter) -> Result<u64, StoreError> {
+    db.count_in_org(&VIEW, org.raw(), conditions(filter))
+}
+
+fn conditions(filter: &SourceFilter) -> Conditions {
+    Conditions::default()
+        .times(&filter.times)
+        .text("has_text(t.name, ?)", filter.q.as_ref())
+        .with("t.status = ?", filter.status.map(|status| status.as_str().to_owned()))
+        .with("t.kind = ?", filter.kind.map(str::to_owned))
 }
 
 /// Every extract that a source points at, with the source's directory: what may not be collected.

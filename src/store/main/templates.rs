@@ -5,12 +5,14 @@ use uuid::Uuid;
 
 use crate::domain::error::Result;
 use crate::domain::id::{IdRef, OrgId, Template, TemplateId};
-use crate::domain::report::{ReportTemplate, TemplateKind};
+use crate::domain::report::{ReportTemplate, ReportTemplateFilter, TemplateKind};
 use crate::domain::time::Timestamp;
-use crate::store::row::{Slice, UuidBytes, parsed, uuid};
+use crate::store::list::{Conditions, Slice, View};
+use crate::store::row::{UuidBytes, parsed, uuid};
 use crate::store::{Main, Reader, StoreError, Tx};
 
 const SELECT: &str = "SELECT t.id, t.uuid, t.name, t.description, t.kind, t.created_at FROM report_templates t";
+const VIEW: View = View { select: SELECT, table: "report_templates", name: "t.name" };
 
 fn read(row: &Row<'_>) -> rusqlite::Result<ReportTemplate> {
     Ok(ReportTemplate {
@@ -44,12 +46,24 @@ pub fn find(db: &Reader<'_, Main>, org: OrgId, id: &IdRef<Template>) -> Result<O
     db.find_in_org(SELECT, org.raw(), id, read)
 }
 
-/// Templates, oldest first.
-pub fn list(db: &Reader<'_, Main>, org: OrgId, slice: Slice) -> Result<Vec<ReportTemplate>, StoreError> {
-    db.list_in_org(SELECT, "1", org.raw(), slice, read)
+/// Templates.
+pub fn list(
+    db: &Reader<'_, Main>,
+    org: OrgId,
+    filter: &ReportTemplateFilter,
+    slice: &Slice,
+) -> Result<Vec<ReportTemplate>, StoreError> {
+    db.list_in_org(&VIEW, org.raw(), conditions(filter), slice, read)
 }
 
 /// How many templates.
-pub fn count(db: &Reader<'_, Main>, org: OrgId) -> Result<u64, StoreError> {
-    db.count_in_org("report_templates", "1", org.raw())
+pub fn count(db: &Reader<'_, Main>, org: OrgId, filter: &ReportTemplateFilter) -> Result<u64, StoreError> {
+    db.count_in_org(&VIEW, org.raw(), conditions(filter))
+}
+
+fn conditions(filter: &ReportTemplateFilter) -> Conditions {
+    Conditions::default()
+        .times(&filter.times)
+        .text("has_text(t.name, ?)", filter.q.as_ref())
+        .with("t.kind = ?", filter.kind.map(|kind| kind.as_str().to_owned()))
 }

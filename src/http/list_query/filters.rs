@@ -1,0 +1,168 @@
+//! The filters of each resource's lists: which parameters there are, and how they are read.
+
+use poem_openapi::registry::MetaSchema;
+
+use super::given::{Given, TEXT_LENGTH};
+use super::{ListFilter, Parameter};
+use crate::domain::dashboard::DashboardFilter;
+use crate::domain::error::Result;
+use crate::domain::key::{self, KeyFilter, Owner};
+use crate::domain::key_text::Environment;
+use crate::domain::page::SortBy;
+use crate::domain::report::{ReportFilter, ReportFormat, ReportTemplateFilter, RunFilter, RunStatus, TemplateKind};
+use crate::domain::source::{self, SourceFilter, SourceStatus};
+use crate::http::face::Face;
+
+impl ListFilter for DashboardFilter {
+    const ORDERS: &'static [SortBy] = &[SortBy::CreatedAt, SortBy::UpdatedAt, SortBy::Name];
+
+    fn parameters(_face: Face) -> Vec<Parameter> {
+        [part_of_name()].into_iter().chain(created()).chain([updated()]).collect()
+    }
+
+    fn read(given: &Given<'_>) -> Result<Self> {
+        Ok(Self { times: given.times()?, q: given.sought("q")? })
+    }
+}
+
+impl ListFilter for SourceFilter {
+    const ORDERS: &'static [SortBy] = &[SortBy::CreatedAt, SortBy::UpdatedAt, SortBy::Name];
+
+    fn parameters(face: Face) -> Vec<Parameter> {
+        let status = (face != Face::External)
+            .then(|| one_of("status", "How they stand.", &SourceStatus::ALL, SourceStatus::as_str));
+        let kind = one_of("kind", "What they are.", &source::KINDS, |kind| kind);
+        let own = status.into_iter().chain([kind]);
+        own.chain([part_of_name()]).chain(created()).chain([updated()]).collect()
+    }
+
+    fn read(given: &Given<'_>) -> Result<Self> {
+        let status = match given.face {
+            // What cannot be queried is not shown there.
+            Face::External => Some(SourceStatus::Active),
+            Face::Platform | Face::V1 => given.one_of("status", &SourceStatus::ALL, SourceStatus::as_str)?,
+        };
+        Ok(Self {
+            times: given.times()?,
+            q: given.sought("q")?,
+            status,
+            kind: given.one_of("kind", &source::KINDS, |kind| kind)?,
+        })
+    }
+}
+
+impl ListFilter for ReportFilter {
+    const ORDERS: &'static [SortBy] = &[SortBy::CreatedAt, SortBy::UpdatedAt, SortBy::Name];
+
+    fn parameters(_face: Face) -> Vec<Parameter> {
+        let own = [
+            one_of("status", "How their newest run stands.", &RunStatus::ALL, RunStatus::as_str),
+            text("template_id", "Reports of this template. An id in any spelling of this face."),
+            text("dashboard_id", "Reports that print this dashboard. An id in any spelling of this face."),
+        ];
+        own.into_iter().chain([part_of_name()]).chain(created()).chain([updated()]).collect()
+    }
+
+    fn read(given: &Given<'_>) -> Result<Self> {
+        Ok(Self {
+            times: given.times()?,
+            q: given.sought("q")?,
+            status: given.one_of("status", &RunStatus::ALL, RunStatus::as_str)?,
+            template: given.id("template_id"),
+            dashboard: given.id("dashboard_id"),
+        })
+    }
+}
+
+impl ListFilter for RunFilter {
+    const ORDERS: &'static [SortBy] = &[SortBy::CreatedAt];
+
+    fn parameters(_face: Face) -> Vec<Parameter> {
+        let status = one_of("status", "How they stand.", &RunStatus::ALL, RunStatus::as_str);
+        let format = one_of("format", "The format of their file.", &ReportFormat::ALL, ReportFormat::as_str);
+        [status, format].into_iter().chain(created()).collect()
+    }
+
+    fn read(given: &Given<'_>) -> Result<Self> {
+        Ok(Self {
+            times: given.times()?,
+            status: given.one_of("status", &RunStatus::ALL, RunStatus::as_str)?,
+            format: given.one_of("format", &ReportFormat::ALL, ReportFormat::as_str)?,
+        })
+    }
+}
+
+impl ListFilter for ReportTemplateFilter {
+    const ORDERS: &'static [SortBy] = &[SortBy::CreatedAt, SortBy::Name];
+
+    fn parameters(_face: Face) -> Vec<Parameter> {
+        let kind = one_of("kind", "What they do.", &TemplateKind::ALL, TemplateKind::as_str);
+        [kind, part_of_name()].into_iter().chain(created()).collect()
+    }
+
+    fn read(given: &Given<'_>) -> Result<Self> {
+        Ok(Self {
+            times: given.times()?,
+            q: given.sought("q")?,
+            kind: given.one_of("kind", &TemplateKind::ALL, TemplateKind::as_str)?,
+        })
+    }
+}
+
+impl ListFilter for KeyFilter {
+    const ORDERS: &'static [SortBy] = &[SortBy::CreatedAt, SortBy::Name];
+
+    fn parameters(_face: Face) -> Vec<Parameter> {
+        let own = [
+            one_of("status", "How they stand.", &key::Status::ALL, key::Status::as_str),
+            one_of("environment", "Live or test.", &Environment::ALL, Environment::as_str),
+            text("user", "Keys of this user: an id in any spelling of this face, or an e-mail."),
+        ];
+        own.into_iter().chain([part_of_name()]).chain(created()).collect()
+    }
+
+    fn read(given: &Given<'_>) -> Result<Self> {
+        let user = given.text("user").map(|text| match text.contains('@') {
+            true => Owner::Email(text.to_lowercase()),
+            false => Owner::Id(given.spelled(text)),
+        });
+        Ok(Self {
+            times: given.times()?,
+            q: given.sought("q")?,
+            status: given.one_of("status", &key::Status::ALL, key::Status::as_str)?,
+            environment: given.one_of("environment", &Environment::ALL, Environment::as_str)?,
+            user,
+        })
+    }
+}
+
+fn text(name: &'static str, description: &'static str) -> Parameter {
+    (name, MetaSchema { description: Some(description), ..MetaSchema::new("string") })
+}
+
+fn one_of<T: Copy>(
+    name: &'static str,
+    description: &'static str,
+    all: &[T],
+    spelled: impl Fn(T) -> &'static str,
+) -> Parameter {
+    let enum_items = all.iter().map(|value| spelled(*value).into()).collect();
+    (name, MetaSchema { description: Some(description), enum_items, ..MetaSchema::new("string") })
+}
+
+fn instant(name: &'static str, description: &'static str) -> Parameter {
+    (name, MetaSchema { description: Some(description), ..MetaSchema::new_with_format("string", "date-time") })
+}
+
+fn part_of_name() -> Parameter {
+    let (name, schema) = text("q", "A part of the name, in any case.");
+    (name, MetaSchema { max_length: Some(TEXT_LENGTH), ..schema })
+}
+
+fn created() -> [Parameter; 2] {
+    [instant("created_after", "Made at this instant or later."), instant("created_before", "Made before this instant.")]
+}
+
+fn updated() -> Parameter {
+    instant("updated_after", "Changed at this instant or later.")
+}
