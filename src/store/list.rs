@@ -10,6 +10,7 @@ use super::{Reader, StoreError};
 use crate::domain::cursor::SortKey;
 use crate::domain::id::{IdRef, Kind};
 use crate::domain::page::{Direction, Order, Position, SortBy, Times};
+use crate::domain::time::Timestamp;
 
 /// Which entries of a list.
 #[derive(Debug, Clone)]
@@ -72,9 +73,9 @@ impl Conditions {
 
     /// Adds what bounds times.
     pub(super) fn times(self, times: &Times) -> Self {
-        self.with("t.created_at >= ?", times.created_after.map(|at| at.millis()))
-            .with("t.created_at < ?", times.created_before.map(|at| at.millis()))
-            .with("t.updated_at >= ?", times.updated_after.map(|at| at.millis()))
+        self.with("t.created_at >= ?", times.created_after.map(Timestamp::millis))
+            .with("t.created_at < ?", times.created_before.map(Timestamp::millis))
+            .with("t.updated_at >= ?", times.updated_after.map(Timestamp::millis))
     }
 
     /// Adds a condition whose `?` is the text, for `has_text`.
