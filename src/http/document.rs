@@ -3,6 +3,9 @@
 
 mod errors;
 mod examples;
+mod headers;
+mod operation;
+mod samples;
 mod schemas;
 #[cfg(test)]
 mod tests;
@@ -11,31 +14,60 @@ use poem::endpoint::BoxEndpoint;
 use poem::http::Method;
 use poem_openapi::registry::{MetaApi, Registry};
 use poem_openapi::{OpenApi, OpenApiService};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::marker::PhantomData;
 
 use super::face::Face;
 use super::{api, api_v1, v1};
-use crate::domain::operation::{Class, Needs, Operation};
-use crate::domain::page::{DEFAULT_SIZE, MAX_SIZE};
+use crate::domain::operation::Operation;
 
 /// Stands in the documents for the server's own address, which is put in when one is answered.
 pub const SERVER: &str = "https://claribi.example";
 
-/// The documents, in the order of [`Face::ALL`].
-///
-/// # Errors
-/// When a face registers what cannot be documented.
-pub fn all() -> Result<[String; 3], String> {
-    Ok([of(Face::Platform)?, of(Face::External)?, of(Face::V1)?])
+/// How a document is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// Indented JSON.
+    Json,
+    /// YAML 1.2 that readers of YAML 1.1 understand alike.
+    Yaml,
 }
 
-/// The document of a face, as indented JSON.
+impl Format {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Json, Self::Yaml];
+
+    /// Its name, and the end of its file's name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Yaml => "yaml",
+        }
+    }
+
+    /// Its media type (RFC 8259, RFC 9512).
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::Yaml => "application/yaml",
+        }
+    }
+}
+
+/// The document of a face, as JSON.
 ///
 /// # Errors
 /// When the face registers what cannot be documented.
 pub fn of(face: Face) -> Result<String, String> {
+    written(face, Format::Json)
+}
+
+/// The document of a face.
+///
+/// # Errors
+/// When the face registers what cannot be documented.
+pub fn written(face: Face, format: Format) -> Result<String, String> {
     let spec = match face {
         Face::Platform => spec::<api::Api>(face),
         Face::External => spec::<api_v1::Api>(face),
@@ -43,7 +75,10 @@ pub fn of(face: Face) -> Result<String, String> {
     };
     let mut document: Value = serde_json::from_str(&spec).map_err(|error| error.to_string())?;
     complete(&mut document, face)?;
-    serde_json::to_string_pretty(&document).map_err(|error| error.to_string())
+    match format {
+        Format::Json => serde_json::to_string_pretty(&document).map_err(|error| error.to_string()),
+        Format::Yaml => serde_saphyr::to_string(&document).map_err(|error| error.to_string()),
+    }
 }
 
 fn spec<A: OpenApi>(face: Face) -> String {
@@ -89,154 +124,31 @@ impl<A: OpenApi> OpenApi for Documented<A> {
 }
 
 fn complete(document: &mut Value, face: Face) -> Result<(), String> {
+    // What nullable says beside other schemas was settled in this version; the macros write 3.0.0.
+    document["openapi"] = "3.0.3".into();
     schemas::rename(document)?;
     let needless = schemas::mend(&mut document["components"]["schemas"], face);
     let paths = document.get_mut("paths").and_then(Value::as_object_mut).ok_or("a document without paths")?;
     let mut spelled = Map::new();
     for (path, mut item) in std::mem::take(paths) {
+        let path = format!("{}{}", path.trim_end_matches('/'), face.slash());
         let methods = item.as_object_mut().ok_or("a path that is no object")?;
-        for (_, described) in methods.iter_mut() {
+        for (method, described) in methods.iter_mut() {
             let id = described.get("operationId").and_then(Value::as_str).unwrap_or_default().to_owned();
             let operation = Operation::find(&id).ok_or_else(|| format!("`{id}` is not in the table of operations"))?;
-            spread_parameters(described);
+            operation::spread_parameters(described);
             schemas::mend(described, face);
-            describe(described, operation);
-            describe_parameters(described);
-            describe_body(described, operation, face, &needless);
+            operation::complete(described, operation, &path, face, &needless);
+            if let Some(samples) = samples::of(method, &path, described) {
+                described["x-codeSamples"] = samples;
+            }
         }
-        spelled.insert(format!("{}{}", path.trim_end_matches('/'), face.slash()), item);
+        spelled.insert(path, item);
     }
     *paths = spelled;
     let components = &mut document["components"];
     components["schemas"]["Error"] = errors::schema(face);
     components["examples"] = errors::examples(face);
-    components["headers"] = headers();
+    components["headers"] = headers::all();
     Ok(())
-}
-
-/// Who may call it, what it counts as, and every error it can give.
-fn describe(described: &mut Value, operation: &Operation) {
-    let needs = match operation.needs {
-        Needs::Nothing => "Needs no credential.".to_owned(),
-        Needs::Caller => "Needs a credential, and no permission.".to_owned(),
-        Needs::KeyManagement => "Needs a session, or a key with the read-write preset.".to_owned(),
-        Needs::Permission(permission) => format!("Needs the permission `{}`.", permission.as_str()),
-    };
-    let class = match operation.class {
-        Class::General => "",
-        Class::Generation => " Counts in the generation windows too.",
-    };
-    // Lines are wrapped for the source; only paragraphs mean something.
-    let text = described.get("description").and_then(Value::as_str).unwrap_or_default();
-    let paragraphs = text.split("\n\n").filter(|text| !text.is_empty()).map(|text| text.replace('\n', " "));
-    let paragraphs: Vec<String> = paragraphs.chain([format!("{needs}{class}")]).collect();
-    described["description"] = Value::String(paragraphs.join("\n\n"));
-
-    let Some(responses) = described.get_mut("responses").and_then(Value::as_object_mut) else { return };
-    for (status, response) in responses.iter_mut() {
-        if response.get("description").and_then(Value::as_str) == Some("") {
-            response["description"] = Value::String(success_text(status).to_owned());
-        }
-        response["headers"] = header_references(200, operation);
-    }
-    for (status, mut response) in errors::responses(operation) {
-        response["headers"] = header_references(status, operation);
-        responses.insert(status.to_string(), response);
-    }
-}
-
-fn success_text(status: &str) -> &'static str {
-    match status {
-        "201" => "Done, and something new exists.",
-        "202" => "Accepted; the work goes on.",
-        _ => "Done.",
-    }
-}
-
-/// A list's argument is one object to the framework: its properties are the parameters.
-fn spread_parameters(described: &mut Value) {
-    let Some(parameters) = described.get_mut("parameters").and_then(Value::as_array_mut) else { return };
-    let spread = std::mem::take(parameters).into_iter().flat_map(|mut parameter| {
-        let Some(Value::Object(properties)) = parameter["schema"].get_mut("properties").map(Value::take) else {
-            return vec![parameter];
-        };
-        let parameters = properties.into_iter().map(|(name, mut schema)| {
-            let description = schema.as_object_mut().and_then(|schema| schema.remove("description"));
-            json!({"name": name, "in": "query", "required": false, "description": description, "schema": schema})
-        });
-        parameters.collect()
-    });
-    *parameters = spread.collect();
-}
-
-/// What the page parameters mean and may be, and that ids have several spellings.
-fn describe_parameters(described: &mut Value) {
-    let parameters = described.get_mut("parameters").and_then(Value::as_array_mut);
-    for parameter in parameters.into_iter().flatten() {
-        let name = parameter.get("name").and_then(Value::as_str).unwrap_or_default();
-        let (description, bounds) = match name {
-            "limit" | "page_size" => {
-                ("Entries at most.", json!({"minimum": 1, "maximum": MAX_SIZE, "default": DEFAULT_SIZE}))
-            }
-            "page" => ("Which page, from one. A page past the end is empty.", json!({"minimum": 1, "default": 1})),
-            "cursor" => ("The `next_cursor` of the page before; without it the list begins.", json!({})),
-            "explain" => ("A method and a path on any face, such as `POST /v1/reports/generate`.", json!({})),
-            "id" | "widget_id" => ("An id in any spelling of this face.", json!({})),
-            _ => continue,
-        };
-        parameter["description"] = description.into();
-        if let (Some(schema), Value::Object(bounds)) = (parameter["schema"].as_object_mut(), bounds) {
-            schema.extend(bounds);
-        }
-    }
-}
-
-/// A body without which the request is complete may be left out; an example shows one.
-fn describe_body(described: &mut Value, operation: &Operation, face: Face, needless: &[String]) {
-    let Some(body) = described.get_mut("requestBody").and_then(Value::as_object_mut) else { return };
-    let content = body.get_mut("content").and_then(Value::as_object_mut);
-    let Some((_, media)) = content.and_then(|content| content.iter_mut().next()) else { return };
-    let schema = media["schema"]["$ref"].as_str().unwrap_or_default();
-    let is_needless = needless.iter().any(|name| schema.ends_with(&format!("/{name}")));
-    if let Some(example) = examples::request(operation.id, face) {
-        media["example"] = example;
-    }
-    body.insert("required".to_owned(), Value::Bool(!is_needless));
-}
-
-/// The headers of answers, by name.
-fn headers() -> Value {
-    let text = |description: &str| json!({"description": description, "schema": {"type": "string"}});
-    let number = |description: &str| json!({"description": description, "schema": {"type": "integer"}});
-    json!({
-        "X-Request-Id": text("Names this request in the log and in the audit."),
-        "X-RateLimit-Limit": number("The limit of the window that the next two tell of."),
-        "X-RateLimit-Remaining": number("Requests that still fit."),
-        "X-RateLimit-Reset": number("The second (since 1970) in which the rest next rises."),
-        "RateLimit-Policy": text("Quota and length in seconds of every window."),
-        "RateLimit": text("Rest, and seconds until it rises, of every window."),
-        "Retry-After": number("Seconds after which the request may be sent again."),
-        "WWW-Authenticate": text("Which credentials are taken."),
-    })
-}
-
-/// The headers of an answer: limits are told to those whom the server knows.
-fn header_references(status: u16, operation: &Operation) -> Value {
-    let mut names = vec!["X-Request-Id"];
-    if operation.needs != Needs::Nothing && status != 401 {
-        names.extend([
-            "X-RateLimit-Limit",
-            "X-RateLimit-Remaining",
-            "X-RateLimit-Reset",
-            "RateLimit-Policy",
-            "RateLimit",
-        ]);
-    }
-    match status {
-        401 => names.push("WWW-Authenticate"),
-        429 | 503 => names.push("Retry-After"),
-        _ => (),
-    }
-    let reference = |name: &str| (name.to_owned(), json!({"$ref": format!("#/components/headers/{name}")}));
-    Value::Object(names.into_iter().map(reference).collect())
 }

@@ -5,8 +5,6 @@
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicI64, AtomicU64};
 
 use futures_util::FutureExt;
 use http_body::Body as _;
@@ -23,6 +21,7 @@ use super::fault;
 use super::listener::{Peer, Serve, Shutdown};
 use super::metrics::{self, Metrics};
 use super::operations::{Found, Route, Routes};
+use super::reference::{Document, Documents};
 use super::settings::HttpSettings;
 use super::{client, limit_headers, pages, record, routes};
 use crate::domain::code::Code;
@@ -46,7 +45,7 @@ pub struct Edge(Arc<Shared>);
 pub(super) struct Shared {
     pub(super) app: App,
     pub(super) settings: HttpSettings,
-    pub(super) documents: [String; 3],
+    pub(super) documents: Documents,
     pub(super) metrics: Arc<Metrics>,
     routes: Arc<[Routes; 3]>,
     shutdown: Shutdown,
@@ -66,7 +65,7 @@ impl Edge {
     /// # Errors
     /// When they do not fit together.
     pub fn new(app: App, settings: HttpSettings, shutdown: Shutdown) -> Result<Self, String> {
-        let documents = super::document::all()?;
+        let documents = Documents::new()?;
         let routes = routes::join(&app)?.into();
         let metrics = Metrics::new(app.clone());
         Ok(Self(Arc::new(Shared { app, settings, documents, metrics, routes, shutdown })))
@@ -85,8 +84,10 @@ impl Edge {
         let head_only = request.method() == Method::HEAD;
         let mut response = match Face::of_path(request.uri().path()) {
             None => self.outside(request, peer).await,
-            Some(face) if pages::is_document(request.uri().path()) => self.document(face, &request, peer),
-            Some(face) => self.call(face, request, peer).await,
+            Some(face) => match self.0.documents.find(request.uri().path()) {
+                Some(document) => self.document(face, document, &request, peer),
+                None => self.call(face, request, peer).await,
+            },
         };
         if head_only {
             drop_body(&mut response);
@@ -112,10 +113,10 @@ impl Edge {
         self.call(Face::V1, request, peer).await
     }
 
-    fn document(&self, face: Face, request: &hyper::Request<Incoming>, peer: IpAddr) -> Response {
+    fn document(&self, face: Face, document: &Document, request: &hyper::Request<Incoming>, peer: IpAddr) -> Response {
         let (client, verdict) = client::client(peer, request.headers(), request.uri(), &self.0.settings);
         match verdict {
-            Ok(()) => pages::document(self, face, request, &client.origin),
+            Ok(()) => pages::document(self, document, request, &client.origin),
             Err(error) => {
                 let id = RequestId(self.0.app.entropy.uuid(self.0.app.clock.now()));
                 let mut response = rendered(face, &error, id);
@@ -193,32 +194,18 @@ impl Edge {
     fn exchange(&self, face: Face, request: &hyper::Request<Incoming>, client: &client::Client) -> Exchange {
         let (app, settings) = (&self.0.app, &self.0.settings);
         let at = app.clock.now();
-        let origin = OnceLock::new();
-        let _ = origin.set(client.origin.clone());
         Exchange {
-            request: RequestId(app.entropy.uuid(at)),
-            at,
             started: monotonic(),
             address: client.address,
-            face,
-            routes: self.0.routes.clone(),
-            origin,
-            operation: OnceLock::new(),
-            captures: OnceLock::new(),
-            caller: OnceLock::new(),
-            arrived: OnceLock::new(),
-            key_prefix: OnceLock::new(),
-            admission: OnceLock::new(),
+            origin: client.origin.clone().into(),
             path: request.uri().path_and_query().map_or_else(String::new, |path| path.as_str().to_owned()),
-            bytes_in: AtomicU64::new(0),
-            credits: AtomicI64::new(0),
-            object: OnceLock::new(),
             body: BodyRules {
                 json_limit: settings.json_limit,
                 upload_limit: settings.upload_limit,
                 pause: settings.body_timeout,
                 rate: settings.body_minimum_rate,
             },
+            ..Exchange::begun(face, self.0.routes.clone(), RequestId(app.entropy.uuid(at)), at)
         }
     }
 

@@ -1,6 +1,6 @@
 //! What is known of one request while it is served: made by the edge, seen by extractors.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -55,7 +55,7 @@ pub struct Exchange {
 }
 
 /// What bounds a request's body.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct BodyRules {
     /// Bytes of a JSON body.
     pub json_limit: u64,
@@ -68,6 +68,30 @@ pub struct BodyRules {
 }
 
 impl Exchange {
+    /// One that begins at `at`, of which nothing else is known yet.
+    pub fn begun(face: Face, routes: Arc<[Routes; 3]>, request: RequestId, at: Timestamp) -> Self {
+        Self {
+            request,
+            at,
+            started: Duration::ZERO,
+            address: Ipv4Addr::UNSPECIFIED.into(),
+            face,
+            routes,
+            origin: OnceLock::new(),
+            operation: OnceLock::new(),
+            captures: OnceLock::new(),
+            caller: OnceLock::new(),
+            arrived: OnceLock::new(),
+            key_prefix: OnceLock::new(),
+            admission: OnceLock::new(),
+            path: String::new(),
+            bytes_in: AtomicU64::new(0),
+            credits: AtomicI64::new(0),
+            object: OnceLock::new(),
+            body: BodyRules::default(),
+        }
+    }
+
     /// The caller of an operation that needs one.
     ///
     /// # Errors

@@ -23,6 +23,7 @@ pub mod operations;
 mod pages;
 mod params;
 mod record;
+mod reference;
 mod reply;
 pub mod routes;
 pub mod settings;

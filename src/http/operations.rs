@@ -38,6 +38,7 @@ struct Node {
 }
 
 /// The router of one face.
+#[derive(Default)]
 pub struct Routes(Node);
 
 /// What a path and method lead to.

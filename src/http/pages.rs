@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::assets::{self, policy};
 use super::client::Client;
 use super::edge::Edge;
-use super::face::Face;
+use super::reference::Document;
 use crate::domain::dashboard::{Dashboard, Position, Widget};
 use crate::domain::error::Result;
 use crate::domain::result::{Cell, Column, WidgetData};
@@ -34,21 +34,31 @@ pub(super) fn health(edge: &Edge, method: &Method, path: &str) -> Option<Respons
     Some(with_headers(response))
 }
 
-/// Whether a path is one of the three documents'.
-pub(super) fn is_document(path: &str) -> bool {
-    matches!(path, "/v1/openapi.json" | "/api/v1/openapi.json" | "/api/openapi.json")
-}
-
 /// A face's document, with the server's own address.
-pub(super) fn document<B>(edge: &Edge, face: Face, request: &poem::http::Request<B>, origin: &str) -> Response {
+pub(super) fn document<B>(
+    edge: &Edge,
+    document: &Document,
+    request: &poem::http::Request<B>,
+    origin: &str,
+) -> Response {
     if !edge.shared().settings.public_reference {
         return with_headers(StatusCode::NOT_FOUND.into());
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return only_read();
     }
-    let text = edge.shared().documents[face as usize].replacen(super::document::SERVER, origin, 1);
-    with_headers(Response::builder().content_type("application/json").body(text))
+    let served = document.at(origin);
+    let builder = Response::builder().header(header::ETAG, &served.etag).header(header::CACHE_CONTROL, "no-cache");
+    if is_known(request, &served.etag) {
+        return with_headers(builder.status(StatusCode::NOT_MODIFIED).finish());
+    }
+    with_headers(builder.content_type(served.content_type).body(served.text))
+}
+
+/// Whether the client has what this tag stands for.
+fn is_known<B>(request: &poem::http::Request<B>, etag: &str) -> bool {
+    let known = request.headers().get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
+    known.is_some_and(|known| known.split(',').any(|tag| tag.trim().trim_start_matches("W/") == etag))
 }
 
 /// A page or one of its files.
@@ -71,13 +81,12 @@ pub(super) async fn page<B>(edge: &Edge, client: &Client, request: &poem::http::
     }
     let accepts = request.headers().get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or("");
     let asset = if asset.encoding.is_some() && !accepts.contains("gzip") { asset.decoded().ok()? } else { asset };
-    let known = request.headers().get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
     let mut builder = Response::builder()
         .header(header::ETAG, asset.etag.as_str())
         .header(header::CACHE_CONTROL, asset.cache.header())
         .header(header::CONTENT_SECURITY_POLICY, asset.policy)
         .header(header::VARY, "accept-encoding");
-    if known.is_some_and(|known| known.split(',').any(|tag| tag.trim() == asset.etag.as_str())) {
+    if is_known(request, &asset.etag) {
         return Some(with_headers(builder.status(StatusCode::NOT_MODIFIED).finish()));
     }
     if let Some(encoding) = asset.encoding {

@@ -14,7 +14,7 @@ use crate::domain::plan::Plan;
 use crate::domain::time::Timestamp;
 use crate::domain::window::Limits;
 use crate::store::Tx;
-use crate::store::main::access::Holder;
+pub use crate::store::main::access::Holder;
 use crate::store::main::changes::{self, NewChange, Origin};
 
 /// What was shown to come in.

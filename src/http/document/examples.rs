@@ -1,54 +1,78 @@
-//! Examples of request bodies, with ids as the face spells them.
+//! Examples of bodies and ids, in each face's spelling. Every body is here by the name of its schema: an operation that
+//! takes or gives a known type has its examples already.
+
+mod answers;
+mod world;
 
 use serde_json::{Value, json};
-use uuid::Uuid;
 
-use crate::domain::id::{Id, Kind, SourceId, TemplateId};
+use crate::domain::id::Kind;
 use crate::http::face::Face;
+use crate::http::wire::{Hex, Integer, Spelling, UuidText};
 
-/// An example of an operation's request body.
-pub fn request(operation: &str, face: Face) -> Option<Value> {
-    Some(match operation {
-        "auth_login" => json!({"email": "you@example.com", "password": "your-password"}),
-        "auth_refresh" => json!({"refresh": "eyJ0eXAi..."}),
-        "dashboards_create" => json!({
-            "name": "Q2 Revenue",
-            "description": "How the quarter goes.",
+pub use answers::{Which, of as answer};
+
+/// An example of a request's body with this schema.
+pub fn request(schema: &str, face: Face) -> Option<Value> {
+    let (flights, sales) = (id(face, world::FLIGHTS), id(face, world::SALES));
+    Some(match schema {
+        "DashboardPatch" => json!({"name": "Q2 Revenue", "description": "How the second quarter went."}),
+        "DataSourcePatch" => json!({"name": "NYC flights 2013"}),
+        "EmptyRequest" => json!({}),
+        "LoginRequest" => json!({"email": "owner@sandbox.example", "password": "the sandbox prints it"}),
+        "NewDashboard" => json!({
+            "name": "Europe",
+            "description": "How Europe does.",
             "widgets": [{
-                "type": "kpi", "title": "Revenue", "target": 1_000_000,
-                "query": {"data_source_id": id(face, SourceId::new(2)), "sql": "SELECT sum(amount) FROM orders"},
+                "type": "kpi", "title": "Revenue in Europe", "target": 200_000,
+                "query": {
+                    "data_source_id": sales,
+                    "sql": "SELECT sum(amount) AS revenue FROM orders WHERE region = 'Europe'",
+                },
                 "format": {"style": "currency", "currency": "USD"},
                 "position": {"x": 0, "y": 0, "width": 4, "height": 2},
             }],
         }),
-        "dashboards_update" => json!({"name": "Q3 Revenue", "description": "How the next quarter goes."}),
-        "data_sources_update" => json!({"name": "NYC flights 2013"}),
-        "reports_update" => json!({"name": "Flights, weekly", "output_format": "csv"}),
-        "keys_create" => json!({
-            "name": "ci-snapshot-bot", "scope": "read-only", "expires_at": "2027-01-01T00:00:00Z",
+        "NewKey" => json!({"name": "ci-snapshot-bot", "scope": "read-only", "expires_at": "2027-01-01T00:00:00Z"}),
+        "NewReport" => json!({
+            "template_id": id(face, world::TEMPLATE), "data_source_ids": [flights], "output_format": "pdf",
         }),
-        "keys_revoke" => json!({"reason": "The laptop was lost."}),
-        "query_run" => json!({
+        "QueryRequest" => json!({
             "sql": "SELECT origin, count(*) AS flights FROM flights WHERE month = $1 GROUP BY origin ORDER BY flights DESC",
-            "data_source_id": id(face, SourceId::new(1)), "limit": 100, "parameters": [6],
+            "data_source_id": flights, "limit": 100, "parameters": [6],
         }),
-        "reports_create" | "reports_generate" => json!({
-            "template_id": id(face, TemplateId::new(1)), "data_source_ids": [id(face, SourceId::new(1))],
-            "output_format": "pdf",
-        }),
-        "reports_run" => json!({"format": "pdf"}),
+        "RefreshRequest" => json!({"refresh": "eyJhbGciOiJIUzI1NiJ9.refresh.c2lnbmF0dXJl"}),
+        "ReportPatch" => json!({"name": "Flights, weekly", "output_format": "csv"}),
+        "RevokeRequest" => json!({"reason": "The laptop was lost."}),
+        "RunRequest" => json!({"format": "pdf"}),
+        _ => return None,
+    })
+}
+
+/// An example of an answer that is text of this media type.
+pub fn text(media_type: &str) -> Option<&'static str> {
+    (media_type == "text/csv").then_some("origin,flights\nEWR,10175\nJFK,9472\nLGA,8596\n")
+}
+
+/// An example of a variable in a path, below the collection that it stands behind.
+pub fn variable(collection: &str, face: Face) -> Option<Value> {
+    Some(match collection {
+        "api-keys" | "keys" => id(face, world::KEY),
+        "dashboards" => id(face, world::DASHBOARD),
+        "data-sources" => id(face, world::FLIGHTS),
+        "report-templates" => id(face, world::TEMPLATE),
+        "reports" => id(face, world::REPORT),
+        "runs" => id(face, world::RUN),
+        "widgets" => id(face, world::WIDGET),
         _ => return None,
     })
 }
 
 /// An id in the face's own spelling.
-fn id<K: Kind>(face: Face, id: Id<K>) -> Value {
+fn id<K: Kind>(face: Face, (id, uuid): world::Both<K>) -> Value {
     match face {
-        Face::Platform => id.raw().into(),
-        Face::External => {
-            let low = u128::from(id.raw().unsigned_abs());
-            Uuid::from_u128(0x0196_0a8f_4d2e_7c3b_9a51_0000_0000_0000 | low).to_string().into()
-        }
-        Face::V1 => id.prefixed().into(),
+        Face::Platform => json!(Integer::of(id, uuid)),
+        Face::External => json!(UuidText::of(id, uuid)),
+        Face::V1 => json!(Hex::of(id, uuid)),
     }
 }

@@ -45,20 +45,20 @@ impl QueryRequest {
 /// A result. Integers beyond 2^53 and decimals are strings, NaN is null. Workers write it; this is its schema.
 #[derive(Serialize, Object)]
 pub struct QueryResult {
-    columns: Vec<ResultColumn>,
+    pub(in crate::http) columns: Vec<ResultColumn>,
     /// A list of cells for each row, in the order of the columns.
-    rows: Vec<Vec<Raw>>,
-    row_count: u64,
+    pub(in crate::http) rows: Vec<Vec<Raw>>,
+    pub(in crate::http) row_count: u64,
     /// Whether there were more rows than the limit.
-    truncated: bool,
-    elapsed_ms: u64,
+    pub(in crate::http) truncated: bool,
+    pub(in crate::http) elapsed_ms: u64,
 }
 
 /// A column of a result.
 #[derive(Serialize, Object)]
 pub struct ResultColumn {
-    name: String,
+    pub(in crate::http) name: String,
     #[serde(rename = "type")]
     #[oai(rename = "type")]
-    kind: ColumnType,
+    pub(in crate::http) kind: ColumnType,
 }

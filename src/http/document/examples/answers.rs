@@ -1,0 +1,151 @@
+//! Examples of answers, by the name of their schema: wire types made of the domain's values as handlers make them, and
+//! written as the server writes them.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::Value;
+use serde_json::value::to_raw_value;
+
+use super::super::SERVER;
+use super::world;
+use crate::domain::id::{Kind, RequestId};
+use crate::domain::page::{More, Page};
+use crate::domain::report::RunStatus;
+use crate::domain::result::{Cell, ColumnType};
+use crate::domain::source::SourceStatus;
+use crate::http::exchange::Exchange;
+use crate::http::face::Face;
+use crate::http::reply::{CreatedOrAccepted, Raw};
+use crate::http::wire::dashboard::{Dashboard, DashboardSummary, Refreshed};
+use crate::http::wire::key::Key;
+use crate::http::wire::limits::Usage;
+use crate::http::wire::organization::Organization;
+use crate::http::wire::query::{QueryResult, ResultColumn};
+use crate::http::wire::report::{Generated, QueuedRun, Report, ReportTemplate, Run};
+use crate::http::wire::session::{AccessToken, Status, Tokens, Verification};
+use crate::http::wire::source::DataSource;
+use crate::http::wire::user::User;
+use crate::http::wire::widget::Widget;
+use crate::http::wire::{Counted, Deleted, Hex, Integer, Listing, Spelling, UuidText};
+use crate::service::sessions;
+
+/// Which answer of an operation.
+#[derive(Debug, Clone, Copy)]
+pub struct Which<'a> {
+    /// The operation.
+    pub operation: &'a str,
+    /// The answer's schema.
+    pub schema: &'a str,
+    /// Its status.
+    pub status: u16,
+}
+
+/// An example of an answer on a face.
+pub fn of(which: Which<'_>, face: Face) -> Option<Value> {
+    match face {
+        Face::Platform => spelled::<Integer>(which),
+        Face::External => spelled::<UuidText>(which),
+        Face::V1 => spelled::<Hex>(which),
+    }
+}
+
+fn spelled<I: Spelling>(which: Which<'_>) -> Option<Value> {
+    match which.schema.strip_suffix("Page") {
+        Some(schema) => page::<I>(one::<I>(Which { schema, ..which })?),
+        None => one::<I>(which),
+    }
+}
+
+fn one<I: Spelling>(Which { operation, schema, status }: Which<'_>) -> Option<Value> {
+    let exchange = exchange(I::FACE);
+    match schema {
+        "AccessToken" => written(&AccessToken { access: token("access") }),
+        "Dashboard" => written(&Dashboard::<I>::from(world::dashboard())),
+        "DashboardSummary" => written(&DashboardSummary::<I>::from(world::dashboard())),
+        "DataSource" if status == 202 => written(&DataSource::<I>::from(world::source(SourceStatus::Syncing))),
+        "DataSource" => written(&DataSource::<I>::from(world::source(SourceStatus::Active))),
+        "Deleted" => written(&Deleted::of(deleted::<I>(operation)?)),
+        "Generated" if status == 202 => generated::<I>(RunStatus::Running, &exchange),
+        "Generated" => generated::<I>(RunStatus::Succeeded, &exchange),
+        "Key" if status == 201 => written(&Key::<I>::made((world::key(), world::key_text()), world::NOW)),
+        "Key" if operation == "keys_revoke" => written(&Key::<I>::of(world::revoked_key(), world::NOW)),
+        "Key" => written(&Key::<I>::of(world::used_key(), world::NOW)),
+        "Organization" => written(&Organization::<I>::from(world::organization())),
+        "QueryResult" => written(&query_result()),
+        "QueuedRun" => written(&QueuedRun::<I>::from(world::run(RunStatus::Queued))),
+        "Refreshed" => written(&Refreshed::<I>::from(world::refresh())),
+        "Report" => written(&Report::<I>::of(world::report(), &exchange)),
+        "ReportTemplate" => written(&ReportTemplate::<I>::from(world::template())),
+        "Run" => written(&Run::<I>::of(world::run(RunStatus::Succeeded), &exchange)),
+        "Status" => written(&Status::<I>::of(&world::caller(), &world::balance())),
+        "Tokens" => written(&Tokens::from(sessions::Tokens { access: token("access"), refresh: token("refresh") })),
+        "Usage" => written(&Usage::of(&world::usage(), I::FACE)),
+        "User" => written(&User::<I>::from(world::user())),
+        "Verification" => written(&Verification::<I>::of(&world::caller(), world::verified())),
+        "Widget" => written(&Widget::<I>::from(world::kpi())),
+        _ => None,
+    }
+}
+
+/// A list of one entry, in the face's shape.
+fn page<I: Spelling>(entry: Value) -> Option<Value> {
+    let items = vec![entry];
+    match I::FACE {
+        Face::Platform => {
+            let page = Page { items, more: More::Count { total: 1, page: 1, size: 20 } };
+            written(&Counted::of(page, &exchange(I::FACE)))
+        }
+        Face::External | Face::V1 => written(&Listing::from(Page { items, more: More::Cursor(None) })),
+    }
+}
+
+/// What an operation deletes.
+fn deleted<I: Spelling>(operation: &str) -> Option<I> {
+    fn spell<I: Spelling, K: Kind>((id, uuid): world::Both<K>) -> Option<I> {
+        Some(I::of(id, uuid))
+    }
+    match operation.rsplit_once('_')?.0 {
+        "dashboards" => spell(world::DASHBOARD),
+        "data_sources" => spell(world::FLIGHTS),
+        "keys" => spell(world::KEY),
+        "reports" => spell(world::REPORT),
+        _ => None,
+    }
+}
+
+fn generated<I: Spelling>(status: RunStatus, exchange: &Exchange) -> Option<Value> {
+    match Generated::<I>::of(world::run(status), exchange).ok()? {
+        CreatedOrAccepted::Created(generated) | CreatedOrAccepted::Accepted(generated) => written(&generated),
+    }
+}
+
+/// The answer to the example of a query.
+fn query_result() -> QueryResult {
+    let columns = [("origin", ColumnType::Text), ("flights", ColumnType::Integer)];
+    let rows = [("EWR", 10_175), ("JFK", 9_472), ("LGA", 8_596)];
+    let cells = rows.map(|(origin, flights)| [Cell::Text(origin.to_owned()), Cell::Integer(flights)]);
+    let raw = |cell: &Cell| to_raw_value(cell).ok().map(Raw);
+    QueryResult {
+        columns: columns.map(|(name, kind)| ResultColumn { name: name.to_owned(), kind: kind.into() }).into(),
+        row_count: cells.len() as u64,
+        rows: cells.iter().map(|row| row.iter().filter_map(raw).collect()).collect(),
+        truncated: false,
+        elapsed_ms: 17,
+    }
+}
+
+/// The look of a token, which is no token.
+fn token(what: &str) -> String {
+    format!("eyJhbGciOiJIUzI1NiJ9.{what}.c2lnbmF0dXJl")
+}
+
+/// The request that is answered.
+fn exchange(face: Face) -> Exchange {
+    let request = RequestId(uuid::Uuid::from_u128(0x0196_0a8f_4d2e_7c3b_9a51_6f0e_8d7c_4b2a));
+    Exchange { origin: SERVER.to_owned().into(), ..Exchange::begun(face, Arc::default(), request, world::NOW) }
+}
+
+fn written(answer: &impl Serialize) -> Option<Value> {
+    serde_json::to_value(answer).ok()
+}

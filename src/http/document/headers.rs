@@ -1,0 +1,42 @@
+//! The headers of answers: what they say, and which answer has which.
+
+use serde_json::{Value, json};
+
+use crate::domain::operation::{Needs, Operation};
+
+/// The headers of answers, by name.
+pub fn all() -> Value {
+    let text = |description: &str| json!({"description": description, "schema": {"type": "string"}});
+    let number = |description: &str| json!({"description": description, "schema": {"type": "integer"}});
+    json!({
+        "X-Request-Id": text("Names this request in the log and in the audit."),
+        "X-RateLimit-Limit": number("The limit of the window that the next two tell of."),
+        "X-RateLimit-Remaining": number("Requests that still fit."),
+        "X-RateLimit-Reset": number("The second (since 1970) in which the rest next rises."),
+        "RateLimit-Policy": text("Quota and length in seconds of every window."),
+        "RateLimit": text("Rest, and seconds until it rises, of every window."),
+        "Retry-After": number("Seconds after which the request may be sent again."),
+        "WWW-Authenticate": text("Which credentials are taken."),
+    })
+}
+
+/// The headers of an answer: limits are told to those whom the server knows.
+pub fn of(status: u16, operation: &Operation) -> Value {
+    let mut names = vec!["X-Request-Id"];
+    if operation.needs != Needs::Nothing && status != 401 {
+        names.extend([
+            "X-RateLimit-Limit",
+            "X-RateLimit-Remaining",
+            "X-RateLimit-Reset",
+            "RateLimit-Policy",
+            "RateLimit",
+        ]);
+    }
+    match status {
+        401 => names.push("WWW-Authenticate"),
+        429 | 503 => names.push("Retry-After"),
+        _ => (),
+    }
+    let reference = |name: &str| (name.to_owned(), json!({"$ref": format!("#/components/headers/{name}")}));
+    Value::Object(names.into_iter().map(reference).collect())
+}
