@@ -110,20 +110,7 @@ impl<D> Reader<'_, D> {
         slice: &Slice,
         read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Vec<T>, StoreError> {
-        let mut values = vec![Value::Integer(org)];
-        values.extend(conditions.values);
-        let mut sql = format!("{} WHERE t.org_id = ?{}", view.select, conditions.sql);
-        if let Start::After(Some(position)) = &slice.start {
-            sql.push_str(&after(view, slice.order));
-            values.extend(position.key.as_ref().map(value_of));
-            values.push(position.row.into());
-        }
-        sql.push_str(&order_by(view, slice.order));
-        values.push(slice.take.into());
-        if let Start::Offset(skip) = slice.start {
-            sql.push_str(" OFFSET ?");
-            values.push(i64::try_from(skip).unwrap_or(i64::MAX).into());
-        }
+        let (sql, values) = statement(view, org, conditions, slice);
         let mut statement = self.prepare(&sql)?;
         let rows = statement.query_map(params_from_iter(values), read)?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
@@ -138,6 +125,26 @@ impl<D> Reader<'_, D> {
     }
 }
 
+/// The statement of a slice, with what is bound to it.
+fn statement(view: &View, org: i64, conditions: Conditions, slice: &Slice) -> (String, Vec<Value>) {
+    let mut values = vec![Value::Integer(org)];
+    values.extend(conditions.values);
+    let mut sql = format!("{} WHERE t.org_id = ?{}", view.select, conditions.sql);
+    if let Start::After(Some(Position { key, row })) = &slice.start {
+        sql.push_str(&after(view, slice.order));
+        let key = key.as_ref().map(value_of);
+        values.extend(key.iter().chain(&key).cloned());
+        values.push((*row).into());
+    }
+    sql.push_str(&order_by(view, slice.order));
+    values.push(slice.take.into());
+    if let Start::Offset(skip) = slice.start {
+        sql.push_str(" OFFSET ?");
+        values.push(i64::try_from(skip).unwrap_or(i64::MAX).into());
+    }
+    (sql, values)
+}
+
 /// What an order compares before the row.
 fn column(view: &View, by: SortBy) -> Option<String> {
     match by {
@@ -147,6 +154,8 @@ fn column(view: &View, by: SortBy) -> Option<String> {
     }
 }
 
+/// What lies behind a place. The bound on the column alone is implied by the other one: an index is entered by it, as
+/// SQLite enters none by a comparison of pairs that has a collation.
 fn after(view: &View, order: Order) -> String {
     let than = match order.direction {
         Direction::Ascending => '>',
@@ -154,7 +163,7 @@ fn after(view: &View, order: Order) -> String {
     };
     match column(view, order.by) {
         None => format!(" AND t.id {than} ?"),
-        Some(column) => format!(" AND ({column}, t.id) {than} (?, ?)"),
+        Some(column) => format!(" AND {column} {than}= ? AND ({column}, t.id) {than} (?, ?)"),
     }
 }
 
@@ -187,4 +196,52 @@ pub(super) fn add_functions(connection: &Connection) -> rusqlite::Result<()> {
 /// A text without its cases.
 fn folded(text: &str) -> String {
     text.chars().flat_map(char::to_lowercase).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::domain::time::Timestamp;
+    use crate::store::main::{dashboards, reports};
+    use crate::store::migrate;
+
+    /// How SQLite goes about a statement, a line for each table.
+    fn plan(connection: &Connection, sql: &str, values: Vec<Value>) -> Vec<String> {
+        let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let rows = statement.query_map(params_from_iter(values), |row| row.get("detail")).unwrap();
+        rows.map(Result::unwrap).collect()
+    }
+
+    #[test]
+    fn lists_that_grow_large_are_read_by_an_index_of_their_order_and_entered_where_the_page_begins() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate::main(&mut connection, Path::new("no backups of nothing"), Timestamp::from_millis(0)).unwrap();
+        for (view, by) in [&dashboards::VIEW, &reports::VIEW]
+            .into_iter()
+            .flat_map(|view| [SortBy::CreatedAt, SortBy::UpdatedAt, SortBy::Name].map(|by| (view, by)))
+        {
+            let (index, column, key) = match by {
+                SortBy::CreatedAt => ("org", "id", None),
+                SortBy::UpdatedAt => ("update", "updated_at", Some(SortKey::Integer(5))),
+                SortBy::Name => ("name", "name", Some(SortKey::Text("Q2".to_owned()))),
+            };
+            for order in Order::both(by) {
+                let than = if order.direction == Direction::Ascending { '>' } else { '<' };
+                let behind = Start::After(Some(Position { key: key.clone(), row: 9 }));
+                for (start, entered) in [
+                    (Start::After(None), String::new()),
+                    (Start::Offset(40), String::new()),
+                    (behind, format!(" AND {column}{than}?")),
+                ] {
+                    let (sql, values) = statement(view, 1, Conditions::default(), &Slice { order, start, take: 21 });
+                    let plan = plan(&connection, &sql, values);
+                    let first = format!("SEARCH t USING INDEX {}_by_{index} (org_id=?{entered})", view.table);
+                    assert_eq!(plan[0], first, "{sql}");
+                    assert!(plan.iter().all(|line| line.starts_with("SEARCH")), "{sql}: {plan:?}");
+                }
+            }
+        }
+    }
 }

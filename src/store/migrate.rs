@@ -14,7 +14,10 @@ const MAIN_ID: i32 = 0x636c_6272;
 /// "clba": marks `audit.db`.
 const AUDIT_ID: i32 = 0x636c_6261;
 
-const MAIN: &[M<'static>] = &[M::up(include_str!("main/migrations/0001_first_light.sql"))];
+const MAIN: &[M<'static>] = &[
+    M::up(include_str!("main/migrations/0001_first_light.sql")),
+    M::up(include_str!("main/migrations/0003_lists.sql")),
+];
 const AUDIT: &[M<'static>] = &[M::up(include_str!("audit/migrations/0001_first_light.sql"))];
 
 static MAIN_STEPS: LazyLock<Migrations<'static>> = LazyLock::new(|| Migrations::from_slice(MAIN));

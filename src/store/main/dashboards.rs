@@ -15,7 +15,7 @@ use crate::store::{Main, Reader, StoreError, Tx};
 
 const SELECT: &str = "SELECT t.id, t.uuid, t.name, t.description, t.refreshed_at, t.created_at, t.updated_at, t.version
     FROM dashboards t";
-const VIEW: View = View { select: SELECT, table: "dashboards", name: "t.name" };
+pub(in crate::store) const VIEW: View = View { select: SELECT, table: "dashboards", name: "t.name" };
 const WIDGETS: &str = "SELECT t.id, t.uuid, t.kind, t.title, t.source_id, s.uuid AS source_uuid, t.sql, t.target,
     t.format, t.position, t.data, t.svg, t.error FROM widgets t LEFT JOIN sources s ON s.id = t.source_id";
 

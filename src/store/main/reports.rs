@@ -15,7 +15,7 @@ use crate::store::{Main, Reader, StoreError, Tx};
 const SELECT: &str = "SELECT t.id, t.uuid, t.name, t.template_id, p.uuid AS template_uuid, p.kind AS template_kind,
     t.dashboard_id, d.uuid AS dashboard_uuid, t.format, t.created_at, t.updated_at, t.version
     FROM reports t JOIN report_templates p ON p.id = t.template_id LEFT JOIN dashboards d ON d.id = t.dashboard_id";
-const VIEW: View = View { select: SELECT, table: "reports", name: "t.name" };
+pub(in crate::store) const VIEW: View = View { select: SELECT, table: "reports", name: "t.name" };
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Report> {
     let dashboard: Option<DashboardId> = row.get("dashboard_id")?;
