@@ -148,6 +148,16 @@ impl DataDir {
         self.results().join(run.to_string()).join(format!("report.{extension}"))
     }
 
+    /// The file of a run's table, counted from one; the first is the run's file.
+    pub fn run_section(&self, run: Uuid, section: u32) -> PathBuf {
+        self.results().join(run.to_string()).join(Self::section_name(section))
+    }
+
+    /// The name of that file.
+    pub fn section_name(section: u32) -> String {
+        if section == 1 { "report.csv".to_owned() } else { format!("report.{section}.csv") }
+    }
+
     /// Moves a directory from the scratch space, whole and durable, to `target`, whose parent is made when it is missing.
     pub fn adopt(&self, scratch: &Path, target: &Path) -> io::Result<()> {
         let parent = target.parent().unwrap_or(&self.0);

@@ -217,7 +217,7 @@ async fn wait_for_server(app: &App, caller: &Caller, queued: Run) -> Result<Run,
 
 /// Copies the run's file to where it was asked for.
 fn save(app: &App, caller: &Caller, run: &Run, target: &Path) -> Result<u64, Failure> {
-    let download = app.run_file(caller, &IdRef::Number(run.id), &run.id.prefixed())?;
+    let download = app.run_file(caller, &IdRef::Number(run.id), &run.id.prefixed(), None)?;
     let write = || match &download.content {
         Content::Bytes(bytes) => io::copy(&mut bytes.as_ref(), &mut File::create(target)?),
         Content::File { path, .. } => io::copy(&mut File::open(path)?, &mut File::create(target)?),

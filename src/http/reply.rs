@@ -11,8 +11,8 @@ use std::borrow::Cow;
 use std::marker::PhantomData;
 
 use crate::domain::error::Error;
+use crate::service::downloads::Download;
 use crate::service::query::{Content, QueryAnswer, ResultFormat};
-use crate::service::reports::Download;
 
 const JSON: &str = "application/json";
 

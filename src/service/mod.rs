@@ -7,6 +7,7 @@ pub mod app;
 pub mod caller;
 mod compose;
 pub mod dashboards;
+pub mod downloads;
 pub mod explain;
 pub mod keys;
 pub mod limits;

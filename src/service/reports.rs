@@ -1,10 +1,10 @@
-//! Reports: definitions, runs and their files (PRODUCT 8.5). How a run is made is in [`super::runs`].
+//! Reports: definitions, runs and their files (PRODUCT 8.5). How a run is made is in
+//! [`super::runs`], its files are in [`super::downloads`].
 
 use serde_json::json;
 
 use super::app::App;
 use super::caller::Caller;
-use super::query::Content;
 use crate::domain::access::Permission;
 use crate::domain::credits::{Pdf, Work};
 use crate::domain::error::{Error, Result};
@@ -15,7 +15,7 @@ use crate::domain::org::name;
 use crate::domain::page::{ListRequest, Page};
 use crate::domain::report::{
     NewReport, Report, ReportFilter, ReportFormat, ReportPatch, ReportTemplate, ReportTemplateFilter, Run, RunFilter,
-    RunStatus, TemplateKind,
+    TemplateKind,
 };
 use crate::domain::source::SourceStatus;
 use crate::store::main::reports::StoredReport;
@@ -25,19 +25,6 @@ use crate::store::{Main, Reader, Tx};
 
 /// The most sources of a profile.
 const SOURCE_LIMIT: usize = 20;
-
-/// A file, ready to be sent.
-#[derive(Debug)]
-pub struct Download {
-    /// The file.
-    pub content: Content,
-    /// What it is.
-    pub format: ReportFormat,
-    /// A name for it, without directory.
-    pub name: String,
-    /// The run that made it.
-    pub run: Run,
-}
 
 impl App {
     /// The report templates.
@@ -83,7 +70,7 @@ impl App {
         self.find_report(caller, id, spelled)
     }
 
-    fn find_report(&self, caller: &Caller, id: &IdRef<ReportKind>, spelled: &str) -> Result<Report> {
+    pub(super) fn find_report(&self, caller: &Caller, id: &IdRef<ReportKind>, spelled: &str) -> Result<Report> {
         let found = self.store.read_now(|db| Ok(reports::find(db, caller.org(), id)?))?;
         found.ok_or_else(|| Error::not_found::<ReportKind>(spelled))
     }
@@ -207,40 +194,6 @@ impl App {
     fn find_run(&self, caller: &Caller, id: &IdRef<RunKind>, spelled: &str) -> Result<Run> {
         let found = self.store.read_now(|db| Ok(runs::find(db, caller.org(), id)?))?;
         found.ok_or_else(|| Error::not_found::<RunKind>(spelled))
-    }
-
-    /// The file of a run.
-    pub fn run_file(&self, caller: &Caller, id: &IdRef<RunKind>, spelled: &str) -> Result<Download> {
-        let run = self.run(caller, id, spelled)?;
-        let report = self.find_report(caller, &IdRef::Number(run.report.0), spelled)?;
-        self.download(&report, run)
-    }
-
-    /// The file of the newest run that has one.
-    pub fn report_file(&self, caller: &Caller, id: &IdRef<ReportKind>, spelled: &str) -> Result<Download> {
-        let report = self.report(caller, id, spelled)?;
-        let run = self.store.read_now(|db| Ok(runs::latest_file(db, caller.org(), report.id)?))?;
-        let run = run.ok_or_else(|| {
-            Error::NotReady("No run of this report has succeeded yet; run it, and ask again when it has.".to_owned())
-        })?;
-        self.download(&report, run)
-    }
-
-    fn download(&self, report: &Report, run: Run) -> Result<Download> {
-        let (RunStatus::Succeeded, Some(length)) = (run.status, run.file_bytes) else {
-            return Err(Error::NotReady(match run.status {
-                RunStatus::Failed => "The run failed, so it has no file; its `error` says why.".to_owned(),
-                _ => "The run is not over yet; ask for it again until its status is `succeeded`.".to_owned(),
-            }));
-        };
-        let path = self.data.run_file(run.uuid, run.format.as_str());
-        let stem = crate::domain::source::sql_name(&report.name).replace('_', "-");
-        Ok(Download {
-            content: Content::File { path, length, holder: None },
-            format: run.format,
-            name: format!("{stem}.{}", run.format.as_str()),
-            run,
-        })
     }
 
     /// Takes a report away with its runs and their files.

@@ -12,6 +12,7 @@ use super::caller::{Caller, Identity, Who};
 use super::compose;
 use super::reports::in_format;
 use super::sources::error_of;
+use crate::datadir::DataDir;
 use crate::domain::access::Permission;
 use crate::domain::credits::{Pdf, Work};
 use crate::domain::document::Document;
@@ -173,9 +174,8 @@ impl App {
                         "The report has no table, so there is nothing for a CSV file; choose pdf or json.".to_owned(),
                     ));
                 }
-                for (index, table) in tables.iter().enumerate() {
-                    let path = if index == 0 { file.clone() } else { made.join(format!("report.{}.csv", index + 1)) };
-                    write(&path, table).map_err(Error::internal)?;
+                for (section, table) in (1..).zip(&tables) {
+                    write(&made.join(DataDir::section_name(section)), table).map_err(Error::internal)?;
                 }
             }
             ReportFormat::Pdf => self.render(caller, scratch.path(), document, &file).await?,

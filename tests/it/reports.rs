@@ -249,3 +249,34 @@ async fn a_report_is_renamed_and_later_runs_take_its_new_format() {
         owner.patch("/v1/reports/r_1", nothing).await.refuses(400, "invalid_request");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_table_of_a_report_is_a_section_of_its_csv() {
+    let world = World::new().await;
+    let owner = world.owner().await;
+    let request = profile_of(&owner, "csv").await;
+    let made = owner.post("/v1/reports/generate", request).await.is(201);
+    let first = owner.get(path(&made["download_url"])).await;
+    let mut sections = vec![first.text()];
+    for section in 2.. {
+        let answer = owner.get(&format!("/v1/runs/run_1/download?section={section}")).await;
+        if answer.status != 200 {
+            assert_eq!(answer.refuses(400, "invalid_parameter")["parameter"], "section");
+            break;
+        }
+        let name = answer.header("content-disposition").unwrap();
+        assert!(name.ends_with(&format!("-{section}.csv\"")), "{name}");
+        assert!(!sections.contains(&answer.text()), "a table of its own");
+        sections.push(answer.text());
+    }
+    assert!(sections.len() > 1, "a profile has several tables");
+    for base in ["/v1/reports/r_1/download", "/api/reports/1/download/", "/api/runs/1/download/"] {
+        assert_eq!(owner.get(&format!("{base}?section=1")).await.text(), first.text());
+        assert_eq!(owner.get(&format!("{base}?section=2")).await.text(), sections[1]);
+        owner.get(&format!("{base}?section=0")).await.refuses(400, "invalid_parameter");
+    }
+    owner.post("/v1/reports/r_1/run", json!({"format": "json"})).await.is(202);
+    settled(&world, &owner, "run_2").await;
+    owner.get("/v1/runs/run_2/download?section=1").await.is(200);
+    owner.get("/v1/runs/run_2/download?section=2").await.refuses(400, "invalid_parameter");
+}

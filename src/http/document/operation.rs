@@ -103,6 +103,10 @@ fn parameters(described: &mut Value, path: &str, face: Face) {
             }
             "page" => ("Which page, from one. A page past the end is empty.", json!({"minimum": 1, "default": 1})),
             "cursor" => ("The `next_cursor` of the page before; without it the list begins.", json!({})),
+            "section" => (
+                "Which table of a CSV file, from one; other formats have all in one file.",
+                json!({"minimum": 1, "default": 1}),
+            ),
             "explain" => ("A method and a path on any face, such as `POST /v1/reports/generate`.", json!({})),
             "id" | "widget_id" => ("An id in any spelling of this face.", json!({})),
             _ => continue,

@@ -1,6 +1,7 @@
 //! Reports on the `/v1/` face. Wire types are in `http::wire::report`, rules in `service::reports`.
 
 use poem_openapi::OpenApi;
+use poem_openapi::param::Query;
 
 use super::{FACE, Id, Tag};
 use crate::domain::id::{Report as ReportOf, Template};
@@ -122,8 +123,13 @@ impl ReportsApi {
 
     /// Download the file of the newest run that succeeded.
     #[oai(path = "/:id/download", method = "get", operation_id = "reports_download")]
-    async fn download(&self, Credential(caller): Credential, id: Named<ReportOf>) -> Reply<FileReply> {
-        Ok(FileReply::of(self.0.report_file(&caller, &id.id, &id.spelled)?).await?)
+    async fn download(
+        &self,
+        Credential(caller): Credential,
+        id: Named<ReportOf>,
+        section: Query<Option<u32>>,
+    ) -> Reply<FileReply> {
+        Ok(FileReply::of(self.0.report_file(&caller, &id.id, &id.spelled, section.0)?).await?)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Runs of reports on the `/v1/` face.
 
 use poem_openapi::OpenApi;
+use poem_openapi::param::Query;
 
 use super::{Id, Tag};
 use crate::domain::id::Run as RunOf;
@@ -24,7 +25,12 @@ impl RunsApi {
 
     /// Download the file of a run.
     #[oai(path = "/:id/download", method = "get", operation_id = "runs_download")]
-    async fn download(&self, Credential(caller): Credential, id: Named<RunOf>) -> Reply<FileReply> {
-        Ok(FileReply::of(self.0.run_file(&caller, &id.id, &id.spelled)?).await?)
+    async fn download(
+        &self,
+        Credential(caller): Credential,
+        id: Named<RunOf>,
+        section: Query<Option<u32>>,
+    ) -> Reply<FileReply> {
+        Ok(FileReply::of(self.0.run_file(&caller, &id.id, &id.spelled, section.0)?).await?)
     }
 }
