@@ -12,8 +12,8 @@ use crate::domain::key_text::{self, KeyText};
 use crate::domain::org::name;
 use crate::domain::page::{ListRequest, Page};
 use crate::domain::time::Timestamp;
-use crate::store::audit::entries;
-pub use crate::store::audit::entries::KeyUsage;
+use crate::store::audit::usage;
+pub use crate::store::audit::usage::KeyUsage;
 use crate::store::main::keys::{self, NewKey, Whose};
 
 /// A key as a client asks for it.
@@ -203,7 +203,7 @@ impl App {
     }
 
     fn view(&self, caller: &Caller, key: Key) -> Result<KeyView> {
-        let usage = self.store.read_audit_now(|db| Ok(entries::key_usage(db, key.id)?))?;
+        let usage = self.store.read_usage_now(|calls| Ok(usage::key_usage(calls, key.id)?))?;
         let role = if key.owner == caller.identity().holder.user {
             caller.identity().holder.role
         } else {

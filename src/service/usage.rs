@@ -9,7 +9,7 @@ use crate::domain::id::{Org as OrgKind, RunId};
 use crate::domain::org::Org;
 use crate::domain::time::Timestamp;
 use crate::domain::window::Headroom;
-use crate::store::audit::entries;
+use crate::store::audit::usage;
 use crate::store::main::credits::{self, Taking};
 use crate::store::main::instance;
 
@@ -49,7 +49,7 @@ impl App {
         let org = caller.org();
         let count = |days: i64| {
             let since = Timestamp::from_millis(caller.at.millis() - days * 86_400_000);
-            self.store.read_audit_now(|db| Ok(entries::calls_since(db, org, since)?))
+            self.store.read_usage_now(|calls| Ok(usage::calls_since(calls, org, since)?))
         };
         Ok(Usage {
             credits: self.credits(caller)?,

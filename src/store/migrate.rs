@@ -18,7 +18,10 @@ const MAIN: &[M<'static>] = &[
     M::up(include_str!("main/migrations/0001_first_light.sql")),
     M::up(include_str!("main/migrations/0003_lists.sql")),
 ];
-const AUDIT: &[M<'static>] = &[M::up(include_str!("audit/migrations/0001_first_light.sql"))];
+const AUDIT: &[M<'static>] = &[
+    M::up(include_str!("audit/migrations/0001_first_light.sql")),
+    M::up(include_str!("audit/migrations/0002_rollups.sql")),
+];
 
 static MAIN_STEPS: LazyLock<Migrations<'static>> = LazyLock::new(|| Migrations::from_slice(MAIN));
 static AUDIT_STEPS: LazyLock<Migrations<'static>> = LazyLock::new(|| Migrations::from_slice(AUDIT));

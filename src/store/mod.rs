@@ -23,6 +23,9 @@ use rusqlite::{CachedStatement, Connection};
 use crate::domain::error::{Error, Result};
 use crate::domain::time::Clock;
 
+use audit::tally::Tally;
+use audit::usage::UsageReader;
+
 pub use audit::appender::{Appender, AppenderLoad, Receipt};
 pub use list::{Slice, Start};
 pub use row::StoreError;
@@ -127,9 +130,9 @@ impl Store {
     ) -> Result<Self, StoreError> {
         let main_path = directory.join("claribi.db");
         let audit_path = directory.join("audit.db");
-        let main = pool::open(&main_path, pool::Durability::Full)?;
+        let main = pool::open(&main_path, pool::Durability::Full, pool::Space::GivenBack)?;
         let audit_durability = if settings.audit_fsync { pool::Durability::Full } else { pool::Durability::Kill };
-        let mut audit = pool::open(&audit_path, audit_durability)?;
+        let mut audit = pool::open(&audit_path, audit_durability, pool::Space::UsedAgain)?;
         let mut main = main;
         match role {
             Role::Owner => {
@@ -180,6 +183,17 @@ impl Store {
     ) -> Result<T> {
         let store = self.clone();
         tokio::task::spawn_blocking(move || store.read_audit_now(read)).await.map_err(Error::internal)?
+    }
+
+    /// Reads what calls add up to, on this thread. Beside a server this is up to a second behind.
+    pub fn read_usage_now<T>(&self, read: impl FnOnce(&UsageReader<'_>) -> Result<T>) -> Result<T> {
+        let both = |fresh: &Tally| {
+            self.audit.readers.with(|connection| read(&UsageReader::new(Reader::new(connection), fresh)))
+        };
+        match self.appender() {
+            Some(appender) => appender.with_tally(both),
+            None => both(&Tally::default()),
+        }
     }
 
     /// One transaction on `claribi.db`, all or nothing: an error of the closure rolls it back.

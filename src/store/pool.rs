@@ -24,9 +24,18 @@ pub(super) enum Durability {
     Kill,
 }
 
+/// What becomes of pages that hold nothing any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Space {
+    /// They can be given back to the file system, for which SQLite keeps a page of pointers for each few hundred.
+    GivenBack,
+    /// They are used again: for a file that grows at its end, where those pointers would cost every commit a page.
+    UsedAgain,
+}
+
 /// Opens a file for writing, making it when it is not there.
 #[expect(clippy::disallowed_methods, reason = "the one place that opens the files")]
-pub(super) fn open(path: &Path, durability: Durability) -> Result<Connection, StoreError> {
+pub(super) fn open(path: &Path, durability: Durability, space: Space) -> Result<Connection, StoreError> {
     if rusqlite::version_number() < OLDEST_SQLITE {
         return Err(StoreError::Unusable(format!(
             "This build carries SQLite {}, which can corrupt a write-ahead log; build with 3.51.3 or newer.",
@@ -34,8 +43,10 @@ pub(super) fn open(path: &Path, durability: Durability) -> Result<Connection, St
         )));
     }
     let connection = Connection::open(path)?;
-    // Before the first table, or space is never given back.
-    connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    if space == Space::GivenBack {
+        // Before the first table, or it never is.
+        connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    }
     let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
     if mode != "wal" {
         return Err(StoreError::Unusable(format!(

@@ -263,6 +263,30 @@ fn every_response_a_client_received_has_its_audit_row_after_sigkill() {
 }
 
 #[test]
+fn calls_are_counted_once_each_also_across_sigkill() {
+    let installation = Installation::new();
+    let key = installation.key("counted");
+    let mut calls = 0;
+    for _ in 0..3 {
+        let serving = installation.serve();
+        for _ in 0..7 {
+            serving.get("/v1/dashboards", &key).unwrap();
+        }
+        let counted = serving.get("/v1/usage", &key).unwrap().json()["requests"]["last_24h"].as_u64();
+        calls += 7;
+        assert_eq!(counted, Some(calls), "before the kill");
+        calls += 1;
+        // Not a second has passed: what the calls add up to is in memory still.
+        serving.kill();
+    }
+    let listed = installation.run(&["--json", "key", "list"]);
+    assert!(text(&listed.stdout).contains("\"usage_count\""), "{}", text(&listed.stdout));
+    let serving = installation.serve();
+    let shown = serving.get("/v1/keys", &key).unwrap().json();
+    assert_eq!(shown["data"][0]["usage_count"].as_u64(), Some(calls));
+}
+
+#[test]
 fn a_key_revoked_by_command_is_refused_when_the_command_has_returned() {
     let installation = Installation::new();
     let (key, other) = (installation.key("to go"), installation.key("to stay"));

@@ -3,6 +3,7 @@
 pub mod chain;
 pub mod entry;
 pub mod kind;
+pub mod latency;
 mod wire;
 
 pub use chain::{GENESIS, Hash, Verifier};

@@ -1,7 +1,6 @@
 //! The one thread that appends to the chain: everything that waits goes into one commit, and everyone waits for
 //! theirs. Nothing is dropped.
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -13,7 +12,8 @@ use parking_lot::{Condvar, Mutex};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::entries;
+use super::entries::{self, Link};
+use super::tally::{self, Tally};
 use crate::domain::audit::{Entry, Hash, chain};
 use crate::domain::error::{Error, Result};
 use crate::domain::time::monotonic;
@@ -23,14 +23,20 @@ use crate::store::{Reader, StoreError, pool};
 const BATCH: usize = 512;
 /// Entries that may wait; more are refused before their request is handled.
 const QUEUE: usize = 65_536;
-/// Entries after which the write-ahead log is written back beside the writer: about 16 MiB of it.
+/// Entries after which the write-ahead log is written back beside the writer.
 const CHECKPOINT: usize = 16_384;
-/// Entries after which the writer does so itself, when the thread beside it does not keep up.
-const CHECKPOINT_HARD: usize = 262_144;
+/// Entries after which the writer does so itself: only when nothing is left to write back does SQLite begin the log
+/// anew, and under load the thread beside the writer never gets to that point. A log that grows costs new pages of the
+/// file system's cache at every commit; one that is begun anew overwrites those that are there.
+const CHECKPOINT_HARD: usize = 32_768;
 /// A batch from which on the next one is given time to fill: under load a commit costs more than its rows.
 const LOADED: usize = 8;
 /// That time. Nobody waits it out when calls come one by one.
 const GATHER: Duration = Duration::from_micros(250);
+/// How often sums are brought to the file.
+const TALLY: Duration = Duration::from_secs(1);
+/// Entries that are counted again at a time.
+const RECOUNT: u32 = 4_096;
 /// How often a failed file is tried again.
 const RETRY: Duration = Duration::from_millis(500);
 
@@ -47,6 +53,9 @@ struct Shared {
     healthy: AtomicBool,
     entries: AtomicU64,
     commits: AtomicU64,
+    /// Sums that are not in the file yet. Whoever reads sums holds this over reading the file, the writer over bringing
+    /// them there: nobody sees a call twice, or not at all.
+    tally: Mutex<Tally>,
     /// When the oldest entry of the batch that is being committed was queued, on the monotonic clock; 0: none is.
     committing: AtomicU64,
 }
@@ -101,16 +110,17 @@ impl Appender {
     pub(in crate::store) fn start(connection: Connection, path: &Path) -> Result<Self, StoreError> {
         let (seq, hash) = entries::head(&Reader::new(&connection))?;
         connection.pragma_update(None, "wal_autocheckpoint", 0)?;
-        let checkpointer = start_checkpointer(pool::open(path, pool::Durability::Kill)?)?;
+        let checkpointer = start_checkpointer(pool::open(path, pool::Durability::Kill, pool::Space::UsedAgain)?)?;
         let shared = Arc::new(Shared {
             queue: Mutex::new(Queue::default()),
             wake: Condvar::new(),
             healthy: AtomicBool::new(true),
             entries: AtomicU64::new(0),
             commits: AtomicU64::new(0),
+            tally: Mutex::default(),
             committing: AtomicU64::new(0),
         });
-        let worker = Thread {
+        let mut worker = Thread {
             connection,
             checkpointer,
             since_checkpoint: 0,
@@ -119,7 +129,9 @@ impl Appender {
             seq,
             hash,
             buffer: Vec::with_capacity(512),
+            tallied_at: monotonic(),
         };
+        worker.recount()?;
         let thread = std::thread::Builder::new().name("audit-writer".into()).spawn(move || worker.run())?;
         Ok(Self { shared, thread: Arc::new(Mutex::new(Some(thread))) })
     }
@@ -186,6 +198,11 @@ impl Appender {
         }
     }
 
+    /// What calls add up to and the file does not have yet, held still while `read` reads both.
+    pub(in crate::store) fn with_tally<T>(&self, read: impl FnOnce(&Tally) -> T) -> T {
+        read(&self.shared.tally.lock())
+    }
+
     /// Writes what waits and ends the thread.
     pub fn close(&self) {
         self.shared.queue.lock().closed = true;
@@ -215,6 +232,7 @@ struct Thread {
     seq: i64,
     hash: Hash,
     buffer: Vec<u8>,
+    tallied_at: Duration,
 }
 
 impl Thread {
@@ -226,7 +244,10 @@ impl Thread {
                 if closed {
                     break;
                 }
-                self.retry();
+                if !self.shared.healthy.load(Ordering::Acquire) {
+                    self.retry();
+                }
+                self.bring_sums();
                 continue;
             }
             let entries = batch.len();
@@ -236,12 +257,21 @@ impl Thread {
                 tracing::error!(%error, entries, "audit.db cannot be written");
             }
             self.shared.healthy.store(done.is_ok(), Ordering::Release);
+            if done.is_ok() {
+                // Before anyone is answered: who has an answer finds it counted.
+                let mut tally = self.shared.tally.lock();
+                batch.iter().for_each(|pending| tally.add(&pending.entry));
+            }
             self.shared.committing.store(0, Ordering::Release);
             for reply in batch.drain(..).filter_map(|pending| pending.reply) {
                 let _ = reply.send(done.is_ok());
             }
             self.checkpoint(entries);
+            if monotonic().saturating_sub(self.tallied_at) >= TALLY {
+                self.bring_sums();
+            }
         }
+        self.bring_sums();
         let tidied = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         if let Err(error) = tidied {
             tracing::debug!(%error, "audit.db was closed without a checkpoint");
@@ -252,10 +282,12 @@ impl Thread {
     fn wait(&self, batch: &mut Vec<Pending>) -> (Vec<(&'static str, i64)>, bool) {
         let mut queue = self.shared.queue.lock();
         if queue.waiting.is_empty() && queue.marks.is_empty() && !queue.closed {
-            if self.shared.healthy.load(Ordering::Acquire) {
+            if !self.shared.healthy.load(Ordering::Acquire) {
+                let _ = self.shared.wake.wait_for(&mut queue, RETRY);
+            } else if self.shared.tally.lock().is_empty() {
                 self.shared.wake.wait(&mut queue);
             } else {
-                let _ = self.shared.wake.wait_for(&mut queue, RETRY);
+                let _ = self.shared.wake.wait_for(&mut queue, TALLY);
             }
         }
         let filling = !queue.closed && (1..BATCH / 2).contains(&queue.waiting.len());
@@ -299,8 +331,6 @@ impl Thread {
             "INSERT INTO entries (seq, at, org_id, lineage_id, operation, status, request, entry, hash)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         )?;
-        let mut usage: HashMap<i64, Used<'_>> = HashMap::new();
-        let mut hours: HashMap<(i64, i64), i64> = HashMap::new();
         for pending in batch {
             self.buffer.clear();
             pending.entry.encode(&mut self.buffer);
@@ -318,21 +348,8 @@ impl Thread {
                 self.buffer,
                 self.hash
             ])?;
-            if let Entry::Call(call) = &pending.entry
-                && let Some(org) = call.org
-            {
-                *hours.entry((org, call.at_ms.div_euclid(entries::HOUR_MS))).or_default() += 1;
-            }
-            if let Entry::Call(call) = &pending.entry
-                && let (Some(key), Some(operation)) = (call.key_id, call.operation.as_deref())
-            {
-                let used = usage.entry(key).or_insert(Used { calls: 0, at: 0, operation, address: call.address });
-                *used = Used { calls: used.calls + 1, at: call.at_ms, operation, address: call.address };
-            }
         }
         drop(insert);
-        self.write_usage(&usage)?;
-        self.write_hours(&hours)?;
         for (name, value) in marks {
             self.connection
                 .prepare_cached("INSERT INTO marks VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2")?
@@ -341,26 +358,45 @@ impl Thread {
         Ok(())
     }
 
-    fn write_usage(&self, usage: &HashMap<i64, Used<'_>>) -> Result<(), StoreError> {
-        let mut upsert = self.connection.prepare_cached(
-            "INSERT INTO key_usage (key_id, calls, last_at, last_operation, last_address) VALUES (?1, ?2, ?3, ?4, ?5)
-             ON CONFLICT (key_id) DO UPDATE SET calls = calls + ?2, last_at = ?3, last_operation = ?4,
-                 last_address = ?5",
-        )?;
-        for (key, used) in usage {
-            upsert.execute(rusqlite::params![key, used.calls, used.at, used.operation, used.address.to_string()])?;
+    /// Counts what an earlier run had not brought to the file when it ended.
+    fn recount(&mut self) -> Result<(), StoreError> {
+        let shared = Arc::clone(&self.shared);
+        let mut tally = shared.tally.lock();
+        let reader = Reader::new(&self.connection);
+        let mut last = entries::mark(&reader, tally::MARK)?;
+        loop {
+            let links = entries::after(&reader, last, RECOUNT)?;
+            let Some(newest) = links.last() else { break };
+            last = newest.seq;
+            links.iter().filter_map(Link::entry).for_each(|entry| tally.add(&entry));
         }
+        drop(tally);
+        self.bring_sums();
         Ok(())
     }
 
-    fn write_hours(&self, hours: &HashMap<(i64, i64), i64>) -> Result<(), StoreError> {
-        let mut upsert = self.connection.prepare_cached(
-            "INSERT INTO org_hours (org_id, hour, calls) VALUES (?1, ?2, ?3)
-             ON CONFLICT (org_id, hour) DO UPDATE SET calls = calls + ?3",
-        )?;
-        for ((org, hour), calls) in hours {
-            upsert.execute([*org, *hour, *calls])?;
+    /// Brings the sums to the file. When it cannot be written they stay, and are brought the next time.
+    fn bring_sums(&mut self) {
+        self.tallied_at = monotonic();
+        let mut tally = self.shared.tally.lock();
+        if tally.is_empty() {
+            return;
         }
+        match self.write_sums(&tally) {
+            Ok(()) => tally.clear(),
+            Err(error) => {
+                tracing::debug!(%error, "what calls add up to could not be written");
+                if !self.connection.is_autocommit() {
+                    let _ = self.connection.execute_batch("ROLLBACK");
+                }
+            }
+        }
+    }
+
+    fn write_sums(&self, tally: &Tally) -> Result<(), StoreError> {
+        self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        tally.write(&self.connection, self.seq)?;
+        self.connection.prepare_cached("COMMIT")?.execute([])?;
         Ok(())
     }
 
@@ -377,12 +413,13 @@ impl Thread {
 
     /// Past a soft mark a thread beside this one writes the log back; past a hard mark this one does, and callers wait.
     fn checkpoint(&mut self, entries: usize) {
+        let before = self.since_checkpoint;
         self.since_checkpoint += entries;
         if self.since_checkpoint >= CHECKPOINT_HARD {
             checkpoint(&self.connection);
             self.since_checkpoint = 0;
-        } else if self.since_checkpoint >= CHECKPOINT && self.checkpointer.try_send(()).is_ok() {
-            self.since_checkpoint = 0;
+        } else if before < CHECKPOINT && self.since_checkpoint >= CHECKPOINT {
+            let _ = self.checkpointer.try_send(());
         }
     }
 }
@@ -392,13 +429,6 @@ fn checkpoint(connection: &Connection) {
     if let Err(error) = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
         tracing::debug!(%error, "a checkpoint of audit.db failed");
     }
-}
-
-struct Used<'e> {
-    calls: i64,
-    at: i64,
-    operation: &'e str,
-    address: std::net::IpAddr,
 }
 
 /// What is kept beside an entry's bytes, for filters.

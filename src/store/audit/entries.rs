@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension, Row};
 
 use crate::domain::audit::{Entry, GENESIS, Hash};
 use crate::domain::error::Result;
-use crate::domain::id::{KeyId, OrgId};
+use crate::domain::id::OrgId;
 use crate::domain::time::Timestamp;
 use crate::domain::window::Class;
 use crate::store::{Audit, Reader, StoreError};
@@ -103,42 +103,6 @@ pub fn admitted(
     }
     found.sort_by_key(|admitted| admitted.at_ms);
     Ok(found)
-}
-
-/// How a key was used.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeyUsage {
-    /// Calls in all.
-    pub calls: u64,
-    /// When last.
-    pub last_at: Timestamp,
-    /// Which operation last.
-    pub last_operation: String,
-    /// From where last.
-    pub last_address: String,
-}
-
-/// How a key was used; `None` when it never was.
-pub fn key_usage(db: &Reader<'_, Audit>, key: KeyId) -> Result<Option<KeyUsage>, StoreError> {
-    Ok(db
-        .prepare("SELECT calls, last_at, last_operation, last_address FROM key_usage WHERE key_id = ?1")?
-        .query_row([key], |row| {
-            Ok(KeyUsage {
-                calls: u64::try_from(row.get::<_, i64>(0)?).unwrap_or(0),
-                last_at: row.get(1)?,
-                last_operation: row.get(2)?,
-                last_address: row.get(3)?,
-            })
-        })
-        .optional()?)
-}
-
-/// Calls of an organisation since an instant, by whole hours: the hour that the instant lies in counts as a whole.
-pub fn calls_since(db: &Reader<'_, Audit>, org: OrgId, since: Timestamp) -> Result<u64, StoreError> {
-    let count: i64 = db
-        .prepare("SELECT coalesce(sum(calls), 0) FROM org_hours WHERE org_id = ?1 AND hour >= ?2")?
-        .query_row(rusqlite::params![org, since.millis().div_euclid(HOUR_MS)], |row| row.get(0))?;
-    Ok(u64::try_from(count).unwrap_or(0))
 }
 
 /// A number that is kept beside the chain.

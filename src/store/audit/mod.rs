@@ -2,3 +2,5 @@
 
 pub mod appender;
 pub mod entries;
+pub(in crate::store) mod tally;
+pub mod usage;
