@@ -22,7 +22,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
-pub use quantity::{Listen, Network, Period, PublicUrl, Size};
+pub use quantity::{Listen, Network, Period, PublicUrl, Size, WebOrigin};
 pub use settings::{
     Audit, Auth, Config, Credits, Keys, Limits, Log, LogFormat, Metrics, Plan, Portal, Server, Sources, Worker,
 };

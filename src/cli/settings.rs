@@ -10,6 +10,7 @@ use super::failure::Failure;
 use crate::config::{self, Config, LogFormat};
 use crate::domain::credits::Factors;
 use crate::domain::plan::Plan;
+use crate::http::cors::Origins;
 use crate::http::listener::Limits;
 use crate::http::settings::{HttpSettings, MetricsToken, SandboxPage};
 use crate::service::app::{Argon2Cost, Settings};
@@ -87,6 +88,7 @@ pub fn http(config: &Config, sandbox: Option<SandboxPage>) -> Result<HttpSetting
         public_url: server.public_url.as_ref().map(|url| url.as_str().to_owned()),
         hosts: server.hosts.clone(),
         trusted_proxies: server.trusted_proxies.iter().map(|network| network.0).collect(),
+        origins: Origins::new(server.cors_origins.iter().map(config::WebOrigin::as_str)),
         json_limit: server.json_limit.bytes(),
         upload_limit: server.upload_limit.bytes(),
         body_timeout: server.body_timeout.duration(),

@@ -28,6 +28,10 @@ pub struct Network(pub IpNet);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublicUrl(String);
 
+/// The origin of web pages, spelled as browsers send it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebOrigin(String);
+
 const SIZES: [(&str, u64); 9] = [
     ("TiB", 1 << 40),
     ("TB", 1_000_000_000_000),
@@ -69,6 +73,13 @@ impl Network {
 
 impl PublicUrl {
     /// Without a trailing slash.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl WebOrigin {
+    /// As browsers send it.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -134,6 +145,35 @@ impl FromStr for PublicUrl {
     }
 }
 
+impl FromStr for WebOrigin {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let refusal = || {
+            format!(
+                "`{text}` is no origin as browsers send it: write a scheme, a host in lower case and a port unless it is \
+                 the usual one, and nothing after it, such as `https://app.example.com`"
+            )
+        };
+        let (scheme, authority) = text.split_once("://").ok_or_else(refusal)?;
+        let parsed: http::uri::Authority = authority.parse().map_err(|_| refusal())?;
+        let usual = match scheme {
+            "http" => 80,
+            "https" => 443,
+            _ => return Err(refusal()),
+        };
+        let host = parsed.host();
+        let is_host = !host.is_empty()
+            && host.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b':' | b'[' | b']'));
+        let spelled = match parsed.port_u16() {
+            Some(port) if port == usual => return Err(refusal()),
+            Some(port) => format!("{scheme}://{host}:{port}"),
+            None => format!("{scheme}://{host}"),
+        };
+        if is_host && spelled == text { Ok(Self(spelled)) } else { Err(refusal()) }
+    }
+}
+
 impl fmt::Display for Size {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (unit, factor) = largest(self.0, &SIZES).unwrap_or(("B", 1));
@@ -167,6 +207,12 @@ impl fmt::Display for PublicUrl {
     }
 }
 
+impl fmt::Display for WebOrigin {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
 /// All of them are read from and written as text.
 macro_rules! as_text {
     ($($kind:ty),+) => {$(
@@ -184,7 +230,7 @@ macro_rules! as_text {
     )+};
 }
 
-as_text!(Size, Period, Listen, Network, PublicUrl);
+as_text!(Size, Period, Listen, Network, PublicUrl, WebOrigin);
 
 /// A whole number, perhaps a space, and one of the units in any case.
 fn quantity(text: &str, units: &[(&str, u64)]) -> Option<u64> {

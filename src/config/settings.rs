@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::quantity::{Listen, Network, Period, PublicUrl, Size};
+use super::quantity::{Listen, Network, Period, PublicUrl, Size, WebOrigin};
 
 /// All settings.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
@@ -37,6 +37,7 @@ pub struct Server {
     pub public_url: Option<PublicUrl>,
     pub hosts: Vec<String>,
     pub trusted_proxies: Vec<Network>,
+    pub cors_origins: Vec<WebOrigin>,
     pub max_connections: u32,
     pub max_connections_per_address: u32,
     pub header_timeout: Period,

@@ -65,6 +65,7 @@ codes! {
     PreconditionFailed "precondition_failed" 412 "Precondition failed" "The object has changed since it was read.";
     TooLarge "too_large" 413 "Too large" "The request body is larger than this operation takes.";
     UnsupportedMediaType "unsupported_media_type" 415 "Unsupported media type" "The request body is in a media type that this operation does not take.";
+    RangeNotSatisfiable "range_not_satisfiable" 416 "Range not satisfiable" "The file has no bytes in the range that is asked for.";
     MisdirectedRequest "misdirected_request" 421 "Misdirected request" "This server does not answer for that host.";
     IdempotencyMismatch "idempotency_mismatch" 422 "Idempotency mismatch" "The Idempotency-Key was used with another request.";
     InvalidFile "invalid_file" 422 "Invalid file" "The file cannot be read.";

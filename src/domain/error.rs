@@ -120,6 +120,13 @@ pub enum Error {
     Conflict(String),
     /// A result that is asked for does not exist yet.
     NotReady(String),
+    /// The object is not, or no longer, as the request's conditions want it.
+    PreconditionFailed,
+    /// A part of a file that begins past its end.
+    RangeNotSatisfiable {
+        /// The file's length in bytes.
+        length: u64,
+    },
     /// A body over its limit.
     TooLarge {
         /// The limit in bytes.
@@ -127,6 +134,8 @@ pub enum Error {
     },
     /// A media type that is not taken.
     UnsupportedMediaType(&'static str),
+    /// A body that is compressed.
+    UnsupportedCoding,
     /// An uploaded file that cannot be read.
     InvalidFile(String),
     /// A query past its deadline.
@@ -213,8 +222,10 @@ impl Error {
             Self::RequestTimeout => Code::RequestTimeout,
             Self::Conflict(_) => Code::Conflict,
             Self::NotReady(_) => Code::NotReady,
+            Self::PreconditionFailed => Code::PreconditionFailed,
+            Self::RangeNotSatisfiable { .. } => Code::RangeNotSatisfiable,
             Self::TooLarge { .. } => Code::TooLarge,
-            Self::UnsupportedMediaType(_) => Code::UnsupportedMediaType,
+            Self::UnsupportedMediaType(_) | Self::UnsupportedCoding => Code::UnsupportedMediaType,
             Self::InvalidFile(_) => Code::InvalidFile,
             Self::QueryTimeout(_) => Code::QueryTimeout,
             Self::QueryTooLarge(_) => Code::QueryTooLarge,
@@ -303,6 +314,13 @@ impl fmt::Display for Error {
             Self::NoSuchPath => out.write_str("There is nothing at this path; /docs/ lists what there is."),
             Self::MethodNotAllowed(allow) => write!(out, "Only {allow} can be used here."),
             Self::NotAcceptable(offered) => write!(out, "This operation answers in {offered} only; accept that."),
+            Self::PreconditionFailed => out.write_str(
+                "The object is not as `If-Match` or `If-None-Match` wants it; read it again and send its `ETag`.",
+            ),
+            Self::RangeNotSatisfiable { length } => {
+                write!(out, "The file has {length} bytes; ask for a range that begins within them.")
+            }
+            Self::UnsupportedCoding => out.write_str("Send the body as it is, without `Content-Encoding`."),
             Self::TooLarge { limit } => write!(out, "The request body is over the limit of {limit} bytes."),
             Self::UnsupportedMediaType(taken) => write!(out, "Send the body as {taken}."),
             Self::RateLimited { window, limit, retry_after } => {

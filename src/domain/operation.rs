@@ -69,7 +69,8 @@ pub const COMMON: &[Code] = &[
     Code::AuditUnavailable,
 ];
 
-const FIND: &[Code] = &[Code::NotFound];
+const FIND: &[Code] = &[Code::NotFound, Code::PreconditionFailed];
+const FILE: &[Code] = &[Code::NotFound, Code::NotReady, Code::PreconditionFailed, Code::RangeNotSatisfiable];
 const PAGE: &[Code] = &[Code::InvalidCursor];
 
 macro_rules! operations {
@@ -83,8 +84,8 @@ macro_rules! operations {
 
 use Code::{
     Conflict, InsufficientCredits, InvalidCursor, InvalidFile, InvalidJson, InvalidLogin, InvalidRequest, InvalidSql,
-    InvalidToken, NotAcceptable, NotFound, NotReady, PlanRequired, QueryTimeout, QueryTooLarge, TrialEnded,
-    UnknownField, UnsupportedMediaType,
+    InvalidToken, NotAcceptable, NotFound, NotReady, PlanRequired, PreconditionFailed, QueryTimeout, QueryTooLarge,
+    TrialEnded, UnknownField, UnsupportedMediaType,
 };
 use Needs::{Caller, KeyManagement, Nothing};
 
@@ -98,16 +99,16 @@ operations! {
         &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, InvalidToken];
     "auth_status" Caller, General, None, &[];
     "auth_verify" Caller, General, None, &[];
-    "users_me" Caller, General, None, &[];
-    "organization_get" Caller, General, None, &[];
+    "users_me" Caller, General, None, &[PreconditionFailed];
+    "organization_get" Caller, General, None, &[PreconditionFailed];
     "usage_get" of(Permission::UsageRead), General, None, &[];
     "dashboards_list" of(Permission::DashboardsRead), General, None, PAGE;
     "dashboards_create" of(Permission::DashboardsCreate), General, Json,
         &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, TrialEnded];
     "dashboards_get" of(Permission::DashboardsRead), General, None, FIND;
     "dashboards_update" of(Permission::DashboardsUpdate), General, Json,
-        &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, TrialEnded];
-    "dashboards_delete" of(Permission::DashboardsDelete), General, None, &[NotFound, TrialEnded];
+        &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, PreconditionFailed, TrialEnded];
+    "dashboards_delete" of(Permission::DashboardsDelete), General, None, &[NotFound, PreconditionFailed, TrialEnded];
     "dashboards_refresh" of(Permission::DashboardsRefresh), Generation, Json,
         &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, InsufficientCredits, TrialEnded];
     "dashboards_widget" of(Permission::DashboardsRead), General, None, FIND;
@@ -116,8 +117,9 @@ operations! {
         &[InvalidRequest, UnknownField, UnsupportedMediaType, Conflict, InvalidFile, TrialEnded];
     "data_sources_get" of(Permission::DataSourcesRead), General, None, FIND;
     "data_sources_update" of(Permission::DataSourcesUpdate), General, Json,
-        &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, TrialEnded];
-    "data_sources_delete" of(Permission::DataSourcesDelete), General, None, &[NotFound, Conflict, TrialEnded];
+        &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, PreconditionFailed, TrialEnded];
+    "data_sources_delete" of(Permission::DataSourcesDelete), General, None,
+        &[NotFound, Conflict, PreconditionFailed, TrialEnded];
     "query_run" of(Permission::AnalyticsQuery), General, Json,
         &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, NotAcceptable, NotReady, InvalidSql,
           QueryTimeout, QueryTooLarge];
@@ -129,26 +131,34 @@ operations! {
           TrialEnded, QueryTimeout, QueryTooLarge, InvalidSql];
     "reports_get" of(Permission::ReportsRead), General, None, FIND;
     "reports_update" of(Permission::ReportsGenerate), General, Json,
-        &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, TrialEnded];
-    "reports_delete" of(Permission::ReportsDelete), General, None, &[NotFound, TrialEnded];
+        &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, PreconditionFailed, TrialEnded];
+    "reports_delete" of(Permission::ReportsDelete), General, None, &[NotFound, PreconditionFailed, TrialEnded];
     "reports_run" of(Permission::ReportsGenerate), Generation, Json,
         &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, InsufficientCredits, TrialEnded];
-    "reports_download" of(Permission::ReportsRead), General, None, &[NotFound, NotReady];
+    "reports_download" of(Permission::ReportsRead), General, None, FILE;
     "report_templates_list" of(Permission::ReportsRead), General, None, PAGE;
     "report_templates_get" of(Permission::ReportsRead), General, None, FIND;
     "runs_list" of(Permission::ReportsRead), General, None, &[NotFound, InvalidCursor];
     "runs_get" of(Permission::ReportsRead), General, None, FIND;
-    "runs_download" of(Permission::ReportsRead), General, None, &[NotFound, NotReady];
+    "runs_download" of(Permission::ReportsRead), General, None, FILE;
     "keys_list" Caller, General, None, PAGE;
     "keys_create" KeyManagement, General, Json,
         &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, PlanRequired];
     "keys_get" Caller, General, None, FIND;
     "keys_revoke" KeyManagement, General, Json,
-        &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound];
+        &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, PreconditionFailed];
     "keys_delete" KeyManagement, General, None, FIND;
 }
 
+/// Operations whose answers show a secret.
+const SHOWS_SECRET: &[&str] = &["auth_login", "auth_refresh", "keys_create"];
+
 impl Operation {
+    /// Whether its answers show a secret: they are neither compressed nor kept.
+    pub fn shows_secret(&self) -> bool {
+        SHOWS_SECRET.contains(&self.id)
+    }
+
     /// The operation of that id.
     pub fn find(id: &str) -> Option<&'static Self> {
         OPERATIONS.iter().find(|operation| operation.id == id)

@@ -74,7 +74,7 @@ fn quality(accept: &str, media_type: &str) -> u16 {
 }
 
 /// A weight of at most three decimals; what is none counts as refused.
-fn thousandths(weight: &str) -> u16 {
+pub(super) fn thousandths(weight: &str) -> u16 {
     let (whole, decimals) = weight.split_once('.').unwrap_or((weight, ""));
     let digits = decimals.len() <= 3 && decimals.bytes().all(|byte| byte.is_ascii_digit());
     match whole {

@@ -106,6 +106,7 @@ mod tests {
             public_url: None,
             hosts: vec!["bi.internal".to_owned()],
             trusted_proxies: proxies.iter().map(|text| text.parse().unwrap()).collect(),
+            origins: super::super::cors::Origins::default(),
             json_limit: 1,
             upload_limit: 1,
             body_timeout: Duration::from_secs(1),

@@ -6,6 +6,7 @@ use poem::{Request, RequestBody, Result};
 use poem_openapi::registry::{MetaSecurityScheme, Registry};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
+use super::conditional::Changing;
 use super::exchange::Exchange;
 use super::fault::Fault;
 use crate::domain::error::Error;
@@ -43,8 +44,11 @@ impl<'a> ApiExtractor<'a> for Credential {
         _body: &mut RequestBody,
         _options: ExtractParamOptions<()>,
     ) -> Result<Self> {
-        let caller = exchange(request)?.caller().map_err(Fault::from)?;
-        Ok(Self(caller.clone()))
+        let exchange = exchange(request)?;
+        let caller = exchange.caller().map_err(Fault::from)?.clone();
+        // Only this copy holds the exchange, which holds the caller: together they would never be let go.
+        let has_conditions = exchange.asked.is_some() && !request.method().is_safe();
+        Ok(Self(if has_conditions { caller.under(Arc::new(Changing(exchange.clone()))) } else { caller }))
     }
 }
 

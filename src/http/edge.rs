@@ -15,19 +15,22 @@ use poem::{Endpoint, RequestParts, Response};
 use poem_openapi::__private::UrlQuery;
 
 use super::authenticate::{self, Presented};
+use super::compress::{self, Coding};
+use super::conditional::{self, Asked};
 use super::exchange::{BodyRules, Exchange};
 use super::face::Face;
 use super::fault;
 use super::listener::{Peer, Serve, Shutdown};
 use super::metrics::{self, Metrics};
 use super::operations::{Found, Route, Routes};
+use super::range::AskedRange;
 use super::reference::{Document, Documents};
 use super::settings::HttpSettings;
 use super::{client, limit_headers, pages, record, routes};
 use crate::domain::code::Code;
 use crate::domain::error::{Error, Result};
 use crate::domain::id::RequestId;
-use crate::domain::operation::Needs;
+use crate::domain::operation::{BodyKind, Needs, Operation};
 use crate::domain::time::monotonic;
 use crate::domain::window::{Admission, Class, Verdict};
 use crate::service::app::App;
@@ -82,13 +85,17 @@ impl Edge {
 
     async fn answer(&self, request: hyper::Request<Incoming>, peer: IpAddr) -> Response {
         let head_only = request.method() == Method::HEAD;
+        let cross_origin = self.0.settings.origins.look(request.method(), request.headers());
         let mut response = match Face::of_path(request.uri().path()) {
             None => self.outside(request, peer).await,
             Some(face) => match self.0.documents.find(request.uri().path()) {
-                Some(document) => self.document(face, document, &request, peer),
+                Some(document) => self.document(face, document, &request, peer).await,
                 None => self.call(face, request, peer).await,
             },
         };
+        if let Some(cross_origin) = cross_origin {
+            cross_origin.stamp(response.status(), response.headers_mut());
+        }
         if head_only {
             drop_body(&mut response);
         }
@@ -113,10 +120,16 @@ impl Edge {
         self.call(Face::V1, request, peer).await
     }
 
-    fn document(&self, face: Face, document: &Document, request: &hyper::Request<Incoming>, peer: IpAddr) -> Response {
+    async fn document(
+        &self,
+        face: Face,
+        document: &Document,
+        request: &hyper::Request<Incoming>,
+        peer: IpAddr,
+    ) -> Response {
         let (client, verdict) = client::client(peer, request.headers(), request.uri(), &self.0.settings);
         match verdict {
-            Ok(()) => pages::document(self, document, request, &client.origin),
+            Ok(()) => pages::document(self, document, request, &client.origin).await,
             Err(error) => {
                 let id = RequestId(self.0.app.entropy.uuid(self.0.app.clock.now()));
                 let mut response = rendered(face, &error, id);
@@ -174,7 +187,7 @@ impl Edge {
             }
         };
         let mut response = self.finished(exchange, response);
-        let length = response_length(&mut response);
+        let length = compress::length(&mut response);
         tracing::debug!(
             request_id = %exchange.request,
             operation = operation_id(exchange),
@@ -199,6 +212,13 @@ impl Edge {
             address: client.address,
             origin: client.origin.clone().into(),
             path: request.uri().path_and_query().map_or_else(String::new, |path| path.as_str().to_owned()),
+            asked: Asked::of(request.headers()),
+            // A part is asked for by GET alone (RFC 9110, 14.2).
+            range: if *request.method() == Method::GET {
+                AskedRange::of(request.headers())
+            } else {
+                AskedRange::default()
+            },
             body: BodyRules {
                 json_limit: settings.json_limit,
                 upload_limit: settings.upload_limit,
@@ -235,8 +255,12 @@ impl Edge {
         self.admit(&exchange, route, &request)?;
         let query = checked_query(route, request.uri().query())?;
         check_length(&request, exchange.body_limit())?;
+        check_coding(route.operation, &request)?;
+        let (coding, is_safe) = (Coding::preferred(request.headers()), request.method().is_safe());
         let answer = route.endpoint.call(poem_request(request, exchange.clone(), query)).await;
-        answer.map_err(fault::error_of)
+        let answer = answer.map_err(fault::error_of)?;
+        let answer = if is_safe { conditional::answered(&exchange.asked, answer)? } else { answer };
+        if route.operation.shows_secret() { Ok(answer) } else { compress::apply(answer, coding).await }
     }
 
     /// Who asks, from where, by which plan, within which windows.
@@ -304,6 +328,18 @@ fn rendered(face: Face, error: &Error, request: RequestId) -> Response {
         .header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))
         .body(face.error_body(error, request).to_string());
     let headers = response.headers_mut();
+    match error {
+        Error::RangeNotSatisfiable { length } => {
+            if let Ok(value) = HeaderValue::try_from(format!("bytes */{length}")) {
+                headers.insert(header::CONTENT_RANGE, value);
+            }
+        }
+        // Which codings would be taken (RFC 9110, 15.5.16).
+        Error::UnsupportedCoding => {
+            headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        }
+        _ => (),
+    }
     if status == StatusCode::UNAUTHORIZED {
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"claribi\""));
     }
@@ -330,11 +366,12 @@ fn options(allow: &str) -> Response {
     response
 }
 
-/// Keeps the length of the body that a GET would have had, and drops the body.
+/// Keeps the length of the body that a GET would have had, and drops the body. Answers that never have one have no
+/// length either.
 pub(super) fn drop_body(response: &mut Response) {
-    let body = response.take_body();
-    let boxed: http_body_util::combinators::BoxBody<bytes::Bytes, std::io::Error> = body.into();
-    if let Some(length) = boxed.size_hint().exact() {
+    let boxed: http_body_util::combinators::BoxBody<bytes::Bytes, std::io::Error> = response.take_body().into();
+    let has_body = !matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    if let Some(length) = boxed.size_hint().exact().filter(|_| has_body) {
         response.headers_mut().entry(header::CONTENT_LENGTH).or_insert(HeaderValue::from(length));
     }
 }
@@ -395,6 +432,14 @@ fn check_length(request: &hyper::Request<Incoming>, limit: u64) -> Result<()> {
     }
 }
 
+/// A compressed body could be a thousand times as long as what is counted.
+fn check_coding(operation: &Operation, request: &hyper::Request<Incoming>) -> Result<()> {
+    let codings = request.headers().get_all(header::CONTENT_ENCODING);
+    let is_plain = codings.iter().all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity"));
+    let is_read = operation.body != BodyKind::None && !request.body().is_end_stream();
+    if is_plain || !is_read { Ok(()) } else { Err(Error::UnsupportedCoding) }
+}
+
 fn poem_request(request: hyper::Request<Incoming>, exchange: Arc<Exchange>, query: UrlQuery) -> poem::Request {
     let (parts, body) = request.into_parts();
     let body = if body.is_end_stream() {
@@ -412,16 +457,4 @@ fn poem_request(request: hyper::Request<Incoming>, exchange: Arc<Exchange>, quer
     parts.extensions.insert(exchange);
     parts.extensions.insert(query);
     poem::Request::from_parts(parts, body)
-}
-
-/// The length of a body that is ready; zero for one that is sent piece by piece without a stated length.
-fn response_length(response: &mut Response) -> u64 {
-    let stated = response.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-    if let Some(length) = stated.and_then(|text| text.parse().ok()) {
-        return length;
-    }
-    let boxed: http_body_util::combinators::BoxBody<bytes::Bytes, std::io::Error> = response.take_body().into();
-    let length = boxed.size_hint().exact().unwrap_or(0);
-    response.set_body(boxed);
-    length
 }

@@ -5,8 +5,10 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use super::conditional::Asked;
 use super::face::Face;
 use super::operations::Routes;
+use super::range::AskedRange;
 use crate::domain::error::{Error, Result};
 use crate::domain::id::RequestId;
 use crate::domain::operation::{BodyKind, Operation};
@@ -52,6 +54,10 @@ pub struct Exchange {
     pub object: OnceLock<i64>,
     /// What bounds its body.
     pub body: BodyRules,
+    /// The conditions under which it is to be answered or done.
+    pub asked: Asked,
+    /// The part of a file that it asks for.
+    pub range: AskedRange,
 }
 
 /// What bounds a request's body.
@@ -89,6 +95,8 @@ impl Exchange {
             credits: AtomicI64::new(0),
             object: OnceLock::new(),
             body: BodyRules::default(),
+            asked: Asked::default(),
+            range: AskedRange::default(),
         }
     }
 

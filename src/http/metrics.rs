@@ -89,8 +89,8 @@ impl Metrics {
 
     /// Answers a scrape.
     pub(super) fn answer(&self, method: &Method) -> Response {
-        if !matches!(*method, Method::GET | Method::HEAD) {
-            return pages::only_read();
+        if let Some(response) = pages::other_method(method) {
+            return response;
         }
         match self.text() {
             Ok(text) => pages::with_headers(Response::builder().content_type(MEDIA_TYPE).body(text)),

@@ -2,11 +2,13 @@
 
 use poem::Response;
 use poem::http::header;
-use poem::http::{HeaderValue, Method, StatusCode};
+use poem::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde::Serialize;
 
 use super::assets::{self, policy};
 use super::client::Client;
+use super::compress::{self, Coding};
+use super::conditional::{self, Asked};
 use super::edge::Edge;
 use super::reference::Document;
 use crate::domain::dashboard::{Dashboard, Position, Widget};
@@ -15,15 +17,19 @@ use crate::domain::result::{Cell, Column, WidgetData};
 use crate::domain::time::Timestamp;
 use crate::service::caller::Caller;
 
-/// Liveness and readiness, over whatever transport.
+/// What these paths and the server as a whole can be asked.
+const ALLOW: &str = "GET, HEAD, OPTIONS";
+
+/// Liveness and readiness, over whatever transport; and `OPTIONS *`, by which a client may ask whether anybody is there.
 pub(super) fn health(edge: &Edge, method: &Method, path: &str) -> Option<Response> {
     let healthy = match path {
         "/livez" => true,
         "/readyz" => edge.is_ready(),
+        "*" if *method == Method::OPTIONS => return other_method(method),
         _ => return None,
     };
-    if !matches!(*method, Method::GET | Method::HEAD) {
-        return Some(only_read());
+    if let Some(response) = other_method(method) {
+        return Some(response);
     }
     let (status, text) =
         if healthy { (StatusCode::OK, "ok\n") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready\n") };
@@ -34,8 +40,18 @@ pub(super) fn health(edge: &Edge, method: &Method, path: &str) -> Option<Respons
     Some(with_headers(response))
 }
 
+/// The answer to a method that does not read: which methods do, or that this one does not.
+pub(super) fn other_method(method: &Method) -> Option<Response> {
+    let status = match *method {
+        Method::GET | Method::HEAD => return None,
+        Method::OPTIONS => StatusCode::NO_CONTENT,
+        _ => StatusCode::METHOD_NOT_ALLOWED,
+    };
+    Some(with_headers(Response::builder().status(status).header(header::ALLOW, ALLOW).finish()))
+}
+
 /// A face's document, with the server's own address.
-pub(super) fn document<B>(
+pub(super) async fn document<B>(
     edge: &Edge,
     document: &Document,
     request: &poem::http::Request<B>,
@@ -44,60 +60,62 @@ pub(super) fn document<B>(
     if !edge.shared().settings.public_reference {
         return with_headers(StatusCode::NOT_FOUND.into());
     }
-    if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        return only_read();
+    if let Some(response) = other_method(request.method()) {
+        return response;
     }
     let served = document.at(origin);
-    let builder = Response::builder().header(header::ETAG, &served.etag).header(header::CACHE_CONTROL, "no-cache");
-    if is_known(request, &served.etag) {
-        return with_headers(builder.status(StatusCode::NOT_MODIFIED).finish());
-    }
-    with_headers(builder.content_type(served.content_type).body(served.text))
+    let response = Response::builder()
+        .header(header::ETAG, &served.etag)
+        .header(header::CACHE_CONTROL, "no-cache")
+        .content_type(served.content_type)
+        .body(served.text);
+    with_headers(settled(request.headers(), response).await)
 }
 
-/// Whether the client has what this tag stands for.
-fn is_known<B>(request: &poem::http::Request<B>, etag: &str) -> bool {
-    let known = request.headers().get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
-    known.is_some_and(|known| known.split(',').any(|tag| tag.trim().trim_start_matches("W/") == etag))
+/// An answer by the conditions of a head, and in the coding that it prefers.
+async fn settled(asked: &HeaderMap, response: Response) -> Response {
+    let settled = match conditional::answered(&Asked::of(asked), response) {
+        Ok(response) => compress::apply(response, Coding::preferred(asked)).await,
+        Err(error) => Err(error),
+    };
+    settled.unwrap_or_else(|error| {
+        StatusCode::from_u16(error.code().status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR).into()
+    })
 }
 
 /// A page or one of its files.
 pub(super) async fn page<B>(edge: &Edge, client: &Client, request: &poem::http::Request<B>) -> Option<Response> {
     let path = request.uri().path();
-    if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        return None;
-    }
     if path == "/page.json" {
-        return Some(page_facts(edge, client).await);
+        return Some(match other_method(request.method()) {
+            Some(response) => response,
+            None => page_facts(edge, client).await,
+        });
     }
-    if path == "/docs" {
-        return Some(with_headers(
-            Response::builder().status(StatusCode::PERMANENT_REDIRECT).header(header::LOCATION, "/docs/").finish(),
-        ));
-    }
-    let asset = assets::find(path)?;
+    let is_moved = path == "/docs";
+    let asset = if is_moved { None } else { Some(assets::find(path)?) };
     if path.starts_with("/docs") && !edge.shared().settings.public_reference {
         return None;
     }
-    let accepts = request.headers().get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or("");
-    let asset = if asset.encoding.is_some() && !accepts.contains("gzip") { asset.decoded().ok()? } else { asset };
+    if let Some(response) = other_method(request.method()) {
+        return Some(response);
+    }
+    let Some(asset) = asset else {
+        return Some(with_headers(
+            Response::builder().status(StatusCode::PERMANENT_REDIRECT).header(header::LOCATION, "/docs/").finish(),
+        ));
+    };
+    let is_readable = asset.encoding.is_none() || Coding::Gzip.is_accepted(request.headers());
+    let asset = if is_readable { asset } else { asset.decoded().ok()? };
     let mut builder = Response::builder()
         .header(header::ETAG, asset.etag.as_str())
         .header(header::CACHE_CONTROL, asset.cache.header())
-        .header(header::CONTENT_SECURITY_POLICY, asset.policy)
-        .header(header::VARY, "accept-encoding");
-    if is_known(request, &asset.etag) {
-        return Some(with_headers(builder.status(StatusCode::NOT_MODIFIED).finish()));
-    }
+        .header(header::CONTENT_SECURITY_POLICY, asset.policy);
     if let Some(encoding) = asset.encoding {
-        builder = builder.header(header::CONTENT_ENCODING, encoding);
+        builder = builder.header(header::CONTENT_ENCODING, encoding).header(header::VARY, compress::VARY);
     }
-    Some(with_headers(builder.content_type(asset.content_type).body(asset.bytes.into_owned())))
-}
-
-/// The answer to a method that would change what cannot be changed.
-pub(super) fn only_read() -> Response {
-    with_headers(Response::builder().status(StatusCode::METHOD_NOT_ALLOWED).header(header::ALLOW, "GET, HEAD").finish())
+    let response = builder.content_type(asset.content_type).body(asset.bytes.into_owned());
+    Some(with_headers(settled(request.headers(), response).await))
 }
 
 pub(super) fn with_headers(mut response: Response) -> Response {

@@ -1,4 +1,5 @@
-//! What handlers answer with: JSON by serde with the schema of its type, and files that are ready.
+//! What handlers answer with: JSON by serde with the schema of its type, and results that are ready. Files of reports
+//! are in [`super::download`].
 
 use poem::http::{HeaderValue, StatusCode, header};
 use poem::{IntoResponse, Response};
@@ -10,8 +11,9 @@ use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::marker::PhantomData;
 
+use super::conditional::{self, Tagged};
+use super::download;
 use crate::domain::error::Error;
-use crate::service::downloads::Download;
 use crate::service::query::{Content, QueryAnswer, ResultFormat};
 
 const JSON: &str = "application/json";
@@ -48,6 +50,56 @@ json_replies! {
     Accepted 202;
 }
 
+/// 200 with one object: its JSON under its tag, by which a client asks whether it has changed.
+pub struct One<T>(pub T);
+
+impl<T: Tagged + Send> IntoResponse for One<T> {
+    fn into_response(self) -> Response {
+        let mut response = tagged(&self.0);
+        if T::MAY_BE_KEPT {
+            response.headers_mut().insert(header::CACHE_CONTROL, conditional::REVALIDATE);
+        }
+        response
+    }
+}
+
+impl<T: Type + Serialize> ApiResponse for One<T> {
+    fn meta() -> MetaResponses {
+        let mut meta = meta::<T>(200, JSON);
+        meta.responses.push(MetaResponse {
+            description: "",
+            status: Some(304),
+            status_range: None,
+            content: vec![],
+            headers: vec![],
+        });
+        meta
+    }
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+}
+
+/// 200 with an object that was changed, under its new tag.
+pub struct Changed<T>(pub T);
+
+impl<T: Tagged + Send> IntoResponse for Changed<T> {
+    fn into_response(self) -> Response {
+        tagged(&self.0)
+    }
+}
+
+impl<T: Type + Serialize> ApiResponse for Changed<T> {
+    fn meta() -> MetaResponses {
+        meta::<T>(200, JSON)
+    }
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+}
+
 /// 201 when it is done, 202 when it goes on; the same body.
 pub enum CreatedOrAccepted<T> {
     /// Done.
@@ -77,10 +129,25 @@ impl<T: Type + Serialize> ApiResponse for CreatedOrAccepted<T> {
     }
 }
 
+fn tagged(object: &impl Tagged) -> Response {
+    written(StatusCode::OK, object, |bytes| Some(conditional::tag(object, bytes)))
+}
+
 fn json(status: StatusCode, body: &impl Serialize) -> Response {
+    written(status, body, |_| None)
+}
+
+fn written(status: StatusCode, body: &impl Serialize, tag: impl FnOnce(&[u8]) -> Option<String>) -> Response {
     match serde_json::to_vec(body) {
         Ok(bytes) => {
-            Response::builder().status(status).header(header::CONTENT_TYPE, HeaderValue::from_static(JSON)).body(bytes)
+            let tag = tag(&bytes);
+            let content_type = HeaderValue::from_static(JSON);
+            let mut response =
+                Response::builder().status(status).header(header::CONTENT_TYPE, content_type).body(bytes);
+            if let Some(tag) = tag {
+                conditional::put(response.headers_mut(), &tag);
+            }
+            response
         }
         // Wire types are plain: only a defect of ours gets here, and the edge answers it as one.
         Err(error) => {
@@ -106,20 +173,13 @@ fn meta<T: Type>(status: u16, content_type: &'static str) -> MetaResponses {
 pub struct Prepared<T> {
     content: Content,
     content_type: &'static str,
-    file_name: Option<String>,
     schema: PhantomData<fn() -> T>,
 }
 
 impl<T> Prepared<T> {
     /// A body of this media type.
     pub fn new(content: Content, content_type: &'static str) -> Self {
-        Self { content, content_type, file_name: None, schema: PhantomData }
-    }
-
-    /// The same, for a browser to keep under this name.
-    #[must_use]
-    pub fn attachment(self, name: String) -> Self {
-        Self { file_name: Some(name), ..self }
+        Self { content, content_type, schema: PhantomData }
     }
 
     /// Opens the file, if it is one.
@@ -127,38 +187,16 @@ impl<T> Prepared<T> {
     /// # Errors
     /// Internal when the file is gone.
     pub async fn open(self) -> Result<Ready<T>, Error> {
-        let (body, length) = match self.content {
-            Content::Bytes(bytes) => {
-                let length = bytes.len() as u64;
-                (poem::Body::from_bytes(bytes), length)
-            }
+        let builder = Response::builder().header(header::CONTENT_TYPE, HeaderValue::from_static(self.content_type));
+        let response = match self.content {
+            Content::Bytes(bytes) => builder.body(bytes),
             Content::File { path, length, holder } => {
                 let file = tokio::fs::File::open(&path).await.map_err(Error::internal)?;
-                (file_body(file, holder), length)
+                builder.header(header::CONTENT_LENGTH, length).body(download::body(file, length, holder))
             }
         };
-        let mut response = Response::builder()
-            .header(header::CONTENT_TYPE, HeaderValue::from_static(self.content_type))
-            .header(header::CONTENT_LENGTH, HeaderValue::from(length))
-            .body(body);
-        if let Some(name) = self.file_name
-            && let Ok(value) = HeaderValue::from_str(&format!("attachment; filename=\"{name}\""))
-        {
-            response.headers_mut().insert(header::CONTENT_DISPOSITION, value);
-        }
         Ok(Ready(response, PhantomData))
     }
-}
-
-/// Sends a file piece by piece, and lets go of what holds it when it is sent.
-fn file_body(file: tokio::fs::File, holder: Option<crate::service::sources::Scratch>) -> poem::Body {
-    use tokio::io::AsyncReadExt;
-    let pieces = futures_util::stream::try_unfold((file, holder), |(mut file, holder)| async move {
-        let mut piece = bytes::BytesMut::with_capacity(64 << 10);
-        let read = file.read_buf(&mut piece).await?;
-        Ok::<_, std::io::Error>((read > 0).then(|| (piece.freeze(), (file, holder))))
-    });
-    poem::Body::from_bytes_stream(pieces)
 }
 
 /// An opened [`Prepared`].
@@ -178,74 +216,6 @@ impl<T: Type> ApiResponse for Ready<T> {
     fn register(registry: &mut Registry) {
         T::register(registry);
     }
-}
-
-/// A report's file, in whichever of its formats.
-pub struct ReportFile;
-
-impl Type for ReportFile {
-    const IS_REQUIRED: bool = true;
-    type RawValueType = Self;
-    type RawElementValueType = Self;
-
-    fn name() -> Cow<'static, str> {
-        "binary".into()
-    }
-
-    fn schema_ref() -> MetaSchemaRef {
-        MetaSchemaRef::Inline(Box::new(MetaSchema::new_with_format("string", "binary")))
-    }
-
-    fn as_raw_value(&self) -> Option<&Self> {
-        Some(self)
-    }
-
-    fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
-        Box::new(std::iter::empty())
-    }
-}
-
-/// A file, whose bytes are what the format says.
-pub struct FileReply(pub Ready<ReportFile>);
-
-impl FileReply {
-    /// The file of a run, for a browser to keep.
-    ///
-    /// # Errors
-    /// Internal when the file is gone.
-    pub async fn of(download: Download) -> Result<Self, Error> {
-        let prepared = Prepared::new(download.content, download.format.media_type());
-        Ok(Self(prepared.attachment(download.name).open().await?))
-    }
-}
-
-impl IntoResponse for FileReply {
-    fn into_response(self) -> Response {
-        self.0.into_response()
-    }
-}
-
-impl ApiResponse for FileReply {
-    fn meta() -> MetaResponses {
-        let inline = |schema| MetaSchemaRef::Inline(Box::new(schema));
-        let content = [
-            ("application/pdf", ReportFile::schema_ref()),
-            ("text/csv", inline(MetaSchema::new("string"))),
-            (JSON, inline(MetaSchema::new("object"))),
-        ];
-        let content = content.map(|(content_type, schema)| MetaMediaType { content_type, schema });
-        MetaResponses {
-            responses: vec![MetaResponse {
-                description: "",
-                status: Some(200),
-                status_range: None,
-                content: content.into(),
-                headers: vec![],
-            }],
-        }
-    }
-
-    fn register(_registry: &mut Registry) {}
 }
 
 /// A query's result: JSON with the schema of `T`, or CSV.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use ipnet::IpNet;
 
+use super::cors::Origins;
 use super::listener::Limits;
 
 /// Settings of the HTTP side.
@@ -20,6 +21,8 @@ pub struct HttpSettings {
     pub hosts: Vec<String>,
     /// Proxies whose forwarding headers are believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Origins whose pages may call from a browser.
+    pub origins: Origins,
     /// The largest JSON body.
     pub json_limit: u64,
     /// The largest upload.

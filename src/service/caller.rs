@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::conditions::{Conditions, Standing};
 use crate::domain::access::{Grant, Permission, Permissions, Scope};
 use crate::domain::error::{Error, Result, TakenBy};
 use crate::domain::id::{KeyId, OrgId, RequestId, SessionId};
@@ -96,7 +97,7 @@ impl Identity {
 }
 
 /// The caller of a use case.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Caller {
     identity: Arc<Identity>,
     /// The instant of the request.
@@ -104,17 +105,33 @@ pub struct Caller {
     /// The request, when there is one.
     pub request: Option<RequestId>,
     changes: Arc<Mutex<Vec<[u8; 32]>>>,
+    conditions: Option<Arc<dyn Conditions>>,
 }
 
 impl Caller {
     /// The caller of a request.
     pub fn of_request(identity: Arc<Identity>, at: Timestamp, request: RequestId) -> Self {
-        Self { identity, at, request: Some(request), changes: Arc::default() }
+        Self { identity, at, request: Some(request), changes: Arc::default(), conditions: None }
     }
 
     /// A caller without a request: a command, or work in the background.
     pub fn without_request(identity: Arc<Identity>, at: Timestamp) -> Self {
-        Self { identity, at, request: None, changes: Arc::default() }
+        Self { identity, at, request: None, changes: Arc::default(), conditions: None }
+    }
+
+    /// The same caller, who changes objects under conditions only.
+    #[must_use]
+    pub fn under(self, conditions: Arc<dyn Conditions>) -> Self {
+        Self { conditions: Some(conditions), ..self }
+    }
+
+    /// Refuses to change an object that the request's conditions want otherwise. To be asked in the transaction that
+    /// changes it, of what that transaction has read.
+    ///
+    /// # Errors
+    /// `PreconditionFailed`.
+    pub fn expects(&self, object: Standing<'_>) -> Result<()> {
+        self.conditions.as_ref().map_or(Ok(()), |conditions| conditions.check(object))
     }
 
     /// The credential behind it.

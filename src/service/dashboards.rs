@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::app::App;
 use super::caller::Caller;
+use super::conditions::Standing;
 use super::sources::{error_of, failure_of};
 use crate::domain::access::Permission;
 use crate::domain::credits::Work;
@@ -149,6 +150,7 @@ impl App {
                 let org = writer.org();
                 let found = dashboards::find(tx, org, &id)?;
                 let found = found.ok_or_else(|| Error::not_found::<DashboardKind>(spelled))?;
+                writer.expects(Standing::Dashboard(&found))?;
                 let before =
                     json!({"name": found.name, "description": found.description, "widgets": found.widgets.len()});
                 let name = patch.name.as_deref().unwrap_or(&found.name);
@@ -208,6 +210,7 @@ impl App {
             .write(move |tx| {
                 let found = dashboards::find(tx, writer.org(), &id)?;
                 let found = found.ok_or_else(|| Error::not_found::<DashboardKind>(spelled))?;
+                writer.expects(Standing::Dashboard(&found))?;
                 dashboards::delete(tx, writer.org(), found.id)?;
                 let before = json!({"name": found.name, "widgets": found.widgets.len()});
                 writer.record(tx, "dashboard.delete", &found.id.prefixed(), Some(before), None)?;

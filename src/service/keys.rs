@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::app::App;
 use super::caller::Caller;
+use super::conditions::Standing;
 use crate::domain::access::{Grant, Permission, Permissions, Scope};
 use crate::domain::error::{Error, Result};
 use crate::domain::id::{IdRef, Key as KeyKind};
@@ -186,9 +187,14 @@ impl App {
         }
         let view = self.key(caller, id, spelled)?;
         if view.key.revoked_at.is_none() {
-            let (writer, id) = (caller.clone(), view.key.id);
+            let (writer, id, spelled, permissions) =
+                (caller.clone(), view.key.id, spelled.to_owned(), view.permissions);
+            let whose = self.whose(caller);
             self.store
                 .write(move |tx| {
+                    let found = keys::find(tx, writer.org(), &IdRef::Number(id), whose)?;
+                    let key = found.ok_or_else(|| Error::not_found::<KeyKind>(spelled))?;
+                    writer.expects(Standing::Key(&KeyView { key, permissions, usage: None }))?;
                     keys::revoke(tx, writer.org(), id, reason.as_deref(), writer.at)?;
                     let after = json!({"status": "revoked", "reason": reason});
                     writer.record(tx, "key.revoke", &id.prefixed(), Some(json!({"status": "active"})), Some(after))

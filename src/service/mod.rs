@@ -6,6 +6,7 @@ pub mod adopt;
 pub mod app;
 pub mod caller;
 mod compose;
+pub mod conditions;
 pub mod dashboards;
 pub mod downloads;
 pub mod explain;

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::app::App;
 use super::caller::Caller;
+use super::conditions::Standing;
 use crate::domain::access::Permission;
 use crate::domain::credits::{Pdf, Work};
 use crate::domain::error::{Error, Result};
@@ -99,6 +100,7 @@ impl App {
             .write(move |tx| {
                 let found = reports::find(tx, writer.org(), &id)?;
                 let found = found.ok_or_else(|| Error::not_found::<ReportKind>(spelled))?;
+                writer.expects(Standing::Report(&found))?;
                 let (title, format) = (title.as_deref().unwrap_or(&found.name), patch.format.unwrap_or(found.format));
                 reports::update(tx, writer.org(), found.id, title, format, writer.at)?;
                 let before = json!({"name": found.name, "format": found.format.as_str()});
@@ -204,6 +206,7 @@ impl App {
             .write(move |tx| {
                 let found = reports::find(tx, writer.org(), &id)?;
                 let found = found.ok_or_else(|| Error::not_found::<ReportKind>(spelled))?;
+                writer.expects(Standing::Report(&found))?;
                 let files = runs::uuids(tx, writer.org(), found.id)?;
                 reports::delete(tx, writer.org(), found.id)?;
                 writer.record(tx, "report.delete", &found.id.prefixed(), Some(json!({"name": found.name})), None)?;

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::app::App;
 use super::caller::Caller;
+use super::conditions::Standing;
 use crate::datadir::DataDir;
 /// Where an upload lies until it is read, and a result until it is sent.
 pub use crate::datadir::Scratch;
@@ -266,6 +267,7 @@ impl App {
             .write(move |tx| {
                 let found = sources::find(tx, writer.org(), &id)?;
                 let found = found.ok_or_else(|| Error::not_found::<SourceKind>(spelled))?;
+                writer.expects(Standing::Source(&found))?;
                 sources::rename(tx, writer.org(), found.id, &new_name, writer.at)?;
                 let (before, after) = (json!({"name": found.name}), json!({"name": new_name}));
                 writer.record(tx, "data_source.update", &found.id.prefixed(), Some(before), Some(after))?;
@@ -286,6 +288,7 @@ impl App {
             .write(move |tx| {
                 let found = sources::find(tx, writer.org(), &id)?;
                 let found = found.ok_or_else(|| Error::not_found::<SourceKind>(spelled))?;
+                writer.expects(Standing::Source(&found))?;
                 check_unused(&found, &sources::referrers(tx, writer.org(), found.id)?)?;
                 sources::delete(tx, writer.org(), found.id)?;
                 let before = json!({"name": found.name, "slug": found.slug});

@@ -17,6 +17,7 @@ use claribi::domain::org::OrgKind;
 use claribi::domain::plan::Plan;
 use claribi::domain::time::{Clock, FixedClock, Timestamp};
 use claribi::http;
+use claribi::http::cors::Origins;
 use claribi::http::edge::Edge;
 use claribi::http::listener::{Limits, Server, Shutdown, ShutdownHandle};
 use claribi::http::settings::HttpSettings;
@@ -104,6 +105,7 @@ impl Default for Plot {
             public_url: None,
             hosts: Vec::new(),
             trusted_proxies: Vec::new(),
+            origins: Origins::default(),
             json_limit: 1 << 20,
             upload_limit: 64 << 20,
             body_timeout: Duration::from_secs(30),

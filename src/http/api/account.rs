@@ -5,7 +5,7 @@ use poem_openapi::OpenApi;
 use super::{FACE, Id, Tag};
 use crate::http::credential::Credential;
 use crate::http::fault::Reply;
-use crate::http::reply::Json;
+use crate::http::reply::{Json, One};
 use crate::http::wire::limits::Usage;
 use crate::http::wire::organization::Organization;
 use crate::http::wire::user::User;
@@ -24,13 +24,13 @@ impl AccountApi {
 
     /// Get the caller's own user.
     #[oai(path = "/users/me", method = "get", operation_id = "users_me")]
-    async fn me(&self, Credential(caller): Credential) -> Reply<Json<User<Id>>> {
-        Ok(Json(self.0.own_user(&caller)?.into()))
+    async fn me(&self, Credential(caller): Credential) -> Reply<One<User<Id>>> {
+        Ok(One(self.0.own_user(&caller)?.into()))
     }
 
     /// Get the caller's organization with its plan and credits.
     #[oai(path = "/organization", method = "get", operation_id = "organization_get")]
-    async fn organization(&self, Credential(caller): Credential) -> Reply<Json<Organization<Id>>> {
-        Ok(Json(self.0.own_organization(&caller)?.into()))
+    async fn organization(&self, Credential(caller): Credential) -> Reply<One<Organization<Id>>> {
+        Ok(One(self.0.own_organization(&caller)?.into()))
     }
 }

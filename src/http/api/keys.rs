@@ -10,7 +10,7 @@ use crate::http::credential::Credential;
 use crate::http::fault::Reply;
 use crate::http::list_query::ListQuery;
 use crate::http::params::{Exchanged, Named};
-use crate::http::reply::{Created, Json};
+use crate::http::reply::{Changed, Created, Json, One};
 use crate::http::wire::key::{Key, NewKey, RevokeRequest};
 use crate::http::wire::{Counted, Deleted, Spelling};
 use crate::service::app::App;
@@ -44,8 +44,8 @@ impl KeysApi {
 
     /// Get an API key.
     #[oai(path = "/:id", method = "get", operation_id = "keys_get")]
-    async fn get(&self, Credential(caller): Credential, id: Named<KeyOf>) -> Reply<Json<Key<Id>>> {
-        Ok(Json(Key::of(self.0.key(&caller, &id.id, &id.spelled)?, caller.at)))
+    async fn get(&self, Credential(caller): Credential, id: Named<KeyOf>) -> Reply<One<Key<Id>>> {
+        Ok(One(Key::of(self.0.key(&caller, &id.id, &id.spelled)?, caller.at)))
     }
 
     /// Revoke an API key at once, with a reason.
@@ -57,9 +57,9 @@ impl KeysApi {
         Credential(caller): Credential,
         id: Named<KeyOf>,
         Body(request): Body<RevokeRequest>,
-    ) -> Reply<Json<Key<Id>>> {
+    ) -> Reply<Changed<Key<Id>>> {
         let key = self.0.revoke_key(&caller, &id.id, &id.spelled, request.reason).await?;
-        Ok(Json(Key::of(key, caller.at)))
+        Ok(Changed(Key::of(key, caller.at)))
     }
 
     /// Revoke an API key at once.

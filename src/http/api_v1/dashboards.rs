@@ -10,7 +10,7 @@ use crate::http::credential::Credential;
 use crate::http::fault::Reply;
 use crate::http::list_query::ListQuery;
 use crate::http::params::{Exchanged, Named};
-use crate::http::reply::{Created, Json};
+use crate::http::reply::{Changed, Created, Json, One};
 use crate::http::wire::dashboard::{Dashboard, DashboardLabelPatch, DashboardSummary, NewDashboard, Refreshed};
 use crate::http::wire::{Deleted, Listing, Nothing, Spelling};
 use crate::service::app::App;
@@ -44,8 +44,8 @@ impl DashboardsApi {
 
     /// Get a dashboard with the results of its last refresh.
     #[oai(path = "/:id", method = "get", operation_id = "dashboards_get")]
-    async fn get(&self, Credential(caller): Credential, id: Named<DashboardKind>) -> Reply<Json<Dashboard<Id>>> {
-        Ok(Json(self.0.dashboard(&caller, &id.id, &id.spelled)?.into()))
+    async fn get(&self, Credential(caller): Credential, id: Named<DashboardKind>) -> Reply<One<Dashboard<Id>>> {
+        Ok(One(self.0.dashboard(&caller, &id.id, &id.spelled)?.into()))
     }
 
     /// Change name and description of a dashboard.
@@ -55,9 +55,9 @@ impl DashboardsApi {
         Credential(caller): Credential,
         id: Named<DashboardKind>,
         Body(patch): Body<DashboardLabelPatch>,
-    ) -> Reply<Json<Dashboard<Id>>> {
+    ) -> Reply<Changed<Dashboard<Id>>> {
         let dashboard = self.0.update_dashboard(&caller, &id.id, &id.spelled, patch.read()?).await?;
-        Ok(Json(dashboard.into()))
+        Ok(Changed(dashboard.into()))
     }
 
     /// Delete a dashboard.

@@ -8,10 +8,11 @@ use crate::domain::id::Report as ReportOf;
 use crate::domain::report::ReportFilter;
 use crate::http::body::Body;
 use crate::http::credential::Credential;
+use crate::http::download::FileReply;
 use crate::http::fault::Reply;
 use crate::http::list_query::ListQuery;
 use crate::http::params::{Exchanged, Named};
-use crate::http::reply::{CreatedOrAccepted, FileReply, Json};
+use crate::http::reply::{CreatedOrAccepted, Json, One};
 use crate::http::wire::report::{Generated, NewReport, Report};
 use crate::http::wire::{Deleted, Listing, Spelling};
 use crate::service::app::App;
@@ -56,8 +57,8 @@ impl ReportsApi {
         Credential(caller): Credential,
         id: Named<ReportOf>,
         exchange: Exchanged,
-    ) -> Reply<Json<Report<Id>>> {
-        Ok(Json(Report::of(self.0.report(&caller, &id.id, &id.spelled)?, &exchange.0)))
+    ) -> Reply<One<Report<Id>>> {
+        Ok(One(Report::of(self.0.report(&caller, &id.id, &id.spelled)?, &exchange.0)))
     }
 
     /// Delete a report with its runs and files.
@@ -74,7 +75,8 @@ impl ReportsApi {
         Credential(caller): Credential,
         id: Named<ReportOf>,
         section: Query<Option<u32>>,
+        exchange: Exchanged,
     ) -> Reply<FileReply> {
-        Ok(FileReply::of(self.0.report_file(&caller, &id.id, &id.spelled, section.0)?).await?)
+        Ok(FileReply::of(self.0.report_file(&caller, &id.id, &id.spelled, section.0)?, &exchange.0).await?)
     }
 }

@@ -9,7 +9,7 @@ use crate::http::credential::Credential;
 use crate::http::fault::Reply;
 use crate::http::list_query::ListQuery;
 use crate::http::params::Named;
-use crate::http::reply::Json;
+use crate::http::reply::{Json, One};
 use crate::http::wire::Listing;
 use crate::http::wire::source::DataSource;
 use crate::service::app::App;
@@ -32,7 +32,7 @@ impl DataSourcesApi {
 
     /// Get a data source with its tables and columns.
     #[oai(path = "/:id", method = "get", operation_id = "data_sources_get")]
-    async fn get(&self, Credential(caller): Credential, id: Named<SourceOf>) -> Reply<Json<DataSource<Id>>> {
-        Ok(Json(self.0.source(&caller, &id.id, &id.spelled)?.into()))
+    async fn get(&self, Credential(caller): Credential, id: Named<SourceOf>) -> Reply<One<DataSource<Id>>> {
+        Ok(One(self.0.source(&caller, &id.id, &id.spelled)?.into()))
     }
 }

@@ -16,6 +16,9 @@ pub fn all() -> Value {
         "RateLimit-Policy": text("Quota and length in seconds of every window."),
         "RateLimit": text("Rest, and seconds until it rises, of every window."),
         "Retry-After": number("Seconds after which the request may be sent again."),
+        "ETag": text(
+            "Names this state of the object: for `If-None-Match` when it is read again, for `If-Match` when it is changed."
+        ),
         "WWW-Authenticate": text("Which credentials are taken."),
     })
 }
@@ -37,6 +40,10 @@ pub fn of(status: u16, operation: &Operation) -> Value {
         429 | 503 => names.push("Retry-After"),
         _ => (),
     }
-    let reference = |name: &str| (name.to_owned(), json!({"$ref": format!("#/components/headers/{name}")}));
-    Value::Object(names.into_iter().map(reference).collect())
+    Value::Object(names.into_iter().map(|name| (name.to_owned(), reference(name))).collect())
+}
+
+/// A header by its name in the components.
+pub fn reference(name: &str) -> Value {
+    json!({"$ref": format!("#/components/headers/{name}")})
 }

@@ -38,13 +38,17 @@ fn describe(described: &mut Value, operation: &Operation) {
 /// An example of every success, and every error that it can give.
 fn answers(described: &mut Value, operation: &Operation, face: Face) {
     let Some(responses) = described.get_mut("responses").and_then(Value::as_object_mut) else { return };
+    let may_be_kept = responses.contains_key("304");
     for (status, response) in responses.iter_mut() {
         if response.get("description").and_then(Value::as_str) == Some("") {
             response["description"] = success_text(status).into();
         }
         response["headers"] = headers::of(200, operation);
+        if may_be_kept {
+            response["headers"]["ETag"] = headers::reference("ETag");
+        }
         let status = status.parse().unwrap_or_default();
-        for (media_type, media) in response["content"].as_object_mut().into_iter().flatten() {
+        for (media_type, media) in response.get_mut("content").and_then(Value::as_object_mut).into_iter().flatten() {
             let example = match schema_name(media) {
                 Some(schema) => {
                     examples::answer(examples::Which { operation: operation.id, schema: &schema, status }, face)
@@ -72,6 +76,8 @@ fn success_text(status: &str) -> &'static str {
     match status {
         "201" => "Done, and something new exists.",
         "202" => "Accepted; the work goes on.",
+        "206" => "The part that was asked for.",
+        "304" => "The client has it already, by its `If-None-Match`.",
         _ => "Done.",
     }
 }

@@ -10,7 +10,7 @@ use crate::http::credential::Credential;
 use crate::http::fault::Reply;
 use crate::http::list_query::ListQuery;
 use crate::http::params::{Exchanged, Named};
-use crate::http::reply::{Created, Json};
+use crate::http::reply::{Changed, Created, Json, One};
 use crate::http::wire::dashboard::{Dashboard, DashboardPatch, DashboardSummary, NewDashboard, Refreshed};
 use crate::http::wire::widget::Widget;
 use crate::http::wire::{Deleted, Listing, Nothing, Spelling};
@@ -45,8 +45,8 @@ impl DashboardsApi {
 
     /// Get a dashboard with the results of its last refresh.
     #[oai(path = "/:id", method = "get", operation_id = "dashboards_get")]
-    async fn get(&self, Credential(caller): Credential, id: Named<DashboardKind>) -> Reply<Json<Dashboard<Id>>> {
-        Ok(Json(self.0.dashboard(&caller, &id.id, &id.spelled)?.into()))
+    async fn get(&self, Credential(caller): Credential, id: Named<DashboardKind>) -> Reply<One<Dashboard<Id>>> {
+        Ok(One(self.0.dashboard(&caller, &id.id, &id.spelled)?.into()))
     }
 
     /// Change a dashboard.
@@ -56,9 +56,9 @@ impl DashboardsApi {
         Credential(caller): Credential,
         id: Named<DashboardKind>,
         Body(patch): Body<DashboardPatch>,
-    ) -> Reply<Json<Dashboard<Id>>> {
+    ) -> Reply<Changed<Dashboard<Id>>> {
         let dashboard = self.0.update_dashboard(&caller, &id.id, &id.spelled, patch.read(FACE)?).await?;
-        Ok(Json(dashboard.into()))
+        Ok(Changed(dashboard.into()))
     }
 
     /// Delete a dashboard.
@@ -91,8 +91,8 @@ impl DashboardsApi {
         Credential(caller): Credential,
         id: Named<DashboardKind>,
         widget_id: Named<WidgetOf>,
-    ) -> Reply<Json<Widget<Id>>> {
+    ) -> Reply<One<Widget<Id>>> {
         let widget = self.0.widget(&caller, (&id.id, &id.spelled), (&widget_id.id, &widget_id.spelled))?;
-        Ok(Json(widget.into()))
+        Ok(One(widget.into()))
     }
 }

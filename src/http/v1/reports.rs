@@ -8,10 +8,11 @@ use crate::domain::id::{Report as ReportOf, Template};
 use crate::domain::report::{ReportFilter, ReportTemplateFilter, RunFilter};
 use crate::http::body::Body;
 use crate::http::credential::Credential;
+use crate::http::download::FileReply;
 use crate::http::fault::Reply;
 use crate::http::list_query::ListQuery;
 use crate::http::params::{Exchanged, Named};
-use crate::http::reply::{Accepted, Created, CreatedOrAccepted, FileReply, Json};
+use crate::http::reply::{Accepted, Changed, Created, CreatedOrAccepted, Json, One};
 use crate::http::wire::report::{
     Generated, NewReport, QueuedRun, Report, ReportPatch, ReportTemplate, Run, RunRequest,
 };
@@ -70,8 +71,8 @@ impl ReportsApi {
         Credential(caller): Credential,
         id: Named<ReportOf>,
         exchange: Exchanged,
-    ) -> Reply<Json<Report<Id>>> {
-        Ok(Json(Report::of(self.0.report(&caller, &id.id, &id.spelled)?, &exchange.0)))
+    ) -> Reply<One<Report<Id>>> {
+        Ok(One(Report::of(self.0.report(&caller, &id.id, &id.spelled)?, &exchange.0)))
     }
 
     /// Change a report's name and the format of its runs.
@@ -82,9 +83,9 @@ impl ReportsApi {
         id: Named<ReportOf>,
         Body(patch): Body<ReportPatch>,
         exchange: Exchanged,
-    ) -> Reply<Json<Report<Id>>> {
+    ) -> Reply<Changed<Report<Id>>> {
         let report = self.0.update_report(&caller, &id.id, &id.spelled, patch.read()?).await?;
-        Ok(Json(Report::of(report, &exchange.0)))
+        Ok(Changed(Report::of(report, &exchange.0)))
     }
 
     /// Delete a report with its runs and files.
@@ -128,8 +129,9 @@ impl ReportsApi {
         Credential(caller): Credential,
         id: Named<ReportOf>,
         section: Query<Option<u32>>,
+        exchange: Exchanged,
     ) -> Reply<FileReply> {
-        Ok(FileReply::of(self.0.report_file(&caller, &id.id, &id.spelled, section.0)?).await?)
+        Ok(FileReply::of(self.0.report_file(&caller, &id.id, &id.spelled, section.0)?, &exchange.0).await?)
     }
 }
 
@@ -151,7 +153,7 @@ impl ReportTemplatesApi {
 
     /// Get a report template.
     #[oai(path = "/:id", method = "get", operation_id = "report_templates_get")]
-    async fn get(&self, Credential(caller): Credential, id: Named<Template>) -> Reply<Json<ReportTemplate<Id>>> {
-        Ok(Json(self.0.report_template(&caller, &id.id, &id.spelled)?.into()))
+    async fn get(&self, Credential(caller): Credential, id: Named<Template>) -> Reply<One<ReportTemplate<Id>>> {
+        Ok(One(self.0.report_template(&caller, &id.id, &id.spelled)?.into()))
     }
 }

@@ -10,7 +10,7 @@ use crate::http::credential::Credential;
 use crate::http::fault::Reply;
 use crate::http::list_query::ListQuery;
 use crate::http::params::Named;
-use crate::http::reply::{CreatedOrAccepted, Json};
+use crate::http::reply::{Changed, CreatedOrAccepted, Json, One};
 use crate::http::upload::Upload;
 use crate::http::wire::source::{DataSource, DataSourcePatch};
 use crate::http::wire::{Deleted, Listing, Spelling};
@@ -46,8 +46,8 @@ impl DataSourcesApi {
 
     /// Get a data source with its tables and columns.
     #[oai(path = "/:id", method = "get", operation_id = "data_sources_get")]
-    async fn get(&self, Credential(caller): Credential, id: Named<SourceOf>) -> Reply<Json<DataSource<Id>>> {
-        Ok(Json(self.0.source(&caller, &id.id, &id.spelled)?.into()))
+    async fn get(&self, Credential(caller): Credential, id: Named<SourceOf>) -> Reply<One<DataSource<Id>>> {
+        Ok(One(self.0.source(&caller, &id.id, &id.spelled)?.into()))
     }
 
     /// Rename a data source.
@@ -59,8 +59,8 @@ impl DataSourcesApi {
         Credential(caller): Credential,
         id: Named<SourceOf>,
         Body(patch): Body<DataSourcePatch>,
-    ) -> Reply<Json<DataSource<Id>>> {
-        Ok(Json(self.0.update_source(&caller, &id.id, &id.spelled, patch.read()?).await?.into()))
+    ) -> Reply<Changed<DataSource<Id>>> {
+        Ok(Changed(self.0.update_source(&caller, &id.id, &id.spelled, patch.read()?).await?.into()))
     }
 
     /// Delete a data source with its data.

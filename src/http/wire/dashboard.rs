@@ -8,6 +8,7 @@ use super::widget::{NewWidget, Widget};
 use super::{Spelling, Stamp};
 use crate::domain::dashboard as domain;
 use crate::domain::error::{Error, Result};
+use crate::http::conditional::Tagged;
 use crate::http::face::Face;
 use crate::service::dashboards as service;
 
@@ -61,6 +62,8 @@ impl<I: Spelling> From<domain::Dashboard> for Dashboard<I> {
         Self { id, name, description, created_at, updated_at, refreshed_at, widgets }
     }
 }
+
+impl<I: Spelling> Tagged for Dashboard<I> {}
 
 /// A dashboard to be made.
 #[derive(Debug, Deserialize, Object)]

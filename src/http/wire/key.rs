@@ -9,6 +9,7 @@ use crate::domain::access;
 use crate::domain::key::{self as domain, OLD_DAYS};
 use crate::domain::key_text::{self, KeyText};
 use crate::domain::time::Timestamp;
+use crate::http::conditional::Tagged;
 use crate::service::keys as service;
 
 /// An API key.
@@ -80,6 +81,15 @@ impl<I: Spelling> Key<I> {
     /// A key that was just made, with its text.
     pub fn made((view, text): (service::KeyView, KeyText), now: Timestamp) -> Self {
         Self { key: Some(text.expose().to_owned()), ..Self::of(view, now) }
+    }
+}
+
+impl<I: Spelling> Tagged for Key<I> {
+    const MAY_BE_KEPT: bool = false;
+
+    /// Use and age change a key's body all the time, and are nothing that somebody's change could overwrite.
+    fn definition(&self) -> Option<impl Serialize> {
+        Some((&self.name, &self.scope, &self.permissions, &self.status, &self.expires_at, &self.ip_allowlist))
     }
 }
 

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::key::Environment;
 use super::limits::Credits;
 use super::{Spelling, Stamp};
+use crate::http::conditional::Tagged;
 use crate::service::usage as service;
 
 /// An organization with its plan and credits.
@@ -35,3 +36,5 @@ impl<I: Spelling> From<service::Organization> for Organization<I> {
         }
     }
 }
+
+impl<I: Spelling> Tagged for Organization<I> {}

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Reference, Spelling, Stamp};
 use crate::domain::error::{Error, Result};
 use crate::domain::report as domain;
+use crate::http::conditional::Tagged;
 use crate::http::exchange::Exchange;
 use crate::http::face::Face;
 use crate::http::reply::CreatedOrAccepted;
@@ -36,6 +37,8 @@ impl<I: Spelling> From<domain::ReportTemplate> for ReportTemplate<I> {
         }
     }
 }
+
+impl<I: Spelling> Tagged for ReportTemplate<I> {}
 
 /// What a template is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Enum)]
@@ -125,6 +128,8 @@ impl<I: Spelling> Report<I> {
     }
 }
 
+impl<I: Spelling> Tagged for Report<I> {}
+
 /// How a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Enum)]
 #[serde(rename_all = "lowercase")]
@@ -186,6 +191,8 @@ impl<I: Spelling> Run<I> {
         }
     }
 }
+
+impl<I: Spelling> Tagged for Run<I> {}
 
 /// Why a run failed.
 #[derive(Serialize, Object)]

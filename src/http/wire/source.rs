@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Spelling, Stamp};
 use crate::domain::error::{Error, Result};
 use crate::domain::{result, source as domain};
+use crate::http::conditional::Tagged;
 use crate::http::reply::CreatedOrAccepted;
 
 /// A data source with its tables.
@@ -45,6 +46,8 @@ impl<I: Spelling> From<domain::Source> for DataSource<I> {
         }
     }
 }
+
+impl<I: Spelling> Tagged for DataSource<I> {}
 
 impl<I: Spelling> DataSource<I> {
     /// The answer to who made it: 201, or 202 while its data is on the way.

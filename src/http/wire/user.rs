@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::session::Role;
 use super::{Spelling, Stamp};
 use crate::domain::org as domain;
+use crate::http::conditional::Tagged;
 
 /// A user.
 #[derive(Serialize, Object)]
@@ -38,3 +39,5 @@ impl<I: Spelling> From<domain::User> for User<I> {
         }
     }
 }
+
+impl<I: Spelling> Tagged for User<I> {}

@@ -9,6 +9,7 @@ use super::{Reference, Spelling};
 use crate::domain::dashboard as domain;
 use crate::domain::result::WidgetData;
 use crate::domain::widget as kinds;
+use crate::http::conditional::Tagged;
 use crate::http::face::Face;
 use crate::http::reply::Raw;
 
@@ -74,6 +75,8 @@ impl<I: Spelling> From<domain::Widget> for Widget<I> {
         }
     }
 }
+
+impl<I: Spelling> Tagged for Widget<I> {}
 
 /// A whole number without a point, as people and the product's own samples write a target.
 fn whole_if_it_is<S: serde::Serializer>(number: &Option<f64>, serializer: S) -> std::result::Result<S::Ok, S::Error> {
