@@ -2,7 +2,7 @@
 //! `ETag`, conditional requests, `HEAD` and the security headers that all answers have.
 //!
 //! Files under `assets/web/` are revalidated at each use, as their names stay when their contents change. Swagger
-//! UI's two files are large and do not change within a version of this program: their names contain a hash of their
+//! UI's two files and ReDoc's are large and do not change within a version of this program: their names contain a hash of their
 //! contents, and they may be kept for ever.
 
 use std::borrow::Cow;
@@ -10,11 +10,18 @@ use std::io::Read;
 
 use rust_embed::{EmbeddedFile, RustEmbed};
 
+use super::redoc;
+
 /// Values of the `Content-Security-Policy` header, one for each kind of answer.
 pub mod policy {
     /// Pages of this program, the reference included: own files only, no inline script or style, in no frame.
     pub const PAGE: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
         font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+
+    /// The page that ReDoc draws: it writes its styles into the page.
+    pub const REDOC: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
+        img-src 'self' data:; font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; \
+        frame-ancestors 'none'";
 
     /// Everything that is not a page: should a browser show it as one, it can do nothing.
     pub const DATA: &str = "default-src 'none'; frame-ancestors 'none'";
@@ -69,13 +76,14 @@ impl Asset {
     }
 }
 
-/// The asset at a path of the server: `/`, `/docs/`, `/favicon.ico` and the files under `/assets/`.
+/// The asset at a path of the server: `/`, `/docs/`, `/docs/redoc`, `/favicon.ico` and the files under `/assets/`.
 ///
 /// The path is taken as it is, so an encoded or dotted one finds nothing.
 pub fn find(path: &str) -> Option<Asset> {
     match path {
         "/" => page("index.html"),
         "/docs/" => reference(),
+        "/docs/redoc" => reading(),
         "/favicon.ico" => embedded("icon.svg"),
         _ => {
             let name = path.strip_prefix("/assets/")?;
@@ -109,6 +117,15 @@ fn reference() -> Option<Asset> {
     Some(Asset { bytes: text.into_bytes().into(), etag, ..asset })
 }
 
+/// The page for reading, with the name of ReDoc's script.
+fn reading() -> Option<Asset> {
+    let asset = page("redoc.html")?;
+    let script = redoc::script()?;
+    let text = std::str::from_utf8(&asset.bytes).ok()?.replace(redoc::PLAIN, &script.name);
+    let etag = format!("{}-{}\"", asset.etag.trim_end_matches('"'), script.name);
+    Some(Asset { bytes: text.into_bytes().into(), etag, policy: policy::REDOC, ..asset })
+}
+
 fn page(name: &str) -> Option<Asset> {
     embedded(name).map(|asset| Asset { policy: policy::PAGE, ..asset })
 }
@@ -126,9 +143,10 @@ fn embedded(name: &str) -> Option<Asset> {
 }
 
 fn hashed(name: &str) -> Option<Asset> {
-    let file = [SWAGGER_SCRIPT, SWAGGER_STYLE].into_iter().find(|file| file.name == name)?;
+    let swagger = [SWAGGER_SCRIPT, SWAGGER_STYLE].into_iter().find(|file| file.name == name).map(|file| file.gzip);
+    let script = || redoc::script().filter(|script| script.name == name).map(|script| script.gzip.as_slice());
     Some(Asset {
-        bytes: Cow::Borrowed(file.gzip),
+        bytes: Cow::Borrowed(swagger.or_else(script)?),
         content_type: content_type(name)?,
         encoding: Some("gzip"),
         cache: Cache::Immutable,
@@ -165,7 +183,7 @@ mod tests {
 
     #[test]
     fn every_file_a_page_names_is_there() {
-        for path in ["/", "/docs/"] {
+        for path in ["/", "/docs/", "/docs/redoc"] {
             let page = text(path);
             let files: Vec<_> = references(&page).into_iter().filter(|name| name.starts_with("/assets/")).collect();
             assert!(files.len() >= 5, "{path} names {files:?}");
@@ -177,7 +195,7 @@ mod tests {
 
     #[test]
     fn pages_load_nothing_from_elsewhere_and_have_no_inline_script_or_style() {
-        for path in ["/", "/docs/"] {
+        for path in ["/", "/docs/", "/docs/redoc"] {
             let page = text(path);
             assert!(references(&page).iter().all(|name| name.starts_with('/') || name.starts_with('#')), "{path}");
             assert!(!page.contains("style=\"") && !page.contains("<style"), "{path}");
@@ -217,8 +235,9 @@ mod tests {
 
     #[test]
     fn tags_are_strong_and_differ_between_files() {
-        let tags: Vec<_> =
-            ["/", "/docs/", "/assets/base.css", "/assets/page.js"].map(|path| find(path).unwrap().etag).into();
+        let tags: Vec<_> = ["/", "/docs/", "/docs/redoc", "/assets/base.css", "/assets/page.js"]
+            .map(|path| find(path).unwrap().etag)
+            .into();
         assert!(tags.iter().all(|tag| tag.starts_with('"') && tag.ends_with('"') && tag.len() > 16), "{tags:?}");
         let distinct: std::collections::HashSet<_> = tags.iter().collect();
         assert_eq!(distinct.len(), tags.len());

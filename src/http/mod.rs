@@ -28,6 +28,7 @@ mod pages;
 mod params;
 mod range;
 mod record;
+mod redoc;
 mod reference;
 mod reply;
 pub mod routes;

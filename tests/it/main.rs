@@ -20,6 +20,7 @@ mod known;
 mod limits;
 mod lists;
 mod metrics;
+mod openapi;
 mod paging;
 mod paging_property;
 mod queries;

@@ -8,14 +8,15 @@ use serde_json::Value;
 use crate::binary::{Answer, ask, free_address};
 use crate::known::{TOLERANCE, campaigns, flights, orders};
 
-struct Sandbox {
+/// A sandbox that is served, ended with the value.
+pub struct Sandbox {
     child: Child,
     _directory: tempfile::TempDir,
     said: Value,
 }
 
 impl Sandbox {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_claribi"))
             .args(["--json", "sandbox", "--listen", &free_address().to_string()])
@@ -31,12 +32,12 @@ impl Sandbox {
         Self { child, _directory: directory, said }
     }
 
-    fn text(&self, name: &str) -> &str {
+    pub fn text(&self, name: &str) -> &str {
         self.said[name].as_str().unwrap()
     }
 
-    fn ask(&self, method: &str, path: &str, key: &str, body: Option<&str>) -> Answer {
-        let address = self.text("url").strip_prefix("http://").unwrap().parse().unwrap();
+    pub fn ask(&self, method: &str, path: &str, key: &str, body: Option<&str>) -> Answer {
+        let host = self.text("url").strip_prefix("http://").unwrap();
         let body = body.unwrap_or_default();
         let kind = if body.is_empty() {
             String::new()
@@ -44,12 +45,12 @@ impl Sandbox {
             format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len())
         };
         let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {key}\r\nConnection: close\r\n{kind}\r\n{body}"
+            "{method} {path} HTTP/1.1\r\nHost: {host}\r\nX-API-Key: {key}\r\nConnection: close\r\n{kind}\r\n{body}"
         );
-        ask(address, &request).unwrap()
+        ask(host.parse().unwrap(), &request).unwrap()
     }
 
-    fn get(&self, path: &str) -> Value {
+    pub fn get(&self, path: &str) -> Value {
         let answer = self.ask("GET", path, self.text("read_only_key"), None);
         assert_eq!(answer.status, 200, "{path}: {}", answer.body);
         answer.json()
@@ -190,7 +191,7 @@ fn the_sandbox_answers_with_numbers_that_others_computed_too() {
 #[test]
 fn the_page_and_the_reference_load_in_a_browser_without_a_refusal() {
     let sandbox = Sandbox::start();
-    for (path, seen) in [("/", "680,420"), ("/docs/", "List dashboards")] {
+    for (path, seen) in [("/", "680,420"), ("/docs/", "List dashboards"), ("/docs/redoc", "CLARIBI_KEY")] {
         let profile = tempfile::tempdir().unwrap();
         let output = Command::new("chromium")
             .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--dump-dom"])
