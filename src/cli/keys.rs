@@ -17,6 +17,7 @@ use crate::domain::page::{ListRequest, MAX_SIZE, More};
 use crate::domain::time::Timestamp;
 use crate::service::caller::Caller;
 use crate::service::keys::{KeyRequest, KeyView};
+use crate::service::once::Plain;
 use crate::store::main::keys;
 
 /// The commands.
@@ -118,7 +119,7 @@ async fn run_create(instance: &Instance, create: &CreateKey, output: Output) -> 
         expires_at: create.expires.map(|span| caller.at.plus(span.duration())),
         ip_allowlist: create.addresses.clone(),
     };
-    let (view, text) = app.create_key(&caller, request).await?;
+    let (view, text) = app.create_key(&caller, request, Plain).await?;
     instance.access_changed().await;
     if view.key.expires_at.is_none() {
         remark("This key never expires; `--expires 90d` makes one that does.");

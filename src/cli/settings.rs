@@ -54,6 +54,7 @@ pub fn services(config: &Config) -> Settings {
         job_timeout: config.worker.job_timeout.duration(),
         upload_wait: UPLOAD_WAIT,
         generate_wait: config.server.generate_wait.duration(),
+        idempotency_ttl: config.server.idempotency_ttl.duration(),
         source_quota: config.sources.quota.bytes(),
         default_expiry: config.keys.default_expiry.map(config::Period::duration),
     }

@@ -48,6 +48,7 @@ pub struct Server {
     pub sql_limit: Size,
     pub upload_limit: Size,
     pub generate_wait: Period,
+    pub idempotency_ttl: Period,
     pub shutdown_grace: Period,
 }
 

@@ -118,6 +118,10 @@ pub enum Error {
     RequestTimeout,
     /// The state does not allow it.
     Conflict(String),
+    /// A request with the same Idempotency-Key is being served.
+    RequestInProgress,
+    /// The Idempotency-Key came with another request before.
+    IdempotencyMismatch,
     /// A result that is asked for does not exist yet.
     NotReady(String),
     /// The object is not, or no longer, as the request's conditions want it.
@@ -221,6 +225,8 @@ impl Error {
             Self::NotAcceptable(_) => Code::NotAcceptable,
             Self::RequestTimeout => Code::RequestTimeout,
             Self::Conflict(_) => Code::Conflict,
+            Self::RequestInProgress => Code::RequestInProgress,
+            Self::IdempotencyMismatch => Code::IdempotencyMismatch,
             Self::NotReady(_) => Code::NotReady,
             Self::PreconditionFailed => Code::PreconditionFailed,
             Self::RangeNotSatisfiable { .. } => Code::RangeNotSatisfiable,
@@ -262,7 +268,7 @@ impl Error {
             Self::RateLimited { retry_after, .. } => Some(*retry_after),
             Self::Overloaded | Self::Recorded { code: Code::Overloaded, .. } => Some(1),
             Self::AuditUnavailable => Some(5),
-            Self::NotReady(_) => Some(1),
+            Self::NotReady(_) | Self::RequestInProgress => Some(1),
             _ => None,
         }
     }
@@ -309,6 +315,12 @@ impl fmt::Display for Error {
             Self::HttpsRequired => out.write_str(
                 "Requests must come over HTTPS. Put a TLS proxy in front and list its address in \
                  `server.trusted_proxies`, or call the server on a loopback address.",
+            ),
+            Self::RequestInProgress => out.write_str(
+                "A request with this Idempotency-Key is being served; send it again in a moment for its answer.",
+            ),
+            Self::IdempotencyMismatch => out.write_str(
+                "This Idempotency-Key was used here with another request; give each request a key of its own.",
             ),
             Self::NotFound { noun, id } => write!(out, "No {noun} with ID {id} was found."),
             Self::NoSuchPath => out.write_str("There is nothing at this path; /docs/ lists what there is."),

@@ -44,6 +44,17 @@ pub struct Operation {
     /// The codes it can answer with, beside those that every operation has. One that names `plan_required` takes API
     /// access of sessions too.
     pub errors: &'static [Code],
+    /// Whether it takes an `Idempotency-Key`.
+    pub repeats: Repeats,
+}
+
+/// What the second of two requests with one `Idempotency-Key` does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repeats {
+    /// The same again: the header is not looked at.
+    Again,
+    /// Nothing: it is answered like the first.
+    Once,
 }
 
 /// Codes that every operation with a caller can answer with.
@@ -69,17 +80,29 @@ pub const COMMON: &[Code] = &[
     Code::AuditUnavailable,
 ];
 
+/// Codes that operations which take an `Idempotency-Key` can answer with, beside the common ones.
+pub const ONCE: &[Code] = &[Code::RequestInProgress, Code::IdempotencyMismatch];
+
 const FIND: &[Code] = &[Code::NotFound, Code::PreconditionFailed];
 const FILE: &[Code] = &[Code::NotFound, Code::NotReady, Code::PreconditionFailed, Code::RangeNotSatisfiable];
 const PAGE: &[Code] = &[Code::InvalidCursor];
 
 macro_rules! operations {
-    ($($id:literal $needs:expr, $class:ident, $body:ident, $errors:expr;)*) => {
-        /// The table.
+    ($($id:literal $needs:expr, $class:ident, $body:ident, $errors:expr $(, $repeats:ident)?;)*) => {
+        /// The table. `Once` stands at the end of those that take an `Idempotency-Key`.
         pub static OPERATIONS: &[Operation] = &[$(
-            Operation { id: $id, needs: $needs, class: Class::$class, body: BodyKind::$body, errors: $errors },
+            Operation {
+                id: $id,
+                needs: $needs,
+                class: Class::$class,
+                body: BodyKind::$body,
+                errors: $errors,
+                repeats: operations!(@repeats $($repeats)?),
+            },
         )*];
     };
+    (@repeats) => { Repeats::Again };
+    (@repeats $repeats:ident) => { Repeats::$repeats };
 }
 
 use Code::{
@@ -104,17 +127,17 @@ operations! {
     "usage_get" of(Permission::UsageRead), General, None, &[];
     "dashboards_list" of(Permission::DashboardsRead), General, None, PAGE;
     "dashboards_create" of(Permission::DashboardsCreate), General, Json,
-        &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, TrialEnded];
+        &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, TrialEnded], Once;
     "dashboards_get" of(Permission::DashboardsRead), General, None, FIND;
     "dashboards_update" of(Permission::DashboardsUpdate), General, Json,
         &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, PreconditionFailed, TrialEnded];
     "dashboards_delete" of(Permission::DashboardsDelete), General, None, &[NotFound, PreconditionFailed, TrialEnded];
     "dashboards_refresh" of(Permission::DashboardsRefresh), Generation, Json,
-        &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, InsufficientCredits, TrialEnded];
+        &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, InsufficientCredits, TrialEnded], Once;
     "dashboards_widget" of(Permission::DashboardsRead), General, None, FIND;
     "data_sources_list" of(Permission::DataSourcesRead), General, None, PAGE;
     "data_sources_create" of(Permission::DataSourcesCreate), General, Upload,
-        &[InvalidRequest, UnknownField, UnsupportedMediaType, Conflict, InvalidFile, TrialEnded];
+        &[InvalidRequest, UnknownField, UnsupportedMediaType, Conflict, InvalidFile, TrialEnded], Once;
     "data_sources_get" of(Permission::DataSourcesRead), General, None, FIND;
     "data_sources_update" of(Permission::DataSourcesUpdate), General, Json,
         &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, PreconditionFailed, TrialEnded];
@@ -125,16 +148,16 @@ operations! {
           QueryTimeout, QueryTooLarge];
     "reports_list" of(Permission::ReportsRead), General, None, PAGE;
     "reports_create" of(Permission::ReportsGenerate), General, Json,
-        &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, TrialEnded];
+        &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, TrialEnded], Once;
     "reports_generate" of(Permission::ReportsGenerate), Generation, Json,
         &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, Conflict, NotReady, InsufficientCredits,
-          TrialEnded, QueryTimeout, QueryTooLarge, InvalidSql];
+          TrialEnded, QueryTimeout, QueryTooLarge, InvalidSql], Once;
     "reports_get" of(Permission::ReportsRead), General, None, FIND;
     "reports_update" of(Permission::ReportsGenerate), General, Json,
         &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, PreconditionFailed, TrialEnded];
     "reports_delete" of(Permission::ReportsDelete), General, None, &[NotFound, PreconditionFailed, TrialEnded];
     "reports_run" of(Permission::ReportsGenerate), Generation, Json,
-        &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, InsufficientCredits, TrialEnded];
+        &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, InsufficientCredits, TrialEnded], Once;
     "reports_download" of(Permission::ReportsRead), General, None, FILE;
     "report_templates_list" of(Permission::ReportsRead), General, None, PAGE;
     "report_templates_get" of(Permission::ReportsRead), General, None, FIND;
@@ -143,7 +166,7 @@ operations! {
     "runs_download" of(Permission::ReportsRead), General, None, FILE;
     "keys_list" Caller, General, None, PAGE;
     "keys_create" KeyManagement, General, Json,
-        &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, PlanRequired];
+        &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, PlanRequired], Once;
     "keys_get" Caller, General, None, FIND;
     "keys_revoke" KeyManagement, General, Json,
         &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, PreconditionFailed];

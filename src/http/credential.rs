@@ -45,7 +45,7 @@ impl<'a> ApiExtractor<'a> for Credential {
         _options: ExtractParamOptions<()>,
     ) -> Result<Self> {
         let exchange = exchange(request)?;
-        let caller = exchange.caller().map_err(Fault::from)?.clone();
+        let caller = exchange.caller().map_err(Fault::from)?.clone().with(exchange.once.get().cloned());
         // Only this copy holds the exchange, which holds the caller: together they would never be let go.
         let has_conditions = exchange.asked.is_some() && !request.method().is_safe();
         Ok(Self(if has_conditions { caller.under(Arc::new(Changing(exchange.clone()))) } else { caller }))

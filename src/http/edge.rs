@@ -11,7 +11,7 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 use poem::http::header::{self, HeaderName};
 use poem::http::{HeaderValue, Method, StatusCode};
-use poem::{Endpoint, RequestParts, Response};
+use poem::{RequestParts, Response};
 use poem_openapi::__private::UrlQuery;
 
 use super::authenticate::{self, Presented};
@@ -19,14 +19,13 @@ use super::compress::{self, Coding};
 use super::conditional::{self, Asked};
 use super::exchange::{BodyRules, Exchange};
 use super::face::Face;
-use super::fault;
 use super::listener::{Peer, Serve, Shutdown};
 use super::metrics::{self, Metrics};
 use super::operations::{Found, Route, Routes};
 use super::range::AskedRange;
 use super::reference::{Document, Documents};
 use super::settings::HttpSettings;
-use super::{client, limit_headers, pages, record, routes};
+use super::{client, limit_headers, once, pages, record, routes};
 use crate::domain::code::Code;
 use crate::domain::error::{Error, Result};
 use crate::domain::id::RequestId;
@@ -257,8 +256,8 @@ impl Edge {
         check_length(&request, exchange.body_limit())?;
         check_coding(route.operation, &request)?;
         let (coding, is_safe) = (Coding::preferred(request.headers()), request.method().is_safe());
-        let answer = route.endpoint.call(poem_request(request, exchange.clone(), query)).await;
-        let answer = answer.map_err(fault::error_of)?;
+        let request = poem_request(request, exchange.clone(), query);
+        let answer = once::call(&self.0.app, &exchange, route, request).await?;
         let answer = if is_safe { conditional::answered(&exchange.asked, answer)? } else { answer };
         if route.operation.shows_secret() { Ok(answer) } else { compress::apply(answer, coding).await }
     }

@@ -1,12 +1,13 @@
 //! What is known of one request while it is served: made by the edge, seen by extractors.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::conditional::Asked;
 use super::face::Face;
+use super::once::Sum;
 use super::operations::Routes;
 use super::range::AskedRange;
 use crate::domain::error::{Error, Result};
@@ -15,6 +16,7 @@ use crate::domain::operation::{BodyKind, Operation};
 use crate::domain::time::Timestamp;
 use crate::domain::window::Admission;
 use crate::service::caller::Caller;
+use crate::service::once::Once;
 
 /// One request.
 pub struct Exchange {
@@ -38,6 +40,10 @@ pub struct Exchange {
     pub captures: OnceLock<Vec<(&'static str, String)>>,
     /// Who asks.
     pub caller: OnceLock<Caller>,
+    /// Its Idempotency-Key, where it has one that matters.
+    pub once: OnceLock<Arc<Once>>,
+    /// Whether it was answered like an earlier request.
+    pub replayed: AtomicBool,
     /// Who came in by this call, where it needs no caller: a login.
     pub arrived: OnceLock<Caller>,
     /// The public characters of the key that was presented.
@@ -87,6 +93,8 @@ impl Exchange {
             operation: OnceLock::new(),
             captures: OnceLock::new(),
             caller: OnceLock::new(),
+            once: OnceLock::new(),
+            replayed: AtomicBool::new(false),
             arrived: OnceLock::new(),
             key_prefix: OnceLock::new(),
             admission: OnceLock::new(),
@@ -117,6 +125,21 @@ impl Exchange {
     pub fn capture(&self, name: &str) -> &str {
         let captures = self.captures.get().map_or(&[][..], Vec::as_slice);
         captures.iter().find(|(found, _)| *found == name).map_or("", |(_, value)| value)
+    }
+
+    /// The path as it was sent, without query and without a slash at its end.
+    pub fn plain_path(&self) -> &str {
+        let path = self.path.split_once('?').map_or(self.path.as_str(), |(path, _)| path);
+        path.strip_suffix('/').unwrap_or(path)
+    }
+
+    /// Tells what the request asks for, where that matters.
+    ///
+    /// # Errors
+    /// `IdempotencyMismatch` when an earlier one with its Idempotency-Key asked for something else.
+    pub fn identify(&self, sum: Option<Sum>) -> Result<()> {
+        let identified = self.once.get().zip(sum).map(|(once, sum)| once.identify(sum.finish()));
+        identified.unwrap_or(Ok(()))
     }
 
     /// The largest body that the operation takes, in bytes.

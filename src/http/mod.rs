@@ -23,6 +23,7 @@ mod list_query;
 pub mod listener;
 pub mod metrics;
 mod multipart;
+mod once;
 pub mod operations;
 mod pages;
 mod params;

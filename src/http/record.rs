@@ -104,6 +104,7 @@ impl Row {
             bytes_in: exchange.bytes_in.load(Ordering::Relaxed),
             bytes_out,
             user_agent,
+            replayed: exchange.replayed.load(Ordering::Relaxed),
             changes: caller.map(crate::service::caller::Caller::changes).unwrap_or_default(),
         }))
     }

@@ -14,6 +14,7 @@ use std::marker::PhantomData;
 use super::conditional::{self, Tagged};
 use super::download;
 use crate::domain::error::Error;
+use crate::service::once::{Answer, StoredAnswer};
 use crate::service::query::{Content, QueryAnswer, ResultFormat};
 
 const JSON: &str = "application/json";
@@ -26,6 +27,13 @@ macro_rules! json_replies {
         impl<T: Serialize + Send> IntoResponse for $name<T> {
             fn into_response(self) -> Response {
                 json(StatusCode::from_u16($status).unwrap_or_default(), &self.0)
+            }
+        }
+
+        impl<T: Serialize + Send + 'static> Answer for $name<T> {
+            fn stored(&self) -> Result<Option<StoredAnswer>, Error> {
+                let body = serde_json::to_vec(&self.0).map_err(Error::internal)?;
+                Ok(Some(StoredAnswer { status: $status, body }))
             }
         }
 
@@ -114,6 +122,14 @@ impl<T: Serialize + Send> IntoResponse for CreatedOrAccepted<T> {
             Self::Created(body) => Created(body).into_response(),
             Self::Accepted(body) => Accepted(body).into_response(),
         }
+    }
+}
+
+impl<T: Serialize + Send + 'static> Answer for CreatedOrAccepted<T> {
+    fn stored(&self) -> Result<Option<StoredAnswer>, Error> {
+        let (Self::Created(body) | Self::Accepted(body)) = self;
+        let status = if matches!(self, Self::Created(_)) { 201 } else { 202 };
+        Ok(Some(StoredAnswer { status, body: serde_json::to_vec(body).map_err(Error::internal)? }))
     }
 }
 

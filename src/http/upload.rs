@@ -2,6 +2,7 @@
 //! client calls its files becomes a path.
 
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -17,6 +18,7 @@ use super::credential::exchange;
 use super::exchange::Exchange;
 use super::fault::Fault;
 use super::multipart::{Form, Part, boundary};
+use super::once::Sum;
 use crate::domain::error::{Error, Result};
 use crate::service::sources::{Incoming, IncomingFile, Scratch};
 
@@ -55,8 +57,7 @@ impl<'a> ApiExtractor<'a> for Upload {
         body: &mut RequestBody,
         _options: ExtractParamOptions<()>,
     ) -> poem::Result<Self> {
-        let boundary = request.header(CONTENT_TYPE).and_then(boundary);
-        let boundary = boundary.ok_or(Fault(Error::UnsupportedMediaType("multipart/form-data with a boundary")))?;
+        let boundary = boundary_of(request).map_err(Fault)?;
         Ok(Self { exchange: exchange(request)?.clone(), boundary, body: body.take().ok() })
     }
 }
@@ -96,8 +97,7 @@ impl Upload {
     /// # Errors
     /// `TooLarge` and `RequestTimeout` as of every body, `UnknownField` and `InvalidRequest` for what is no such form.
     pub async fn receive(self, holder: Scratch) -> Result<Incoming> {
-        let chunks = Box::pin(chunks(&self.exchange, self.body));
-        let mut form = Form::new(&self.boundary, chunks);
+        let mut form = Reading::new(&self.exchange, &self.boundary, self.body);
         let (mut name, mut files) = (None, Vec::new());
         while let Some(part) = form.next_part().await? {
             match part.name.as_str() {
@@ -119,7 +119,55 @@ impl Upload {
         if files.is_empty() {
             return Err(Error::field("file", "is missing; send at least one file."));
         }
+        self.exchange.identify(form.sum)?;
         Ok(Incoming { name, slug: None, files, holder: Some(holder) })
+    }
+}
+
+/// Reads all of an upload that is not handled again, to tell what it is.
+///
+/// # Errors
+/// As of every body, and `IdempotencyMismatch` when it is not what the earlier one was.
+pub async fn identify(exchange: &Exchange, mut request: Request) -> Result<()> {
+    let boundary = boundary_of(&request)?;
+    let mut form = Reading::new(exchange, &boundary, Some(request.take_body()));
+    while form.next_part().await?.is_some() {
+        while form.data().await?.is_some() {}
+    }
+    exchange.identify(form.sum)
+}
+
+fn boundary_of(request: &Request) -> Result<String> {
+    let boundary = request.header(CONTENT_TYPE).and_then(boundary);
+    boundary.ok_or(Error::UnsupportedMediaType("multipart/form-data with a boundary"))
+}
+
+/// A form that is read, and summed up where the request happens once.
+struct Reading<'e> {
+    form: Form<Pin<Box<dyn Stream<Item = Result<Bytes>> + Send + 'e>>>,
+    sum: Option<Sum>,
+}
+
+impl<'e> Reading<'e> {
+    fn new(exchange: &'e Exchange, boundary: &str, body: Option<poem::Body>) -> Self {
+        let form = Form::new(boundary, Box::pin(chunks(exchange, body)) as _);
+        Self { form, sum: exchange.once.get().map(|_| Sum::of(exchange)) }
+    }
+
+    async fn next_part(&mut self) -> Result<Option<Part>> {
+        let part = self.form.next_part().await?;
+        if let (Some(sum), Some(part)) = (&mut self.sum, &part) {
+            sum.part(part);
+        }
+        Ok(part)
+    }
+
+    async fn data(&mut self) -> Result<Option<Bytes>> {
+        let piece = self.form.data().await?;
+        if let (Some(sum), Some(piece)) = (&mut self.sum, &piece) {
+            sum.piece(piece);
+        }
+        Ok(piece)
     }
 }
 
@@ -131,7 +179,7 @@ fn chunks(exchange: &Exchange, body: Option<poem::Body>) -> impl Stream<Item = R
     })
 }
 
-async fn text<S: Stream<Item = Result<Bytes>> + Unpin>(form: &mut Form<S>) -> Result<String> {
+async fn text(form: &mut Reading<'_>) -> Result<String> {
     let mut bytes = Vec::new();
     while let Some(piece) = form.data().await? {
         if bytes.len() + piece.len() > TEXT_LENGTH {
@@ -142,7 +190,7 @@ async fn text<S: Stream<Item = Result<Bytes>> + Unpin>(form: &mut Form<S>) -> Re
     String::from_utf8(bytes).map_err(|_| Error::InvalidRequest("A text field of the form is not UTF-8.".to_owned()))
 }
 
-async fn save<S: Stream<Item = Result<Bytes>> + Unpin>(form: &mut Form<S>, path: &Path) -> Result<()> {
+async fn save(form: &mut Reading<'_>, path: &Path) -> Result<()> {
     let file = tokio::fs::File::create_new(path).await.map_err(Error::internal)?;
     let mut file = tokio::io::BufWriter::with_capacity(256 << 10, file);
     while let Some(piece) = form.data().await? {

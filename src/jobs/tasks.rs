@@ -26,6 +26,11 @@ pub(super) struct Task {
 pub(super) fn all() -> Vec<Task> {
     let seen = Arc::new(AtomicU64::new(u64::MAX));
     vec![
+        Task::new("forget_answers", Duration::from_secs(600), |app| async move {
+            let forgotten = app.forget_answers().await?;
+            tracing::debug!(forgotten, "answers to requests with an Idempotency-Key are past their time");
+            Ok(())
+        }),
         Task::new("adopt_changes", Duration::from_secs(1), move |app| look_for_changes(app, seen.clone())),
         Task::new("tidy_workers", Duration::from_secs(60), |app| async move {
             app.pool.tidy(Idle::Old).await;

@@ -8,6 +8,7 @@ use tokio::sync::{Notify, broadcast};
 
 use super::access::AccessCache;
 use super::limits::Limiter;
+use super::once::InFlight;
 use crate::datadir::DataDir;
 use crate::domain::credits::Factors;
 use crate::domain::entropy::Entropy;
@@ -49,6 +50,8 @@ pub struct Settings {
     pub upload_wait: Duration,
     /// How long `generate` waits for its run.
     pub generate_wait: Duration,
+    /// How long answers to requests with an Idempotency-Key are kept.
+    pub idempotency_ttl: Duration,
     /// Bytes of extracts that an organisation may keep.
     pub source_quota: u64,
     /// When a new key expires if its request does not say.
@@ -90,6 +93,8 @@ pub struct Parts {
     pub access: AccessCache,
     /// Windows.
     pub limiter: Limiter,
+    /// Requests with an Idempotency-Key that are being served.
+    pub in_flight: InFlight,
     /// Woken when a run is queued.
     pub queued: Notify,
     /// Tells which runs are over.
@@ -116,6 +121,7 @@ impl App {
         Self(Arc::new(Parts {
             access: AccessCache::new(),
             limiter: Limiter::new(),
+            in_flight: InFlight::default(),
             queued: Notify::new(),
             finished: broadcast::channel(256).0,
             adopted: std::sync::atomic::AtomicI64::new(0),

@@ -8,9 +8,11 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::conditions::{Conditions, Standing};
+use super::once::Once;
 use crate::domain::access::{Grant, Permission, Permissions, Scope};
 use crate::domain::error::{Error, Result, TakenBy};
 use crate::domain::id::{KeyId, OrgId, RequestId, SessionId};
+use crate::domain::operation::Needs;
 use crate::domain::plan::Plan;
 use crate::domain::time::Timestamp;
 use crate::domain::window::Limits;
@@ -106,17 +108,18 @@ pub struct Caller {
     pub request: Option<RequestId>,
     changes: Arc<Mutex<Vec<[u8; 32]>>>,
     conditions: Option<Arc<dyn Conditions>>,
+    once: Option<Arc<Once>>,
 }
 
 impl Caller {
     /// The caller of a request.
     pub fn of_request(identity: Arc<Identity>, at: Timestamp, request: RequestId) -> Self {
-        Self { identity, at, request: Some(request), changes: Arc::default(), conditions: None }
+        Self { identity, at, request: Some(request), changes: Arc::default(), conditions: None, once: None }
     }
 
     /// A caller without a request: a command, or work in the background.
     pub fn without_request(identity: Arc<Identity>, at: Timestamp) -> Self {
-        Self { identity, at, request: None, changes: Arc::default(), conditions: None }
+        Self { identity, at, request: None, changes: Arc::default(), conditions: None, once: None }
     }
 
     /// The same caller, who changes objects under conditions only.
@@ -132,6 +135,17 @@ impl Caller {
     /// `PreconditionFailed`.
     pub fn expects(&self, object: Standing<'_>) -> Result<()> {
         self.conditions.as_ref().map_or(Ok(()), |conditions| conditions.check(object))
+    }
+
+    /// The same caller with a request that happens once.
+    #[must_use]
+    pub fn with(self, once: Option<Arc<Once>>) -> Self {
+        Self { once, ..self }
+    }
+
+    /// The request that happens once, if it is one.
+    pub(super) fn once(&self) -> Option<&Once> {
+        self.once.as_deref()
     }
 
     /// The credential behind it.
@@ -173,6 +187,15 @@ impl Caller {
                 Err(Error::PermissionMissing { permission: None, by: TakenBy::NotASession })
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Refuses callers who lack what an operation needs.
+    pub fn require_needs(&self, needs: Needs) -> Result<()> {
+        match needs {
+            Needs::Permission(permission) => self.require(permission),
+            Needs::KeyManagement => self.require_key_management(),
+            Needs::Caller | Needs::Nothing => Ok(()),
         }
     }
 

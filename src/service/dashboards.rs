@@ -5,6 +5,7 @@ use serde_json::json;
 use super::app::App;
 use super::caller::Caller;
 use super::conditions::Standing;
+use super::once::Answer;
 use super::sources::{error_of, failure_of};
 use crate::domain::access::Permission;
 use crate::domain::credits::Work;
@@ -12,7 +13,9 @@ use crate::domain::dashboard::{
     Dashboard, DashboardFilter, DashboardPatch, NewDashboard, NewWidget, Widget, WidgetError,
 };
 use crate::domain::error::{Error, Result};
-use crate::domain::id::{DashboardKind, IdRef, Source as SourceKind, SourceId, Widget as WidgetOf, WidgetId};
+use crate::domain::id::{
+    DashboardId, DashboardKind, IdRef, Source as SourceKind, SourceId, Widget as WidgetOf, WidgetId,
+};
 use crate::domain::page::{ListRequest, Page};
 use crate::domain::time::Timestamp;
 use crate::store::main::dashboards::{self, LastResult, Refreshed, StoredWidget};
@@ -78,7 +81,12 @@ impl App {
     }
 
     /// Makes a dashboard. Saving a query takes the permission to run one.
-    pub async fn create_dashboard(&self, caller: &Caller, new: NewDashboard) -> Result<Dashboard> {
+    pub async fn create_dashboard<A: Answer>(
+        &self,
+        caller: &Caller,
+        new: NewDashboard,
+        answer: impl FnOnce(Dashboard) -> A + Send + 'static,
+    ) -> Result<A> {
         caller.require(Permission::DashboardsCreate)?;
         let new = new.checked(self.settings.sql_limit)?;
         if !new.widgets.is_empty() {
@@ -86,8 +94,7 @@ impl App {
         }
         let writer = caller.clone();
         let (uuid, app) = (self.entropy.uuid(caller.at), self.clone());
-        let id = self
-            .store
+        self.store
             .write(move |tx| {
                 let org = writer.org();
                 let id = dashboards::create(tx, org, uuid, &new.name, &new.description, writer.at)?;
@@ -103,10 +110,9 @@ impl App {
                 }
                 let after = json!({"name": new.name, "widgets": new.widgets.len()});
                 writer.record(tx, "dashboard.create", &id.prefixed(), None, Some(after))?;
-                Ok(id)
+                writer.answer(tx, answer(stored_dashboard(tx, &writer, id)?))
             })
-            .await?;
-        self.find_dashboard(caller, &IdRef::Number(id), &id.prefixed())
+            .await
     }
 
     fn stored_widget(
@@ -221,12 +227,13 @@ impl App {
 
     /// Recomputes all widgets: the estimate is reserved before, the measured cost settled after, all of it given back
     /// when the refresh as a whole fails. A widget that fails keeps its last data beside its error.
-    pub async fn refresh_dashboard(
+    pub async fn refresh_dashboard<A: Answer>(
         &self,
         caller: &Caller,
         id: &IdRef<DashboardKind>,
         spelled: &str,
-    ) -> Result<Refresh> {
+        answer: impl FnOnce(Refresh) -> A + Send + 'static,
+    ) -> Result<A> {
         caller.require(Permission::DashboardsRefresh)?;
         let dashboard = self.find_dashboard(caller, id, spelled)?;
         let tables = self.all_table_files(caller)?;
@@ -244,18 +251,16 @@ impl App {
                 let cost = self.settings.credits.cost(Work::Refresh { widgets: results.len() as u64, rows });
                 let failed = results.iter().filter(|(_, _, result)| matches!(result, Refreshed::Failed(_))).count();
                 let (count, dashboard_id) = (results.len(), dashboard.id);
-                let credits = self
-                    .store
+                self.store
                     .write(move |tx| {
                         dashboards::store_results(tx, writer.org(), dashboard_id, &results, now)?;
                         let credits = credits::settle(tx, &taking, cost, now)?;
                         let after = json!({"widgets": count, "failed": failed, "credits": credits});
                         writer.record(tx, "dashboard.refresh", &dashboard_id.prefixed(), None, Some(after))?;
-                        Ok(credits)
+                        let dashboard = stored_dashboard(tx, &writer, dashboard_id)?;
+                        writer.answer(tx, answer(Refresh { dashboard, refreshed_at: now, credits, failed }))
                     })
-                    .await?;
-                let dashboard = self.find_dashboard(caller, &IdRef::Number(dashboard.id), spelled)?;
-                Ok(Refresh { dashboard, refreshed_at: now, credits, failed })
+                    .await
             }
             Err(error) => {
                 self.store.write(move |tx| Ok(credits::refund(tx, &taking, now)?)).await?;
@@ -336,6 +341,12 @@ impl App {
         let page = self.dashboards(caller, &ListRequest::after(None, 20))?;
         page.items.iter().map(|dashboard| self.find_dashboard(caller, &IdRef::Number(dashboard.id), "")).collect()
     }
+}
+
+/// The dashboard as this transaction leaves it.
+fn stored_dashboard(tx: &Tx<'_>, caller: &Caller, id: DashboardId) -> Result<Dashboard> {
+    let found = dashboards::find(tx, caller.org(), &IdRef::Number(id))?;
+    found.ok_or_else(|| Error::not_found::<DashboardKind>(id.prefixed()))
 }
 
 fn refreshed(outcome: WidgetOutcome) -> Result<Refreshed> {

@@ -83,11 +83,7 @@ impl App {
         if let Some((window, room)) = headroom.and_then(|headroom| headroom.full(operation.class, surface)) {
             return Err(caller.identity().rate_limited(window, room.reset_at_ms, caller.at));
         }
-        match operation.needs {
-            Needs::Nothing | Needs::Caller => {}
-            Needs::KeyManagement => caller.require_key_management()?,
-            Needs::Permission(permission) => caller.require(permission)?,
-        }
+        caller.require_needs(operation.needs)?;
         // Sessions come in on every plan, and some of what they then ask for takes a better one.
         let plan = &caller.identity().plan;
         if operation.errors.contains(&Code::PlanRequired) && !plan.api_access {

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::app::App;
 use super::caller::Caller;
 use super::conditions::Standing;
+use super::once::Answer;
 use crate::domain::access::{Grant, Permission, Permissions, Scope};
 use crate::domain::error::{Error, Result};
 use crate::domain::id::{IdRef, Key as KeyKind};
@@ -44,8 +45,14 @@ pub struct KeyView {
 }
 
 impl App {
-    /// Makes a key of the caller's. The text is given here and nowhere else.
-    pub async fn create_key(&self, caller: &Caller, request: KeyRequest) -> Result<(KeyView, KeyText)> {
+    /// Makes a key of the caller's. The text is given here and nowhere else: `kept` is the answer without it, which is
+    /// what a request that comes again is given.
+    pub async fn create_key<A: Answer>(
+        &self,
+        caller: &Caller,
+        request: KeyRequest,
+        kept: impl FnOnce(KeyView) -> A + Send + 'static,
+    ) -> Result<(KeyView, KeyText)> {
         caller.require_key_management()?;
         let plan = &caller.identity().plan;
         if !plan.api_access {
@@ -79,7 +86,7 @@ impl App {
             expires_at,
         };
         let writer = caller.clone();
-        let id = self
+        let view = self
             .store
             .write(move |tx| {
                 let id = keys::create(tx, writer.org(), &new, writer.at)?;
@@ -89,10 +96,15 @@ impl App {
                     "ip_allowlist": new.allowlist,
                 });
                 writer.record(tx, "key.create", &id.prefixed(), None, Some(after))?;
-                Ok(id)
+                let key = keys::find(tx, writer.org(), &IdRef::Number(id), Whose::Of(new.owner))?;
+                let key = key.ok_or_else(|| Error::not_found::<KeyKind>(id.prefixed()))?;
+                let permissions = key.grant.effective(writer.identity().holder.role);
+                let view = KeyView { key, permissions, usage: None };
+                writer.answer(tx, kept(view.clone()))?;
+                Ok(view)
             })
             .await?;
-        Ok((self.key(caller, &IdRef::Number(id), &id.prefixed())?, text))
+        Ok((view, text))
     }
 
     /// What a new key is given: never more than its maker has.

@@ -13,6 +13,7 @@ pub mod explain;
 pub mod keys;
 pub mod limits;
 pub mod load;
+pub mod once;
 pub mod paging;
 pub mod people;
 pub mod query;

@@ -6,6 +6,7 @@ use serde_json::json;
 use super::app::App;
 use super::caller::Caller;
 use super::conditions::Standing;
+use super::once::{Answer, Effect};
 use crate::domain::access::Permission;
 use crate::domain::credits::{Pdf, Work};
 use crate::domain::error::{Error, Result};
@@ -77,11 +78,22 @@ impl App {
     }
 
     /// Makes a definition that can be run.
-    pub async fn create_report(&self, caller: &Caller, new: NewReport) -> Result<Report> {
+    pub async fn create_report<A: Answer>(
+        &self,
+        caller: &Caller,
+        new: NewReport,
+        answer: impl FnOnce(Report) -> A + Send + 'static,
+    ) -> Result<A> {
         caller.require(Permission::ReportsGenerate)?;
         let (writer, app) = (caller.clone(), self.clone());
-        let id = self.store.write(move |tx| app.insert_report(tx, &writer, &new).map(|(id, _)| id)).await?;
-        self.find_report(caller, &IdRef::Number(id), &id.prefixed())
+        self.store
+            .write(move |tx| {
+                let (id, _) = app.insert_report(tx, &writer, &new)?;
+                let report = reports::find(tx, writer.org(), &IdRef::Number(id))?;
+                let report = report.ok_or_else(|| Error::not_found::<ReportKind>(id.prefixed()))?;
+                writer.answer(tx, answer(report))
+            })
+            .await
     }
 
     /// Changes a definition: what is absent stays. Files that were made before stay as they are.
@@ -112,15 +124,20 @@ impl App {
         self.find_report(caller, &IdRef::Number(report), &report.prefixed())
     }
 
-    /// Makes a definition and queues its first run, all or nothing.
+    /// Makes a definition and queues its first run, all or nothing. A request that did so before goes on with its run.
     pub async fn generate_report(&self, caller: &Caller, new: NewReport) -> Result<Run> {
         caller.require(Permission::ReportsGenerate)?;
+        if let Some(Effect::Run(run)) = caller.begun() {
+            return self.find_run(caller, &IdRef::Number(run), &run.prefixed());
+        }
         let (writer, app) = (caller.clone(), self.clone());
         let run = self
             .store
             .write(move |tx| {
                 let (report, work) = app.insert_report(tx, &writer, &new)?;
-                app.queue(tx, &writer, report, new.format, work)
+                let run = app.queue(tx, &writer, report, new.format, work)?;
+                writer.begin(tx, Effect::Run(run))?;
+                Ok(run)
             })
             .await?;
         self.queued.notify_one();
@@ -128,26 +145,29 @@ impl App {
     }
 
     /// Queues a run of a report.
-    pub async fn run_report(
+    pub async fn run_report<A: Answer>(
         &self,
         caller: &Caller,
         id: &IdRef<ReportKind>,
         spelled: &str,
         format: Option<ReportFormat>,
-    ) -> Result<Run> {
+        answer: impl FnOnce(Run) -> A + Send + 'static,
+    ) -> Result<A> {
         caller.require(Permission::ReportsGenerate)?;
         let (writer, app, id, spelled) = (caller.clone(), self.clone(), *id, spelled.to_owned());
-        let run = self
+        let answer = self
             .store
             .write(move |tx| {
                 let report = reports::find(tx, writer.org(), &id)?;
                 let report = report.ok_or_else(|| Error::not_found::<ReportKind>(spelled))?;
                 let work = app.expected_work(tx, &writer, &report)?;
-                app.queue(tx, &writer, report.id, format.unwrap_or(report.format), work)
+                let id = app.queue(tx, &writer, report.id, format.unwrap_or(report.format), work)?;
+                let run = runs::find(tx, writer.org(), &IdRef::Number(id))?;
+                writer.answer(tx, answer(run.ok_or_else(|| Error::not_found::<RunKind>(id.prefixed()))?))
             })
             .await?;
         self.queued.notify_one();
-        self.find_run(caller, &IdRef::Number(run), &run.prefixed())
+        Ok(answer)
     }
 
     /// Waits until a run is over, or as long as `generate` may wait; gives it as it stands then.

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::app::App;
 use super::caller::Caller;
 use super::conditions::Standing;
+use super::once::Effect;
 use crate::datadir::DataDir;
 /// Where an upload lies until it is read, and a result until it is sent.
 pub use crate::datadir::Scratch;
@@ -76,7 +77,10 @@ impl App {
         wait: Option<Duration>,
         progress: Progress,
     ) -> Result<Source> {
-        let (id, mut import) = self.begin_source(caller, incoming, progress).await?;
+        let (id, mut import) = match caller.begun() {
+            Some(Effect::Source(id)) => self.resume_source(caller, id, incoming, progress).await?,
+            _ => self.begin_source(caller, incoming, progress).await?,
+        };
         let done = match wait {
             None => Some((&mut import).await),
             Some(wait) => tokio::time::timeout(wait, &mut import).await.ok(),
@@ -120,6 +124,27 @@ impl App {
         Ok(self.begin_import(caller, (source.id, source.uuid), incoming, tables, progress))
     }
 
+    /// Goes on with the source that an earlier request began: from its start where the server ended before its data
+    /// was read, and not at all where it is there or on its way.
+    async fn resume_source(
+        &self,
+        caller: &Caller,
+        id: SourceId,
+        incoming: Incoming,
+        progress: Progress,
+    ) -> Result<(SourceId, JoinHandle<Result<()>>)> {
+        let source = self.find_source(caller.org(), &IdRef::Number(id), &id.prefixed())?;
+        let import = match source.status {
+            SourceStatus::Error => {
+                let (org, boot, now) = (caller.org(), self.boot.clone(), caller.at);
+                self.store.write(move |tx| Ok(sources::restart(tx, org, id, &boot, now)?)).await?;
+                self.begin_again(caller, &source, incoming, progress)?
+            }
+            SourceStatus::Active | SourceStatus::Syncing => tokio::spawn(async { Ok(()) }),
+        };
+        Ok((id, import))
+    }
+
     fn begin_import(
         &self,
         caller: &Caller,
@@ -151,6 +176,7 @@ impl App {
                 let id = sources::create(tx, writer.org(), uuid, &name, &slug, &boot, writer.at)?;
                 let after = json!({"name": name, "slug": slug, "kind": "file"});
                 writer.record(tx, "data_source.create", &id.prefixed(), None, Some(after))?;
+                writer.begin(tx, Effect::Source(id))?;
                 Ok(id)
             })
             .await

@@ -16,6 +16,7 @@ const AUDIT_ID: i32 = 0x636c_6261;
 
 const MAIN: &[M<'static>] = &[
     M::up(include_str!("main/migrations/0001_first_light.sql")),
+    M::up(include_str!("main/migrations/0002_idempotency.sql")),
     M::up(include_str!("main/migrations/0003_lists.sql")),
 ];
 const AUDIT: &[M<'static>] = &[

@@ -26,6 +26,9 @@ pub struct Actor {
     pub credential: Credential,
 }
 
+/// What stands between the parts of uploads.
+pub const BOUNDARY: &str = "----between-the-parts";
+
 /// A part of an upload.
 pub enum Part<'a> {
     Field(&'a str, &'a str),
@@ -96,10 +99,14 @@ impl Actor {
     }
 
     pub async fn upload(&self, path: &str, parts: &[Part<'_>]) -> Answer {
-        const BOUNDARY: &str = "----between-the-parts";
+        self.form(path, parts, BOUNDARY).send().await
+    }
+
+    /// An upload that is not sent yet.
+    pub fn form(&self, path: &str, parts: &[Part<'_>], boundary: &str) -> Request {
         let mut body = Vec::new();
         for part in parts {
-            body.extend_from_slice(format!("--{BOUNDARY}\r\n").as_bytes());
+            body.extend_from_slice(format!("--{boundary}\r\n").as_bytes());
             match part {
                 Part::Field(name, value) => {
                     let head = format!("Content-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}");
@@ -116,9 +123,9 @@ impl Actor {
             }
             body.extend_from_slice(b"\r\n");
         }
-        body.extend_from_slice(format!("--{BOUNDARY}--\r\n").as_bytes());
-        let media_type = format!("multipart/form-data; boundary={BOUNDARY}");
-        self.request("POST", path).header("content-type", &media_type).body(body).send().await
+        body.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
+        let media_type = format!("multipart/form-data; boundary={boundary}");
+        self.request("POST", path).header("content-type", &media_type).body(body)
     }
 
     pub fn request(&self, method: &str, path: &str) -> Request {

@@ -7,6 +7,7 @@ use claribi::domain::audit::{Call, Method, Outcome};
 use claribi::domain::id::{IdRef, KeyId};
 use claribi::domain::window::Class;
 use claribi::service::adopt::Adopt;
+use claribi::service::once::Plain;
 use claribi::store::main::changes;
 use serde_json::json;
 
@@ -170,7 +171,7 @@ async fn changes_made_beside_the_server_are_adopted_once() {
     adopted(&world).await;
     let before = world.events().len();
     let caller = command.operator_as(world.owner, "ada").unwrap();
-    command.create_key(&caller, named()).await.unwrap();
+    command.create_key(&caller, named(), Plain).await.unwrap();
     assert_eq!(adopted(&world).await, 1);
     assert_eq!(adopted(&world).await, 0);
     let events = world.events();

@@ -15,15 +15,15 @@ use crate::answer::Answer;
 use crate::world::World;
 
 /// An operation where one face has it.
-struct Entry {
+pub struct Entry {
     face: Face,
-    operation: &'static Operation,
+    pub operation: &'static Operation,
     method: String,
-    path: String,
+    pub path: String,
 }
 
 /// Every operation of every face. Variables of paths stand for an object that nobody has.
-fn entries() -> Vec<Entry> {
+pub fn entries() -> Vec<Entry> {
     let mut entries = Vec::new();
     for face in Face::ALL {
         let document: Value = serde_json::from_str(&document::of(face).unwrap()).unwrap();

@@ -26,6 +26,7 @@ use claribi::keyring::Keyring;
 use claribi::service::app::{App, Argon2Cost, Settings};
 use claribi::service::caller::Caller;
 use claribi::service::keys::KeyRequest;
+use claribi::service::once::Plain;
 use claribi::service::people::UserRequest;
 use claribi::service::setup::Founding;
 use claribi::store::audit::entries;
@@ -97,6 +98,7 @@ impl Default for Plot {
             job_timeout: Duration::from_secs(60),
             upload_wait: Duration::from_secs(60),
             generate_wait: Duration::from_secs(60),
+            idempotency_ttl: Duration::from_secs(86_400),
             source_quota: 1 << 30,
             default_expiry: None,
         };
@@ -256,7 +258,7 @@ impl World {
     /// A key of this user's.
     pub async fn make_key(&self, user: UserId, request: KeyRequest) -> Actor {
         let caller = self.operator_as(user);
-        let (_, text) = self.app.create_key(&caller, request).await.unwrap();
+        let (_, text) = self.app.create_key(&caller, request, Plain).await.unwrap();
         self.bearer(text.expose())
     }
 

@@ -86,6 +86,8 @@ pub struct Call {
     pub bytes_out: u64,
     /// As [`user_agent`] gives it.
     pub user_agent: Option<String>,
+    /// Whether it was answered with what an earlier request with its Idempotency-Key was answered with.
+    pub replayed: bool,
     /// The digests of the changes it made.
     pub changes: Vec<Hash>,
 }
@@ -154,7 +156,9 @@ const CODE: u64 = 1 << 10;
 const USER_AGENT: u64 = 1 << 11;
 const ADDRESS_V6: u64 = 1 << 12;
 const GENERATION: u64 = 1 << 13;
-const CALL_BITS: u64 = (1 << 14) - 1;
+// A bit that was added later changes no bytes of calls that do not have it.
+const REPLAYED: u64 = 1 << 14;
+const CALL_BITS: u64 = (1 << 15) - 1;
 
 impl Call {
     /// Whether the request counts in the windows.
@@ -221,6 +225,7 @@ impl Call {
             (USER_AGENT, self.user_agent.is_some()),
             (ADDRESS_V6, self.address.is_ipv6()),
             (GENERATION, self.class == Class::Generation),
+            (REPLAYED, self.replayed),
         ];
         bits.into_iter().filter(|(_, set)| *set).fold(0, |mask, (bit, _)| mask | bit)
     }
@@ -290,6 +295,7 @@ impl Call {
             bytes_in,
             bytes_out,
             user_agent,
+            replayed: present & REPLAYED != 0,
             changes,
         })
     }

@@ -39,7 +39,8 @@ impl KeysApi {
     /// The key itself is in this answer and nowhere else.
     #[oai(path = "/", method = "post", operation_id = "keys_create")]
     async fn create(&self, Credential(caller): Credential, Body(new): Body<NewKey>) -> Reply<Created<Key<Id>>> {
-        Ok(Created(Key::made(self.0.create_key(&caller, new.into()).await?, caller.at)))
+        let kept = move |view| Created(Key::<Id>::withheld(view, caller.at));
+        Ok(Created(Key::made(self.0.create_key(&caller, new.into(), kept).await?, caller.at)))
     }
 
     /// Get an API key.

@@ -44,8 +44,8 @@ impl ReportsApi {
         Body(new): Body<NewReport>,
         exchange: Exchanged,
     ) -> Reply<Created<Report<Id>>> {
-        let report = self.0.create_report(&caller, new.read(FACE)).await?;
-        Ok(Created(Report::of(report, &exchange.0)))
+        let answer = move |report| Created(Report::of(report, &exchange.0));
+        Ok(self.0.create_report(&caller, new.read(FACE), answer).await?)
     }
 
     /// Create a report, run it, and wait for its file.
@@ -61,7 +61,7 @@ impl ReportsApi {
     ) -> Reply<CreatedOrAccepted<Generated<Id>>> {
         let run = self.0.generate_report(&caller, new.read(FACE)).await?;
         let run = self.0.wait_for_run(&caller, run.id).await?;
-        Ok(Generated::of(run, &exchange.0)?)
+        Ok(self.0.answer(&caller, Generated::of(run, &exchange.0)?).await?)
     }
 
     /// Get a report with its newest run.
@@ -105,8 +105,8 @@ impl ReportsApi {
         id: Named<ReportOf>,
         Body(request): Body<RunRequest>,
     ) -> Reply<Accepted<QueuedRun<Id>>> {
-        let run = self.0.run_report(&caller, &id.id, &id.spelled, request.format()).await?;
-        Ok(Accepted(run.into()))
+        let answer = |run| Accepted(QueuedRun::from(run));
+        Ok(self.0.run_report(&caller, &id.id, &id.spelled, request.format(), answer).await?)
     }
 
     /// List the runs of a report.

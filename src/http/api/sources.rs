@@ -42,7 +42,7 @@ impl DataSourcesApi {
         let incoming = upload.receive(self.0.begin_upload(&caller)?).await?;
         let wait = Some(self.0.settings.upload_wait);
         let source = self.0.create_source(&caller, incoming, wait, Box::new(|_, _| {})).await?;
-        Ok(DataSource::answer(source))
+        Ok(self.0.answer(&caller, DataSource::answer(source)).await?)
     }
 
     /// Get a data source with its tables and columns.

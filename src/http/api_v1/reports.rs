@@ -47,7 +47,7 @@ impl ReportsApi {
     ) -> Reply<CreatedOrAccepted<Generated<Id>>> {
         let run = self.0.generate_report(&caller, new.read(FACE)).await?;
         let run = self.0.wait_for_run(&caller, run.id).await?;
-        Ok(Generated::of(run, &exchange.0)?)
+        Ok(self.0.answer(&caller, Generated::of(run, &exchange.0)?).await?)
     }
 
     /// Get a report with its newest run.

@@ -8,7 +8,7 @@ use crate::domain::access::Permission;
 use crate::domain::code::Code;
 use crate::domain::error::{Error, TakenBy};
 use crate::domain::id::RequestId;
-use crate::domain::operation::{COMMON, Needs, Operation};
+use crate::domain::operation::{COMMON, Needs, ONCE, Operation, Repeats};
 use crate::domain::window::WindowName;
 use crate::http::face::Face;
 
@@ -29,7 +29,8 @@ const PUBLIC: &[Code] = &[
 pub fn responses(operation: &Operation) -> BTreeMap<u16, Value> {
     let common = if operation.needs == Needs::Nothing { PUBLIC } else { COMMON };
     let mut by_status: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
-    for code in operation.errors.iter().chain(common) {
+    let once = if operation.repeats == Repeats::Once { ONCE } else { &[] };
+    for code in operation.errors.iter().chain(once).chain(common) {
         let codes = by_status.entry(code.status()).or_default();
         if !codes.contains(code) {
             codes.push(*code);

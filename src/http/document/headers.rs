@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::domain::operation::{Needs, Operation};
+use crate::domain::operation::{Needs, Operation, Repeats};
+use crate::http::once;
 
 /// The headers of answers, by name.
 pub fn all() -> Value {
@@ -15,6 +16,7 @@ pub fn all() -> Value {
         "X-RateLimit-Reset": number("The second (since 1970) in which the rest next rises."),
         "RateLimit-Policy": text("Quota and length in seconds of every window."),
         "RateLimit": text("Rest, and seconds until it rises, of every window."),
+        once::REPLAYED: text("`true` where an earlier request with the same Idempotency-Key had this answer."),
         "Retry-After": number("Seconds after which the request may be sent again."),
         "ETag": text(
             "Names this state of the object: for `If-None-Match` when it is read again, for `If-Match` when it is changed."
@@ -35,7 +37,10 @@ pub fn of(status: u16, operation: &Operation) -> Value {
             "RateLimit",
         ]);
     }
+    let happens_once = operation.repeats == Repeats::Once;
     match status {
+        200 if happens_once => names.push(once::REPLAYED),
+        409 if happens_once => names.push("Retry-After"),
         401 => names.push("WWW-Authenticate"),
         429 | 503 => names.push("Retry-After"),
         _ => (),

@@ -4,9 +4,10 @@
 use serde_json::{Value, json};
 
 use super::{errors, examples, headers};
-use crate::domain::operation::{Class, Needs, Operation};
+use crate::domain::operation::{Class, Needs, Operation, Repeats};
 use crate::domain::page::{DEFAULT_SIZE, MAX_SIZE};
 use crate::http::face::Face;
+use crate::http::once;
 
 /// Completes the description of an operation at a path.
 pub fn complete(described: &mut Value, operation: &Operation, path: &str, face: Face, needless: &[String]) {
@@ -33,6 +34,24 @@ fn describe(described: &mut Value, operation: &Operation) {
     let paragraphs = text.split("\n\n").filter(|text| !text.is_empty()).map(|text| text.replace('\n', " "));
     let paragraphs: Vec<String> = paragraphs.chain([format!("{needs}{class}")]).collect();
     described["description"] = Value::String(paragraphs.join("\n\n"));
+    if operation.repeats == Repeats::Once {
+        let parameters = described.as_object_mut().map(|fields| fields.entry("parameters").or_insert(json!([])));
+        parameters.and_then(Value::as_array_mut).into_iter().for_each(|all| all.push(idempotency_key()));
+    }
+}
+
+/// The header of requests that happen once.
+fn idempotency_key() -> Value {
+    json!({
+        "name": once::IDEMPOTENCY_KEY,
+        "in": "header",
+        "required": false,
+        "description": "Names the request: sent again under this name, it has no second effect and costs no credits, \
+            and its answer is given again, for 24 hours unless the server is set otherwise. Names belong to a path and \
+            to an API key and its successors, or to a user. A secret in an answer is null the second time.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": once::KEY_LENGTH, "pattern": "^[!-~]+$"},
+        "example": "5b0c1a52-quarterly-report",
+    })
 }
 
 /// An example of every success, and every error that it can give.

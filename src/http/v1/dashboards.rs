@@ -39,8 +39,8 @@ impl DashboardsApi {
         Credential(caller): Credential,
         Body(new): Body<NewDashboard>,
     ) -> Reply<Created<Dashboard<Id>>> {
-        let dashboard = self.0.create_dashboard(&caller, new.read(FACE)?).await?;
-        Ok(Created(dashboard.into()))
+        let answer = |made| Created(Dashboard::from(made));
+        Ok(self.0.create_dashboard(&caller, new.read(FACE)?, answer).await?)
     }
 
     /// Get a dashboard with the results of its last refresh.
@@ -79,9 +79,8 @@ impl DashboardsApi {
         exchange: Exchanged,
         _body: Body<Nothing>,
     ) -> Reply<Json<Refreshed<Id>>> {
-        let refresh = self.0.refresh_dashboard(&caller, &id.id, &id.spelled).await?;
-        exchange.0.charge(refresh.credits);
-        Ok(Json(refresh.into()))
+        let answer = move |refresh| Json(Refreshed::of(refresh, &exchange.0));
+        Ok(self.0.refresh_dashboard(&caller, &id.id, &id.spelled, answer).await?)
     }
 
     /// Get one widget's data.

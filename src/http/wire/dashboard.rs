@@ -9,6 +9,7 @@ use super::{Spelling, Stamp};
 use crate::domain::dashboard as domain;
 use crate::domain::error::{Error, Result};
 use crate::http::conditional::Tagged;
+use crate::http::exchange::Exchange;
 use crate::http::face::Face;
 use crate::service::dashboards as service;
 
@@ -148,8 +149,10 @@ pub struct Refreshed<I: Type + ParseFromJSON + ToJSON> {
     widgets_failed: u64,
 }
 
-impl<I: Spelling> From<service::Refresh> for Refreshed<I> {
-    fn from(refresh: service::Refresh) -> Self {
+impl<I: Spelling> Refreshed<I> {
+    /// What a refresh did. What it cost is noted.
+    pub fn of(refresh: service::Refresh, exchange: &Exchange) -> Self {
+        exchange.charge(refresh.credits);
         Self {
             dashboard_id: I::of(refresh.dashboard.id, refresh.dashboard.uuid),
             refreshed_at: refresh.refreshed_at.into(),

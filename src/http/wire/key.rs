@@ -1,6 +1,6 @@
 //! API keys on the wire (PRODUCT 8.3).
 
-use poem_openapi::types::{ParseFromJSON, ToJSON, Type};
+use poem_openapi::types::{MaybeUndefined, ParseFromJSON, ToJSON, Type};
 use poem_openapi::{Enum, Object};
 use serde::{Deserialize, Serialize};
 
@@ -16,10 +16,10 @@ use crate::service::keys as service;
 #[derive(Serialize, Object)]
 pub struct Key<I: Type + ParseFromJSON + ToJSON> {
     id: I,
-    /// The key itself, in the answer that makes it and nowhere else.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[oai(skip_serializing_if_is_none)]
-    key: Option<String>,
+    /// The key itself, in the answer that makes it and nowhere else; null where that answer is given again.
+    #[serde(skip_serializing_if = "MaybeUndefined::is_undefined")]
+    #[oai(skip_serializing_if = "MaybeUndefined::is_undefined")]
+    key: MaybeUndefined<String>,
     /// `claribi_sk_live_` or `claribi_sk_test_`, and the 8 public characters.
     prefix: String,
     name: String,
@@ -58,7 +58,7 @@ impl<I: Spelling> Key<I> {
         let flags = key.flags(now, usage.as_ref().map(|usage| usage.last_at));
         Self {
             id: I::of(key.id, key.uuid),
-            key: None,
+            key: MaybeUndefined::Undefined,
             prefix: key.prefix(),
             scope: key.grant.scope().map(Scope::from),
             permissions: permissions.iter().map(|permission| permission.as_str().to_owned()).collect(),
@@ -80,7 +80,12 @@ impl<I: Spelling> Key<I> {
 
     /// A key that was just made, with its text.
     pub fn made((view, text): (service::KeyView, KeyText), now: Timestamp) -> Self {
-        Self { key: Some(text.expose().to_owned()), ..Self::of(view, now) }
+        Self { key: MaybeUndefined::Value(text.expose().to_owned()), ..Self::of(view, now) }
+    }
+
+    /// The same as it is kept for a request that comes again.
+    pub fn withheld(view: service::KeyView, now: Timestamp) -> Self {
+        Self { key: MaybeUndefined::Null, ..Self::of(view, now) }
     }
 }
 

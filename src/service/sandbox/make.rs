@@ -18,6 +18,7 @@ use crate::domain::time::{Clock, FixedClock, Timestamp};
 use crate::domain::widget::Format;
 use crate::service::app::App;
 use crate::service::caller::Caller;
+use crate::service::once::Plain;
 use crate::service::people::UserRequest;
 use crate::service::setup::Founding;
 use crate::service::sources::{Incoming, IncomingFile};
@@ -195,7 +196,7 @@ impl<'a> Maker<'a> {
             let made = found.iter().find(|dashboard| dashboard.name == showcase.name).cloned();
             dashboards.push(match made {
                 Some(dashboard) => dashboard,
-                None => app.create_dashboard(&caller, definition(showcase, sources)?).await?,
+                None => app.create_dashboard(&caller, definition(showcase, sources)?, Plain).await?.0,
             });
         }
         Ok(dashboards)
@@ -217,11 +218,11 @@ impl<'a> Maker<'a> {
         };
         if !reports.iter().any(|report| report.sources.iter().any(|(source, _)| *source == flights)) {
             let sources = vec![(IdRef::Number(flights), flights.prefixed())];
-            app.create_report(&caller, NewReport { sources, ..definition(profile) }).await?;
+            app.create_report(&caller, NewReport { sources, ..definition(profile) }, Plain).await?;
         }
         if !reports.iter().any(|report| report.dashboard.is_some_and(|(dashboard, _)| dashboard == revenue)) {
             let dashboard = Some((IdRef::Number(revenue), revenue.prefixed()));
-            app.create_report(&caller, NewReport { dashboard, ..definition(printed) }).await?;
+            app.create_report(&caller, NewReport { dashboard, ..definition(printed) }, Plain).await?;
         }
         Ok(profile)
     }
@@ -232,7 +233,8 @@ impl<'a> Maker<'a> {
         let stale = dashboards.iter().filter(|dashboard| dashboard.refreshed_at.is_none());
         let refreshes = stale.map(|dashboard| async {
             let id = dashboard.id;
-            let refresh = self.app.refresh_dashboard(&caller, &IdRef::Number(id), &id.prefixed()).await?;
+            let Plain(refresh) =
+                self.app.refresh_dashboard(&caller, &IdRef::Number(id), &id.prefixed(), Plain).await?;
             if refresh.failed > 0 {
                 tracing::warn!(dashboard = %id.prefixed(), failed = refresh.failed, "widgets of the sandbox have no data");
             }

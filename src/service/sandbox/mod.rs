@@ -17,6 +17,7 @@ use self::make::Maker;
 use super::app::App;
 use super::caller::Caller;
 use super::keys::KeyRequest;
+use super::once::Plain;
 use crate::domain::access::Scope;
 use crate::domain::entropy::Entropy;
 use crate::domain::error::{Error, Result};
@@ -97,7 +98,7 @@ impl App {
             expires_at: Some(caller.at.plus(KEY_LIFE)),
             ..KeyRequest::default()
         };
-        Ok(self.create_key(caller, request).await?.1)
+        Ok(self.create_key(caller, request, Plain).await?.1)
     }
 }
 

@@ -1,9 +1,11 @@
-//! The tables of `claribi.db`, a file each. Every function names its organisation, except those of `instance`.
+//! The tables of `claribi.db`, a file each. Every function names its organisation, except those of `instance`
+//! and the purge of `idempotency`.
 
 pub mod access;
 pub mod changes;
 pub mod credits;
 pub mod dashboards;
+pub mod idempotency;
 pub mod instance;
 pub mod keys;
 pub mod reports;

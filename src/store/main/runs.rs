@@ -3,7 +3,7 @@
 use rusqlite::{OptionalExtension, Row};
 use uuid::Uuid;
 
-use super::reports;
+use super::{idempotency, reports};
 use crate::domain::error::Result;
 use crate::domain::id::{IdRef, KeyId, OrgId, ReportId, Run as RunKind, RunId, UserId};
 use crate::domain::report::{ReportFormat, Run, RunFilter, RunStatus};
@@ -165,7 +165,7 @@ pub enum Ending {
     Failed(String, String),
 }
 
-/// Ends a run; one that was deleted meanwhile is left alone.
+/// Ends a run; one that was deleted meanwhile is left alone. The request that began a run which fails may be sent again.
 pub fn finish(
     tx: &Tx<'_>,
     org: OrgId,
@@ -185,6 +185,9 @@ pub fn finish(
         )?
         .query_row(rusqlite::params![org, id, status, bytes, code, message, credits, now], |row| row.get(0))
         .optional()?;
+    if matches!(ending, Ending::Failed(..)) {
+        idempotency::free_run(tx, org, id)?;
+    }
     match report {
         Some(report) => reports::touch(tx, org, report),
         None => Ok(()),

@@ -58,6 +58,16 @@ pub fn create(
     }
 }
 
+/// Waits for a source's data again.
+pub fn restart(tx: &Tx<'_>, org: OrgId, id: SourceId, boot: &str, now: Timestamp) -> Result<(), StoreError> {
+    tx.prepare(
+        "UPDATE sources SET status = 'syncing', error = NULL, boot = ?3, updated_at = ?4, version = version + 1
+         WHERE org_id = ?1 AND id = ?2",
+    )?
+    .execute(rusqlite::params![org, id, boot, now])?;
+    Ok(())
+}
+
 /// Points a source at a new extract: the commit is the swap.
 pub fn swap(
     tx: &Tx<'_>,

@@ -32,6 +32,7 @@ fn typical() -> Call {
         bytes_in: 0,
         bytes_out: 2_048,
         user_agent: Some("curl/8.5.0".into()),
+        replayed: false,
         changes: Vec::new(),
     }
 }
@@ -56,7 +57,7 @@ fn call() -> impl Strategy<Value = Call> {
         of(any::<i64>()),
     );
     let what = (of(word()), any::<u8>(), 0..8usize, of(word()), of(any::<i64>()), any::<u16>(), of(word()), 0..6usize);
-    let cost = (any::<bool>(), any::<i64>(), any::<IpAddr>(), any::<u32>(), any::<u64>(), any::<u64>());
+    let cost = (any::<(bool, bool)>(), any::<i64>(), any::<IpAddr>(), any::<u32>(), any::<u64>(), any::<u64>());
     let rest = (of(".{0,40}"), prop::collection::vec(any::<[u8; 32]>(), 0..4));
     ((any::<i64>(), of(any::<i64>()), any::<[u8; 16]>()), who, what, cost, rest).prop_map(
         |(when, who, what, cost, rest)| Call {
@@ -77,13 +78,14 @@ fn call() -> impl Strategy<Value = Call> {
             status: what.5,
             code: what.6,
             outcome: Outcome::ALL[what.7],
-            class: if cost.0 { Class::Generation } else { Class::General },
+            class: if cost.0.0 { Class::Generation } else { Class::General },
             credits: cost.1,
             address: cost.2,
             latency_us: cost.3,
             bytes_in: cost.4,
             bytes_out: cost.5,
             user_agent: rest.0,
+            replayed: cost.0.1,
             changes: rest.1,
         },
     )

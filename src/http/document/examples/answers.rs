@@ -74,7 +74,7 @@ fn one<I: Spelling>(Which { operation, schema, status }: Which<'_>) -> Option<Va
         "Organization" => written(&Organization::<I>::from(world::organization())),
         "QueryResult" => written(&query_result()),
         "QueuedRun" => written(&QueuedRun::<I>::from(world::run(RunStatus::Queued))),
-        "Refreshed" => written(&Refreshed::<I>::from(world::refresh())),
+        "Refreshed" => written(&Refreshed::<I>::of(world::refresh(), &exchange)),
         "Report" => written(&Report::<I>::of(world::report(), &exchange)),
         "ReportTemplate" => written(&ReportTemplate::<I>::from(world::template())),
         "Run" => written(&Run::<I>::of(world::run(RunStatus::Succeeded), &exchange)),
