@@ -147,7 +147,7 @@ fn complete(document: &mut Value, face: Face) -> Result<(), String> {
     }
     *paths = spelled;
     let components = &mut document["components"];
-    components["schemas"]["Error"] = errors::schema(face);
+    components["schemas"]["ErrorEnvelope"] = errors::schema(face);
     components["examples"] = errors::examples(face);
     components["headers"] = headers::all();
     Ok(())

@@ -3,6 +3,7 @@
 
 mod actors;
 mod answer;
+mod tools;
 mod world;
 
 mod account;
@@ -14,7 +15,9 @@ mod cors;
 mod coverage;
 mod dashboards;
 mod duplicates;
+mod documented;
 mod edge;
+mod fuzzed;
 mod isolation;
 mod keys;
 mod known;

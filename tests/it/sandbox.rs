@@ -11,14 +11,20 @@ use crate::known::{TOLERANCE, campaigns, flights, orders};
 /// A sandbox that is served, ended with the value.
 pub struct Sandbox {
     child: Child,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
     said: Value,
 }
 
 impl Sandbox {
     pub fn start() -> Self {
+        Self::with(&[])
+    }
+
+    /// With these variables for settings.
+    pub fn with(settings: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_claribi"))
+            .envs(settings.iter().copied())
             .args(["--json", "sandbox", "--listen", &free_address().to_string()])
             .arg("--data-dir")
             .arg(directory.path().join("sandbox"))
@@ -29,7 +35,25 @@ impl Sandbox {
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let said = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
-        Self { child, _directory: directory, said }
+        Self { child, directory, said }
+    }
+
+    /// A new key of one of its users, made by command.
+    pub fn key_of(&self, role: &str, scope: &str) -> String {
+        let user = format!("{role}@sandbox.example");
+        let made = Command::new(env!("CARGO_BIN_EXE_claribi"))
+            .arg("--data-dir")
+            .arg(self.directory.path().join("sandbox"))
+            .args(["key", "create", "--user", &user, "--name", "made for a test", "--scope", scope])
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        String::from_utf8(made.stdout).unwrap().trim().to_owned()
+    }
+
+    /// The line that it printed.
+    pub fn said(&self) -> &Value {
+        &self.said
     }
 
     pub fn text(&self, name: &str) -> &str {

@@ -45,7 +45,7 @@ fn response(codes: &[Code]) -> Value {
         .iter()
         .map(|code| (code.as_str().to_owned(), json!({"$ref": format!("#/components/examples/{}", code.as_str())})))
         .collect();
-    let content = json!({"schema": {"$ref": "#/components/schemas/Error"}, "examples": examples});
+    let content = json!({"schema": {"$ref": "#/components/schemas/ErrorEnvelope"}, "examples": examples});
     json!({"description": words.join("\n\n"), "content": {"application/json": content}})
 }
 

@@ -12,8 +12,9 @@ use crate::domain::time::Timestamp;
 use crate::http::conditional::Tagged;
 use crate::service::keys as service;
 
-/// An API key.
+/// An API key. In the documents it is not named like its field `key`: clients are generated from these names.
 #[derive(Serialize, Object)]
+#[oai(rename = "ApiKey")]
 pub struct Key<I: Type + ParseFromJSON + ToJSON> {
     id: I,
     /// The key itself, in the answer that makes it and nowhere else; null where that answer is given again.

@@ -1,0 +1,1 @@
+curl https://api.claribi.com/v1/dashboards \ -H "Authorization: Bearer $CLARIBI_KEY"

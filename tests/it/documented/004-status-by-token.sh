@@ -1,0 +1,2 @@
+curl -H "Authorization: Bearer eyJ0eXAi..." \
+https://claribi.com/api/auth/status/
