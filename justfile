@@ -22,6 +22,10 @@ test *names:
 accept-openapi:
     CLARIBI_ACCEPT_OPENAPI=1 cargo test --locked --test it openapi::a_document
 
+# Fuzz the API for so many times as long as CI does (20: about an hour and a half)
+fuzz factor="20":
+    CLARIBI_TEST_FUZZ_FACTOR={{ factor }} tests/run fuzzed
+
 # Run the benchmarks
 bench *names:
     cargo bench --locked -- {{ names }}

@@ -63,7 +63,8 @@ fn every_endpoint_that_the_guide_lists_is_there() {
         );
         let answer = replay.shell(&replay.fill(&script), &[]);
         assert_eq!(answer.status, endpoint.status, "{line}: {}", answer.body);
-        if let Some(id) = ["report_id", "id"].iter().find_map(|name| answer.try_json()?[*name].as_str().map(str::to_owned))
+        if let Some(id) =
+            ["report_id", "id"].iter().find_map(|name| answer.try_json()?[*name].as_str().map(str::to_owned))
             && method == "POST"
         {
             last_id = id;
@@ -134,7 +135,8 @@ fn too_few_credits_are_said_in_the_pages_own_words() {
     let generate = "curl -X POST -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \
                     -d '{\"template_id\":\"{template}\",\"data_source_ids\":[\"{source uuid}\"],\"output_format\":\"json\"}' \
                     '{url}/api/v1/reports/generate/'";
-    let refused = (0..40).map(|_| replay.shell(&replay.fill(generate), &[])).find(|answer| answer.status != 201).unwrap();
+    let refused =
+        (0..40).map(|_| replay.shell(&replay.fill(generate), &[])).find(|answer| answer.status != 201).unwrap();
     assert_eq!(refused.status, 402, "{}", refused.body);
     let found = refused.json();
     let shown = json!({
@@ -167,7 +169,8 @@ fn only_what_is_listed_is_missing() {
     for (method, path, reason) in NOT_YET {
         let answer = replay.sandbox.ask(method, path, replay.fact("key"), None);
         let code = answer.json()["error"]["code"].clone();
-        let missing = matches!((answer.status, code.as_str()), (404, Some("not_found")) | (405, Some("method_not_allowed")));
+        let missing =
+            matches!((answer.status, code.as_str()), (404, Some("not_found")) | (405, Some("method_not_allowed")));
         assert!(missing, "{method} {path} ({reason}) answers {}: take it off the list", answer.status);
     }
 }
@@ -175,7 +178,9 @@ fn only_what_is_listed_is_missing() {
 #[test]
 fn everything_else_that_the_pages_name_answers() {
     let replay = Replay::new(&[]);
-    for path in ["/v1/dashboards", "/v1/reports", "/v1/data-sources", "/v1/usage", "/v1/keys", "/v1/openapi.json", "/docs/"] {
+    for path in
+        ["/v1/dashboards", "/v1/reports", "/v1/data-sources", "/v1/usage", "/v1/keys", "/v1/openapi.json", "/docs/"]
+    {
         let status = replay.sandbox.ask("GET", path, replay.fact("key"), None).status;
         assert_eq!(status, 200, "{path}");
     }

@@ -46,6 +46,8 @@ impl Run<'_> {
             .args(["--seed", seed, "--phases", self.phases])
             .args(["--max-time", &(self.seconds * factor()).to_string()])
             .args(self.further)
+            // It leaves notes where it runs.
+            .current_dir(sandbox.directory())
             .output()
             .unwrap();
         let text = said(&output);
@@ -82,8 +84,8 @@ fn no_request_gets_an_answer_that_the_documents_do_not_have() {
         let session = session(&sandbox);
         let keys = ["--include-operation-id-regex", "^keys_"];
         if document != "/api/v1" {
-            let caller = "owner's session".to_owned();
-            let run = Run { document, caller, credential: &session, phases: "coverage,fuzzing,stateful", seconds: 8, further: &keys };
+            let (caller, phases) = ("owner's session".to_owned(), "coverage,fuzzing,stateful");
+            let run = Run { document, caller, credential: &session, phases, seconds: 8, further: &keys };
             findings.extend(run.findings(&sandbox));
         }
     }

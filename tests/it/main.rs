@@ -9,6 +9,7 @@ mod world;
 mod account;
 mod audit;
 mod binary;
+mod clients;
 mod compression;
 mod conditional;
 mod cors;

@@ -51,6 +51,11 @@ impl Sandbox {
         String::from_utf8(made.stdout).unwrap().trim().to_owned()
     }
 
+    /// Where its data directory is, and where a program may leave something.
+    pub fn directory(&self) -> &std::path::Path {
+        self.directory.path()
+    }
+
     /// The line that it printed.
     pub fn said(&self) -> &Value {
         &self.said

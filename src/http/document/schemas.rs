@@ -64,8 +64,7 @@ pub fn mend(value: &mut Value, face: Face) -> Vec<String> {
         // A change that changes nothing is refused.
         if name.ends_with("Patch") {
             fields.insert("minProperties".to_owned(), json!(1));
-        }
-        if !fields.contains_key("required") {
+        } else if !fields.contains_key("required") {
             complete.push(name.clone());
         }
     }

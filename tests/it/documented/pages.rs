@@ -45,7 +45,8 @@ const ESCAPED: Repair = ("\\${", "${", "a backslash that belongs to the page's o
 
 const LIMITS: &[&str] = &["x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"];
 
-const TOKENS: &str = r#"{"access": "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9...", "refresh": "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9..."}"#;
+const TOKENS: &str =
+    r#"{"access": "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9...", "refresh": "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9..."}"#;
 const STATUS: &str = r#"{
     "user": {"id": 1, "email": "you@example.com", "first_name": "Jane", "last_name": "Smith", "role": "administrator"},
     "organization": {"id": 1, "name": "Acme Corp", "plan": "professional", "ai_credits_remaining": 1347}
