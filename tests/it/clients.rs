@@ -61,9 +61,10 @@ fn a_generated_typescript_client_type_checks_and_works() {
 #[test]
 fn a_generated_python_client_type_checks_and_works() {
     let place = tempfile::tempdir().unwrap();
-    let path = std::env::var("PATH").unwrap();
     // The generator formats with the ruff beside it.
-    let path = format!("{}:{path}", directory().join("python/bin").display());
+    let beside = directory().join("python/bin");
+    let elsewhere = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::env::join_paths(std::iter::once(beside).chain(std::env::split_paths(&elsewhere))).unwrap();
     for (face, name) in FACES {
         let document_file = place.path().join(format!("{name}.json"));
         document(face, &document_file);

@@ -60,7 +60,7 @@ impl Run<'_> {
 
 /// How many times longer than in CI.
 fn factor() -> u32 {
-    std::env::var("CLARIBI_TEST_FUZZ_FACTOR").map_or(1, |text| text.parse().unwrap())
+    std::env::var_os("CLARIBI_TEST_FUZZ_FACTOR").map_or(1, |text| text.to_str().unwrap().parse().unwrap())
 }
 
 /// At least 3 minutes in all.
