@@ -95,8 +95,8 @@ pub enum Error {
     },
     /// The trial is over and the operation is not reading.
     TrialEnded,
-    /// The key's allowlist does not hold the caller's address.
-    AddressNotAllowed(IpAddr),
+    /// The key's allowlist does not hold the caller's address, or that address is not known.
+    AddressNotAllowed(Option<IpAddr>),
     /// Plain HTTP from elsewhere than loopback or a trusted proxy.
     HttpsRequired,
     /// A host that is not ours.
@@ -309,7 +309,11 @@ impl fmt::Display for Error {
                     None => out.write_str("."),
                 }
             }
-            Self::AddressNotAllowed(address) => {
+            Self::AddressNotAllowed(None) => out.write_str(
+                "The key has a list of networks, and the proxy names no address for the caller in `X-Forwarded-For` \
+                 that can be read; let the proxy set it.",
+            ),
+            Self::AddressNotAllowed(Some(address)) => {
                 write!(out, "The key may not be used from {address}; its allowlist names other addresses.")
             }
             Self::HttpsRequired => out.write_str(

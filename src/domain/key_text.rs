@@ -82,6 +82,12 @@ impl KeyText {
         text
     }
 
+    /// Whole keys that stand anywhere in a text, the first few of them: enough to know whose they are.
+    pub fn all_in(text: &str) -> impl Iterator<Item = Self> {
+        let places = text.match_indices("claribi_sk_");
+        places.filter_map(|(start, _)| Self::parse(text.get(start..start + KEY_LENGTH)?)).take(4)
+    }
+
     /// Live or test.
     pub fn environment(&self) -> Environment {
         if self.0.starts_with(Environment::Live.key_prefix().as_bytes()) {

@@ -166,7 +166,7 @@ operations! {
     "runs_download" of(Permission::ReportsRead), General, None, FILE;
     "keys_list" Caller, General, None, PAGE;
     "keys_create" KeyManagement, General, Json,
-        &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, PlanRequired], Once;
+        &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, PlanRequired, TrialEnded], Once;
     "keys_get" Caller, General, None, FIND;
     "keys_revoke" KeyManagement, General, Json,
         &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, PreconditionFailed];

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use http::{HeaderMap, Uri};
 
 use crate::domain::error::{Error, Result};
 use crate::domain::key_text::KeyText;
@@ -51,6 +51,19 @@ pub fn presented(headers: &HeaderMap, query: Option<&str>) -> Result<Presented> 
         return Ok(KeyText::parse(text).map_or(Presented::MalformedKey, Presented::Key));
     }
     Ok(Presented::Token(text.to_owned()))
+}
+
+/// Whole keys anywhere in a request's head, wherever they belong: what whoever reads along has seen.
+pub fn shown_keys(uri: &Uri, headers: &HeaderMap) -> Vec<KeyText> {
+    let address = percent_encoding(&uri.to_string());
+    let values = headers.values().filter_map(|value| value.to_str().ok());
+    let mut keys: Vec<KeyText> = Vec::new();
+    for key in std::iter::once(address.as_str()).chain(values).flat_map(KeyText::all_in).take(4) {
+        if keys.iter().all(|seen| seen.expose() != key.expose()) {
+            keys.push(key);
+        }
+    }
+    keys
 }
 
 /// Whether a query string holds what looks like a key, in whatever spelling.

@@ -88,7 +88,7 @@ impl Edge {
         let mut response = match Face::of_path(request.uri().path()) {
             None => self.outside(request, peer).await,
             Some(face) => match self.0.documents.find(request.uri().path()) {
-                Some(document) => self.document(face, document, &request, peer).await,
+                Some(document) => self.document(face, document, request, peer).await,
                 None => self.call(face, request, peer).await,
             },
         };
@@ -123,18 +123,14 @@ impl Edge {
         &self,
         face: Face,
         document: &Document,
-        request: &hyper::Request<Incoming>,
+        request: hyper::Request<Incoming>,
         peer: IpAddr,
     ) -> Response {
         let (client, verdict) = client::client(peer, request.headers(), request.uri(), &self.0.settings);
         match verdict {
-            Ok(()) => pages::document(self, document, request, &client.origin).await,
-            Err(error) => {
-                let id = RequestId(self.0.app.entropy.uuid(self.0.app.clock.now()));
-                let mut response = rendered(face, &error, id);
-                stamp(&mut response, id);
-                response
-            }
+            Ok(()) => pages::document(self, document, &request, &client.origin).await,
+            // Over the wrong transport or for another host it is a call that is refused, with the row that says so.
+            Err(_) => self.call(face, request, peer).await,
         }
     }
 
@@ -209,6 +205,7 @@ impl Edge {
         Exchange {
             started: monotonic(),
             address: client.address,
+            is_known: client.is_known,
             origin: client.origin.clone().into(),
             path: request.uri().path_and_query().map_or_else(String::new, |path| path.as_str().to_owned()),
             asked: Asked::of(request.headers()),
@@ -235,7 +232,7 @@ impl Edge {
         exchange: Arc<Exchange>,
         request: hyper::Request<Incoming>,
     ) -> Result<Response> {
-        transport?;
+        transport.inspect_err(|error| self.note_keys_in_clear(error, &exchange, &request))?;
         let path = plain_path(request.uri().path())?;
         let routes = &self.0.routes[exchange.face as usize];
         if request.method() == Method::OPTIONS {
@@ -262,6 +259,15 @@ impl Edge {
         if route.operation.shows_secret() { Ok(answer) } else { compress::apply(answer, coding).await }
     }
 
+    /// What was refused for its transport may have shown a key to others.
+    fn note_keys_in_clear(&self, error: &Error, exchange: &Exchange, request: &hyper::Request<Incoming>) {
+        if matches!(error, Error::HttpsRequired) {
+            for key in authenticate::shown_keys(request.uri(), request.headers()) {
+                self.0.app.note_key_in_clear(&key, exchange.request, exchange.address, exchange.at);
+            }
+        }
+    }
+
     /// Who asks, from where, by which plan, within which windows.
     fn admit(&self, exchange: &Exchange, route: &Route, request: &hyper::Request<Incoming>) -> Result<()> {
         let operation = route.operation;
@@ -279,7 +285,7 @@ impl Edge {
         let app = &self.0.app;
         let identity = authenticate::identify(app, &presented, exchange.at)?;
         let _ = exchange.caller.set(Caller::of_request(identity.clone(), exchange.at, exchange.request));
-        app.admit_identity(&identity, exchange.address)?;
+        app.admit_identity(&identity, exchange.is_known.then_some(exchange.address))?;
         let (admission, verdict) = app.admit(&identity, exchange.at, operation.class, exchange.face.surface());
         if let Some(admission) = admission {
             let _ = exchange.admission.set(admission);

@@ -28,6 +28,8 @@ pub struct Exchange {
     pub started: Duration,
     /// The client's address, past trusted proxies.
     pub address: IpAddr,
+    /// Whether `address` is the client's own, and not that of a proxy which tells no other that can be read.
+    pub is_known: bool,
     /// Where the client is.
     pub face: Face,
     /// The routers of all faces, for questions about other calls.
@@ -87,6 +89,7 @@ impl Exchange {
             at,
             started: Duration::ZERO,
             address: Ipv4Addr::UNSPECIFIED.into(),
+            is_known: true,
             face,
             routes,
             origin: OnceLock::new(),

@@ -87,6 +87,20 @@ impl App {
     /// # Errors
     /// `InvalidKey` for anything but a key whose secret matches; `KeyRevoked` and `KeyExpired` only after it did.
     pub fn identify_key(&self, text: &KeyText, now: Timestamp) -> Result<Arc<Identity>> {
+        let Some(cached) = self.matching_key(text)?.filter(|cached| cached.usable) else {
+            return Err(Error::InvalidKey);
+        };
+        if cached.revoked {
+            return Err(Error::KeyRevoked);
+        }
+        if cached.identity.key().and_then(|key| key.expires_at).is_some_and(|end| end <= now) {
+            return Err(Error::KeyExpired);
+        }
+        Ok(cached.identity.clone())
+    }
+
+    /// The key whose secret this is, however it stands. Takes as long when there is none.
+    fn matching_key(&self, text: &KeyText) -> Result<Option<Arc<CachedKey>>> {
         let version = self.store.watch().version();
         let public = public_of(text);
         let cached = match self.access.keys.get(&public) {
@@ -96,19 +110,15 @@ impl App {
         let Some(cached) = cached else {
             // As much work as for a key that exists, so that time tells nothing.
             key_text::verify(self.keyring.pepper.current().1.expose(), &[0; 16], text, &[0; 32]);
-            return Err(Error::InvalidKey);
+            return Ok(None);
         };
         let pepper = self.keyring.pepper.get(cached.pepper_id).ok_or_else(|| Error::internal("an unknown pepper"))?;
-        if !key_text::verify(pepper.expose(), &cached.salt, text, &cached.mac) || !cached.usable {
-            return Err(Error::InvalidKey);
-        }
-        if cached.revoked {
-            return Err(Error::KeyRevoked);
-        }
-        if cached.identity.key().and_then(|key| key.expires_at).is_some_and(|end| end <= now) {
-            return Err(Error::KeyExpired);
-        }
-        Ok(cached.identity.clone())
+        Ok(key_text::verify(pepper.expose(), &cached.salt, text, &cached.mac).then_some(cached))
+    }
+
+    /// Whose key this is, whatever became of it since: for what is written down, never for letting somebody in.
+    pub(super) fn owner_of_key(&self, text: &KeyText) -> Result<Option<Arc<Identity>>> {
+        Ok(self.matching_key(text)?.map(|cached| cached.identity.clone()))
     }
 
     fn load_key(&self, text: &KeyText, public: [u8; 8], version: u64) -> Result<Option<Arc<CachedKey>>> {
@@ -222,13 +232,14 @@ impl App {
         Ok(claims)
     }
 
-    /// Whether the key's allowlist and the plan let this identity in; what the windows say comes after.
+    /// Whether the key's allowlist and the plan let this identity in; what the windows say comes after. An address that
+    /// is not known is in no allowlist.
     ///
     /// # Errors
     /// `AddressNotAllowed`, then `PlanRequired`.
-    pub fn admit_identity(&self, identity: &Identity, address: IpAddr) -> Result<()> {
+    pub fn admit_identity(&self, identity: &Identity, address: Option<IpAddr>) -> Result<()> {
         let Some(key) = identity.key() else { return Ok(()) };
-        if !key.allowlist.is_empty() && !key.allowlist.iter().any(|network| network.contains(&address)) {
+        if !key.admits(address) {
             return Err(Error::AddressNotAllowed(address));
         }
         if !identity.plan.api_access {

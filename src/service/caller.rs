@@ -1,5 +1,6 @@
 //! Who asks, and what they may do: the first argument of every use case (M2).
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -54,6 +55,14 @@ pub struct KeyFacts {
     pub expires_at: Option<Timestamp>,
     /// Networks it may be used from; empty: from anywhere.
     pub allowlist: Vec<IpNet>,
+}
+
+impl KeyFacts {
+    /// Whether its allowlist has the address; one that is not known is in none.
+    pub fn admits(&self, address: Option<IpAddr>) -> bool {
+        self.allowlist.is_empty()
+            || address.is_some_and(|address| self.allowlist.iter().any(|network| network.contains(&address)))
+    }
 }
 
 /// A credential with everything that decides access, as of one version of it.
@@ -174,10 +183,12 @@ impl Caller {
             return Err(Error::PermissionMissing { permission: Some(permission), by });
         }
         let reads = permission.as_str().ends_with(":read") || permission == Permission::AnalyticsQuery;
-        if !reads && self.trial_is_over() {
-            return Err(Error::TrialEnded);
-        }
-        Ok(())
+        if reads { Ok(()) } else { self.require_running_plan() }
+    }
+
+    /// Refuses callers whose trial is over: for what adds or changes something, whatever permission it takes.
+    pub fn require_running_plan(&self) -> Result<()> {
+        if self.trial_is_over() { Err(Error::TrialEnded) } else { Ok(()) }
     }
 
     /// Refuses keys that may not manage keys: those without the read-write preset.

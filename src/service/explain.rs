@@ -3,6 +3,8 @@
 //! A call is rehearsed by the checks that a real one passes, in their order; it takes room in no window, and no object
 //! is looked up.
 
+use std::net::IpAddr;
+
 use super::app::App;
 use super::caller::Caller;
 use crate::domain::code::Code;
@@ -17,6 +19,8 @@ pub struct Question {
     pub operation: &'static Operation,
     /// Where it would arrive.
     pub surface: Surface,
+    /// Where it would come from, if not from where the question comes.
+    pub address: Option<IpAddr>,
 }
 
 /// What would refuse a call.
@@ -74,11 +78,14 @@ impl App {
         Ok(Explanation { refused_by, needs })
     }
 
-    /// The checks behind those of address and API access, which the call that asks has passed itself.
+    /// The checks that the call which asks has not passed itself: it came in from its address and by its plan.
     fn rehearse(&self, caller: &Caller, question: Question, headroom: Option<&Headroom>) -> Result<()> {
-        let Question { operation, surface } = question;
+        let Question { operation, surface, address } = question;
         if operation.needs == Needs::Nothing {
             return Ok(());
+        }
+        if address.is_some() {
+            self.admit_identity(caller.identity(), address)?;
         }
         if let Some((window, room)) = headroom.and_then(|headroom| headroom.full(operation.class, surface)) {
             return Err(caller.identity().rate_limited(window, room.reset_at_ms, caller.at));
@@ -88,6 +95,9 @@ impl App {
         let plan = &caller.identity().plan;
         if operation.errors.contains(&Code::PlanRequired) && !plan.api_access {
             return Err(self.api_access_refusal(&plan.name));
+        }
+        if operation.errors.contains(&Code::TrialEnded) {
+            caller.require_running_plan()?;
         }
         Ok(())
     }

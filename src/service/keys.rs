@@ -58,6 +58,7 @@ impl App {
         if !plan.api_access {
             return Err(self.api_access_refusal(&plan.name));
         }
+        caller.require_running_plan()?;
         let grant = self.checked_grant(caller, &request)?;
         let allowlist = key::allowlist(&request.ip_allowlist)?;
         if !allowlist.is_empty() && !plan.ip_allowlist {

@@ -10,6 +10,7 @@ pub mod conditions;
 pub mod dashboards;
 pub mod downloads;
 pub mod explain;
+pub mod exposure;
 pub mod keys;
 pub mod limits;
 pub mod load;

@@ -1,10 +1,11 @@
 //! What a caller may know of itself: its user, its organisation, its credential.
 
 use claribi::domain::access::{Role, Scope};
+use claribi::service::keys::KeyRequest;
 use serde_json::{Value, json};
 
 use crate::actors::Actor;
-use crate::world::World;
+use crate::world::{World, named};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn everyone_reads_their_own_user_on_both_faces() {
@@ -154,6 +155,35 @@ async fn explain_names_the_plan_as_what_refuses() {
     assert_eq!(explained(&session, "POST /v1/dashboards").await, json!([false, "plan", "dashboards:create"]));
     session.post("/v1/dashboards", json!({"name": "x"})).await.refuses(403, "trial_ended");
     assert_eq!(explained(&session, "GET /v1/dashboards").await, json!([true, null, "dashboards:read"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn explain_names_the_address_as_what_refuses() {
+    let world = World::new().await;
+    let ip_allowlist = vec!["127.0.0.0/8".to_owned(), "2001:db8::/32".to_owned()];
+    let bound = world.make_key(world.owner, KeyRequest { ip_allowlist, scope: Some(Scope::ReadOnly), ..named() }).await;
+    let (free, session) = (world.owner().await, world.owner_session().await);
+    for (actor, call, address, refused_by) in [
+        (&bound, "GET /v1/dashboards", "127.9.9.9", Value::Null),
+        (&bound, "GET /v1/dashboards", "::ffff:127.9.9.9", Value::Null),
+        (&bound, "GET /v1/dashboards", "2001:db8:1::9", Value::Null),
+        (&bound, "GET /v1/dashboards", "203.0.113.9", json!("address")),
+        (&bound, "POST /v1/dashboards", "203.0.113.9", json!("address")),
+        (&bound, "POST /v1/dashboards", "127.0.0.1", json!("scope")),
+        (&bound, "POST /api/auth/login/", "203.0.113.9", Value::Null),
+        (&free, "GET /v1/dashboards", "203.0.113.9", Value::Null),
+        (&session, "GET /v1/dashboards", "203.0.113.9", Value::Null),
+    ] {
+        for face in ["/v1/auth/verify", "/api/auth/verify/", "/api/v1/auth/verify/"] {
+            let path = format!("{face}?explain={}&address={address}", call.replace(' ', "+"));
+            let told = actor.get(&path).await.is(200);
+            assert_eq!((&told["allowed"], &told["refused_by"]), (&json!(refused_by.is_null()), &refused_by), "{path}");
+        }
+    }
+    for query in ["address=203.0.113.9", "explain=GET+/v1/dashboards&address=here", "explain=GET+/v1/usage&address="] {
+        let answer = free.get(&format!("/v1/auth/verify?{query}")).await;
+        assert_eq!(answer.refuses(400, "invalid_parameter")["parameter"], "address", "{query}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

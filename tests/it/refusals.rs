@@ -71,15 +71,18 @@ async fn a_wrong_secret_behind_a_known_prefix_says_nothing_about_the_key() {
     let keys = [world.owner().await, world.owner().await];
     let caller = world.operator_as(world.owner);
     world.app.revoke_key(&caller, &IdRef::Number(KeyId::new(1)), "key_1", None).await.unwrap();
-    // The public part of one and the rest of the other, with the checksum that belongs to it.
-    let public = &keys[0].secret()[..24];
-    let body = format!("{public}{}", &keys[1].secret()[24..46]);
-    let forged = format!("{body}{}", checksum(&body));
+    let forged = forged(keys[0].secret(), keys[1].secret());
     let (wrong, unknown) =
         (world.bearer(&forged).get("/v1/dashboards").await, world.bearer("x").get("/v1/dashboards").await);
     wrong.refuses(401, "invalid_key");
     assert_eq!(wrong.masked(&[]), unknown.masked(&[]));
     keys[0].get("/v1/dashboards").await.refuses(401, "key_revoked");
+}
+
+/// A well-formed key with the public part of one and the secret part of another.
+pub fn forged(public: &str, secret: &str) -> String {
+    let body = format!("{}{}", &public[..24], &secret[24..46]);
+    format!("{body}{}", checksum(&body))
 }
 
 /// CRC-32 in base62, six characters, as PRODUCT 8.3 has it.
@@ -227,4 +230,33 @@ async fn an_allowlist_is_kept_for_ipv4_and_ipv6() {
         assert!(answer.message().contains(outside), "{}", answer.message());
     }
     assert_eq!(world.calls().iter().filter(|call| call.counted()).count(), 3, "refused by address counts nothing");
+    let row = world.last_call();
+    assert_eq!((row.code.as_deref(), row.key_id), (Some("address_not_allowed"), Some(1)), "the audit names the key");
+    assert_eq!((row.address.to_string().as_str(), row.org), ("2001:db9::9", Some(world.org.raw())));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_cannot_be_read_is_on_no_list() {
+    let world = World::with(|plot| plot.http.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()]).await;
+    // The proxy itself is on the list: what it passes on unread must not profit from that.
+    let ip_allowlist = vec!["127.0.0.0/8".to_owned(), "203.0.113.9".to_owned()];
+    let key = world.make_key(world.owner, KeyRequest { ip_allowlist, ..named() }).await;
+    let anywhere = world.owner().await;
+    let from = |actor: &Actor, address: &str| {
+        let request = actor.request("GET", "/v1/dashboards").header("x-forwarded-proto", "https");
+        request.header("x-forwarded-for", address).send()
+    };
+    for unreadable in ["unknown", "203.0.113.9, _hidden", "fe80::1%1", "203.0.113.09", ""] {
+        let answer = from(&key, unreadable).await;
+        answer.refuses(403, "address_not_allowed");
+        assert!(answer.message().contains("X-Forwarded-For"), "{}", answer.message());
+        assert_eq!(world.last_call().address.to_string(), "127.0.0.1", "{unreadable}: the nearest that was read");
+        from(&anywhere, unreadable).await.is(200);
+    }
+    for readable in ["203.0.113.9", "nonsense, 203.0.113.9", "203.0.113.9:4711, 127.0.0.1"] {
+        from(&key, readable).await.is(200);
+    }
+    let lines = key.request("GET", "/v1/dashboards").header("x-forwarded-proto", "https");
+    let lines = lines.header("x-forwarded-for", "203.0.113.9").header("x-forwarded-for", "198.51.100.4");
+    lines.send().await.refuses(403, "address_not_allowed");
 }

@@ -20,15 +20,17 @@ impl AccountApi {
     /// Verify a credential.
     ///
     /// Tells what it is, what it may do now, and what is left of its limits. With `explain` it also tells whether that
-    /// call would be allowed now, and which of scope, role, plan, address and limit refuses it.
+    /// call would be allowed now, and which of scope, role, plan, address and limit refuses it; with `address`, whether
+    /// it would be if it came from there.
     #[oai(path = "/auth/verify", method = "get", operation_id = "auth_verify")]
     async fn verify(
         &self,
         Credential(caller): Credential,
         explain: Query<Option<String>>,
+        address: Query<Option<String>>,
         exchange: Exchanged,
     ) -> Reply<Json<Verification<Id>>> {
-        let question = exchange.0.question(explain.0.as_deref())?;
+        let question = exchange.0.question(explain.0.as_deref(), address.0.as_deref())?;
         Ok(Json(Verification::of(&caller, self.0.verify(&caller, question)?)))
     }
 
