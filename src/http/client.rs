@@ -37,7 +37,8 @@ pub fn client(peer: IpAddr, headers: &HeaderMap, uri: &Uri, settings: &HttpSetti
     };
     let verdict = if proxied {
         // Every line and every entry must say so: each is a hop, and one in the clear is enough for others to read along.
-        let mut hops = headers.get_all("x-forwarded-proto").iter().flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+        let mut hops =
+            headers.get_all("x-forwarded-proto").iter().flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
         if hops.all(|hop| hop.trim_ascii().eq_ignore_ascii_case(b"https")) { Ok(()) } else { Err(Error::HttpsRequired) }
     } else if !peer.is_loopback() {
         Err(Error::HttpsRequired)
@@ -196,7 +197,8 @@ mod tests {
         for (line, address) in known {
             assert_eq!(asked(line), (address.to_owned(), true), "{}", String::from_utf8_lossy(line));
         }
-        for line in [&b"unknown"[..], b"_hidden", b"fe80::1%eth0", b"203.0.113.009", b"3405803785", b"", b"\xff", b","] {
+        for line in [&b"unknown"[..], b"_hidden", b"fe80::1%eth0", b"203.0.113.009", b"3405803785", b"", b"\xff", b","]
+        {
             assert_eq!(asked(line), ("10.0.0.1".to_owned(), false), "{}", String::from_utf8_lossy(line));
         }
         assert_eq!(asked(b"203.0.113.9, for=10.0.0.4, 10.0.0.2"), ("10.0.0.2".to_owned(), false));

@@ -37,7 +37,9 @@ impl Exchange {
         let path = path.trim_start().split(['?', '#']).next()?;
         let face = Face::of_path(path)?;
         match self.routes[face as usize].find(&method, plain_path(path).ok()?) {
-            Found::Route(route, _) => Some(Question { operation: route.operation, surface: face.surface(), address: None }),
+            Found::Route(route, _) => {
+                Some(Question { operation: route.operation, surface: face.surface(), address: None })
+            }
             Found::OtherMethods(_) | Found::Nothing => None,
         }
     }

@@ -1,6 +1,8 @@
 //! What holds for every operation of every face. The list is made from the documents and the table of operations, so a
 //! new operation is tested by being there.
 
+mod policy;
+
 use std::collections::BTreeSet;
 
 use claribi::domain::access::{Permission, Role, Scope};
@@ -14,11 +16,15 @@ use crate::actors::{Actor, Part};
 use crate::answer::Answer;
 use crate::world::World;
 
+/// What stands in a path for an object that nobody has.
+pub const NOTHING: &str = "999";
+
 /// An operation where one face has it.
+#[derive(Clone)]
 pub struct Entry {
-    face: Face,
+    pub face: Face,
     pub operation: &'static Operation,
-    method: String,
+    pub method: String,
     pub path: String,
 }
 
@@ -31,7 +37,7 @@ pub fn entries() -> Vec<Entry> {
             for (method, described) in methods.as_object().unwrap() {
                 let id = described["operationId"].as_str().unwrap();
                 let operation = Operation::find(id).unwrap_or_else(|| panic!("{id} is in no table"));
-                let path = path.split('/').map(|part| if part.starts_with('{') { "999" } else { part });
+                let path = path.split('/').map(|part| if part.starts_with('{') { NOTHING } else { part });
                 let path = path.collect::<Vec<_>>().join("/");
                 entries.push(Entry { face, operation, method: method.to_uppercase(), path });
             }
@@ -55,7 +61,7 @@ fn body(operation: &Operation) -> Value {
 }
 
 impl Entry {
-    async fn call(&self, actor: &Actor) -> Answer {
+    pub async fn call(&self, actor: &Actor) -> Answer {
         match self.operation.body {
             BodyKind::Json => actor.request(&self.method, &self.path).json(&body(self.operation)).send().await,
             BodyKind::None => actor.request(&self.method, &self.path).send().await,
@@ -65,7 +71,7 @@ impl Entry {
         }
     }
 
-    fn named(&self) -> String {
+    pub fn named(&self) -> String {
         format!("{} {} ({})", self.method, self.path, self.operation.id)
     }
 }

@@ -133,6 +133,7 @@ fn parameters(described: &mut Value, path: &str, face: Face) {
                 json!({"minimum": 1, "default": 1}),
             ),
             "explain" => ("A method and a path on any face, such as `POST /v1/reports/generate`.", json!({})),
+            "address" => ("With `explain`: the IP address that the call would come from.", json!({})),
             "id" | "widget_id" => ("An id in any spelling of this face.", json!({})),
             _ => continue,
         };
