@@ -22,11 +22,16 @@ pub struct Installation {
 impl Installation {
     /// Made by `claribi init`.
     pub fn new() -> Self {
-        let made = Self { directory: tempfile::tempdir().unwrap() };
+        let made = Self::nowhere();
         let init = made
             .run_with(&["init", "--org", "Acme Corp", "--email", OWNER, "--password-stdin"], "correct horse battery\n");
         assert!(init.status.success(), "{}", text(&init.stderr));
         made
+    }
+
+    /// A place for one that is still to be made.
+    pub fn nowhere() -> Self {
+        Self { directory: tempfile::tempdir().unwrap() }
     }
 
     pub fn data(&self) -> PathBuf {

@@ -1,5 +1,6 @@
 //! Dashboards: made, changed, refreshed, paid for.
 
+use claribi::domain::access::Permission;
 use serde_json::{Value, json};
 
 use crate::actors::Actor;
@@ -243,4 +244,45 @@ async fn parallel_refreshes_never_overspend() {
     assert_eq!((spent, remaining(&owner).await), (6, 1));
     let usage = owner.get("/v1/usage").await.is(200);
     assert_eq!((&usage["credits"]["used"], &usage["credits"]["reserved"]), (&json!(6), &json!(0)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_widget_is_no_way_round_the_permission_to_query() {
+    let world = World::new().await;
+    let owner = world.owner().await;
+    let source = sales(&owner).await;
+    let made = create(&owner, vec![kpi(&source)]).await;
+    // Everything that dashboards take, and nothing that runs a query of one's own.
+    let designer = world
+        .key_with(&[
+            Permission::DashboardsRead,
+            Permission::DashboardsCreate,
+            Permission::DashboardsUpdate,
+            Permission::DashboardsRefresh,
+        ])
+        .await;
+    let secret = json!({"name": "x", "widgets": [table(&source)]});
+    let mut changed = made["widgets"][0].clone();
+    changed = json!({"id": changed["id"], "type": "kpi", "title": "Revenue", "query": table(&source)["query"]});
+    let refused = [
+        designer.post(DASHBOARDS, secret.clone()).await,
+        designer.post("/api/dashboards/", secret.clone()).await,
+        designer.post("/api/v1/dashboards/", secret.clone()).await,
+        designer.patch("/v1/dashboards/d_1", json!({"widgets": [table(&source)]})).await,
+        designer.patch("/v1/dashboards/d_1", json!({"widgets": [changed]})).await,
+        designer.patch("/api/dashboards/1/", json!({"widgets": [table(&source)]})).await,
+        designer.post("/v1/query", json!({"sql": "SELECT 1"})).await,
+    ];
+    for answer in &refused {
+        assert_eq!(answer.refuses(403, "permission_missing")["permission"], "analytics:query");
+    }
+    assert_eq!(owner.get("/v1/dashboards/d_1").await.is(200), made, "nothing was done");
+    assert_eq!(owner.get(DASHBOARDS).await.is(200)["data"].as_array().unwrap().len(), 1);
+
+    // What shows no query of the caller's own needs no more than it did.
+    designer.post(DASHBOARDS, json!({"name": "Empty", "widgets": []})).await.is(201);
+    designer.patch("/v1/dashboards/d_1", json!({"name": "Renamed"})).await.is(200);
+    let refreshed = designer.post("/v1/dashboards/d_1/refresh", json!({})).await.is(200);
+    assert_eq!(refreshed["widgets_failed"], 0, "it runs what somebody saved who may query");
+    designer.patch("/v1/dashboards/d_1", json!({"widgets": []})).await.is(200);
 }

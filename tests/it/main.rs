@@ -29,6 +29,7 @@ mod once;
 mod openapi;
 mod paging;
 mod paging_property;
+mod plans;
 mod queries;
 mod ranges;
 mod readme;

@@ -8,9 +8,10 @@ use claribi::domain::access::{Permission, Permissions, Role, Scope};
 use super::{Entry, entries};
 use crate::actors::Actor;
 use crate::answer::Answer;
-use crate::world::World;
+use crate::world::{Plot, World};
 
 const TABLE: &str = include_str!("../golden/policy.txt");
+const MISSING: &str = "permission_missing";
 /// In the order of the table's columns.
 const ROLES: [Role; 4] = [Role::Owner, Role::Administrator, Role::Analyst, Role::Viewer];
 
@@ -28,25 +29,33 @@ struct Line {
     needs: &'static str,
     /// By role, then by what is shown.
     allowed: [[bool; 3]; 4],
+    /// By session on a plan without API access.
+    in_portal: bool,
+    /// When the trial is over.
+    after_trial: bool,
 }
 
 impl Line {
     fn parse(line: &'static str) -> (&'static str, Self) {
         let words: Vec<&str> = line.split_whitespace().collect();
-        let [operation, needs, roles @ ..] = words.as_slice() else { panic!("too few words: {line}") };
+        let [operation, needs, roles @ .., portal, ended] = words.as_slice() else { panic!("too few words: {line}") };
         let roles: [&str; 4] = roles.try_into().unwrap_or_else(|_| panic!("four roles: {line}"));
-        let allowed = roles.map(|signs| {
-            let signs: [u8; 3] = signs.as_bytes().try_into().unwrap_or_else(|_| panic!("three signs: {line}"));
-            assert!(signs.iter().all(|sign| b"+-".contains(sign)), "+ or -: {line}");
-            signs.map(|sign| sign == b'+')
-        });
-        (operation, Self { needs, allowed })
+        let [in_portal] = signs(portal);
+        let [after_trial] = signs(ended);
+        (operation, Self { needs, allowed: roles.map(signs), in_portal, after_trial })
     }
 
     /// Whether a key of an owner's that was given this permission alone is let in.
     fn opens_to(&self, permission: Permission) -> bool {
         ["open", "caller"].contains(&self.needs) || self.needs == permission.as_str()
     }
+}
+
+/// What so many signs say.
+fn signs<const COUNT: usize>(text: &str) -> [bool; COUNT] {
+    let signs: [u8; COUNT] = text.as_bytes().try_into().unwrap_or_else(|_| panic!("{COUNT} signs: {text}"));
+    assert!(signs.iter().all(|sign| b"+-".contains(sign)), "+ or -: {text}");
+    signs.map(|sign| sign == b'+')
 }
 
 fn table() -> BTreeMap<&'static str, Line> {
@@ -58,18 +67,22 @@ fn table() -> BTreeMap<&'static str, Line> {
     table
 }
 
-/// Windows that let all of these calls in.
+/// A world whose windows let all of these calls in.
 async fn roomy_world() -> World {
-    World::with(|plot| {
-        plot.settings.key_per_minute = 100_000;
-        plot.settings.session_per_minute = 100_000;
-        plot.plan("enterprise", |plan| {
-            plan.requests_per_hour = 100_000;
-            plan.generation_per_hour = 100_000;
-            plan.generation_per_day = 100_000;
-        });
-    })
-    .await
+    World::with(|plot| roomy(plot, "enterprise", true)).await
+}
+
+fn roomy(plot: &mut Plot, name: &'static str, api_access: bool) {
+    plot.plan = name;
+    plot.settings.key_per_minute = 100_000;
+    plot.settings.session_per_minute = 100_000;
+    plot.plan(name, |plan| {
+        plan.api_access = api_access;
+        plan.requests_per_hour = 100_000;
+        plan.requests_per_day = 100_000;
+        plan.generation_per_hour = 100_000;
+        plan.generation_per_day = 100_000;
+    });
 }
 
 async fn caller(world: &World, role: Role, shown: Shown) -> Actor {
@@ -79,15 +92,15 @@ async fn caller(world: &World, role: Role, shown: Shown) -> Actor {
     }
 }
 
-/// Holds an answer against the table.
-fn judge(entry: &Entry, line: &Line, allowed: bool, answer: &Answer, who: &str) {
+/// Holds an answer against the table: what is not allowed is refused with this code, what is allowed with none such.
+fn judge(entry: &Entry, line: &Line, (allowed, code): (bool, &str), answer: &Answer, who: &str) {
     if allowed {
         let refused = answer.status == 403 || (answer.status == 401 && line.needs != "open");
         assert!(!refused, "{who} may call {}, and was told {}", entry.named(), answer.text());
         assert!(answer.status < 500, "{who}, {}: {}", entry.named(), answer.text());
     } else {
         let told = (answer.status, if answer.status < 400 { String::new() } else { answer.code() });
-        assert_eq!(told, (403, "permission_missing".to_owned()), "{who} may not call {}", entry.named());
+        assert_eq!(told, (403, code.to_owned()), "{who} may not call {}", entry.named());
     }
 }
 
@@ -113,7 +126,7 @@ async fn every_role_may_do_by_session_and_preset_what_the_policy_says_and_nothin
                 let line = &table[entry.operation.id];
                 let allowed = line.allowed[row][column];
                 let answer = entry.call(&actor).await;
-                judge(entry, line, allowed, &answer, &format!("{} by {shown:?}", role.as_str()));
+                judge(entry, line, (allowed, MISSING), &answer, &format!("{} by {shown:?}", role.as_str()));
                 // Some of what is allowed ends the credential that it was asked with.
                 if allowed && entry.method != "GET" && actor.get("/v1/auth/verify").await.status == 401 {
                     actor = caller(&world, role, shown).await;
@@ -134,7 +147,48 @@ async fn one_permission_alone_opens_what_the_policy_says_and_nothing_else() {
         for entry in &entries {
             let line = &table[entry.operation.id];
             let answer = entry.call(&actor).await;
-            judge(entry, line, line.opens_to(permission), &answer, permission.as_str());
+            judge(entry, line, (line.opens_to(permission), MISSING), &answer, permission.as_str());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_api_access_sessions_do_what_the_policy_says_and_keys_nothing() {
+    let (table, entries) = (table(), entries());
+    let world = World::with(|plot| roomy(plot, "starter", true)).await;
+    let (key, session) = (world.owner().await, world.owner_session().await);
+    let (key, session) = (key.secret().to_owned(), session.secret().to_owned());
+    let world = world.restarted_with(|plot| roomy(plot, "starter", false)).await;
+    let (key, session) = (world.bearer(&key), world.bearer(&session));
+    for entry in &entries {
+        let line = &table[entry.operation.id];
+        let by_key = entry.call(&key).await;
+        judge(entry, line, (line.needs == "open", "plan_required"), &by_key, "a key without API access");
+        let by_session = entry.call(&session).await;
+        judge(entry, line, (line.in_portal, "plan_required"), &by_session, "a session without API access");
+        for refusal in [by_key, by_session].iter().filter(|answer| answer.status == 403) {
+            assert!(refusal.message().contains("`professional`"), "names a plan that has it: {}", refusal.message());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_the_trial_what_reads_goes_on_and_nothing_else() {
+    let (table, entries) = (table(), entries());
+    let world = World::with(|plot| roomy(plot, "trial", true)).await;
+    let key = world.owner().await;
+    world.pass(14 * 86_400 - 1);
+    key.post("/v1/dashboards", serde_json::json!({"name": "The last"})).await.is(201);
+    world.pass(1);
+    let session = world.owner_session().await;
+    for (actor, who) in [(&key, "a key"), (&session, "a session")] {
+        for entry in &entries {
+            let line = &table[entry.operation.id];
+            let shown = usize::from(who == "a key");
+            if line.allowed[0][shown] {
+                let answer = entry.call(actor).await;
+                judge(entry, line, (line.after_trial, "trial_ended"), &answer, &format!("{who} after the trial"));
+            }
         }
     }
 }
