@@ -23,8 +23,8 @@ pub enum DataDirError {
     /// Another process serves from it.
     #[error("another claribi process uses the data directory at {0}; stop it first")]
     Locked(PathBuf),
-    /// Others than its owner may read its secrets.
-    #[error("{0} can be read by other users; run `chmod go-rwx` on it")]
+    /// Others than its owner may look into it.
+    #[error("{0} is open to other users; run `chmod go-rwx` on it")]
     Exposed(PathBuf),
     /// The file system refused.
     #[error("{path}: {error}")]
@@ -71,10 +71,12 @@ impl DataDir {
         }
         let directory = Self(path.to_owned());
         directory.complete()?;
-        let secrets = directory.secrets();
-        let mode = std::fs::metadata(&secrets).map_err(at(&secrets))?.permissions().mode();
-        if mode & 0o077 != 0 {
-            return Err(DataDirError::Exposed(secrets));
+        // The databases are as readable as the directory that they lie in.
+        for path in [path.to_owned(), directory.secrets()] {
+            let mode = std::fs::metadata(&path).map_err(at(&path))?.permissions().mode();
+            if mode & 0o077 != 0 {
+                return Err(DataDirError::Exposed(path));
+            }
         }
         Ok(directory)
     }

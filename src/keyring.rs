@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
@@ -20,11 +20,17 @@ pub enum KeyringError {
     #[error("the secret `{0}` is missing from the data directory; restore it from a backup")]
     Missing(&'static str),
     /// The file does not read.
-    #[error("the secret `{0}` is damaged; restore it from a backup")]
+    #[error(
+        "the secret `{0}` is empty, too short or damaged: it takes a line of a number and 64 hexadecimal digits; \
+         restore it from a backup"
+    )]
     Damaged(&'static str),
     /// Anyone could guess it.
-    #[error("the secret `{0}` is weak: a line of it repeats one byte; make a random one")]
+    #[error("the secret `{0}` is weak: it is a pattern, a text or a copy of another secret; make a random one")]
     Weak(&'static str),
+    /// Others than its owner may read it.
+    #[error("the secret `{0}` can be read by other users; run `chmod 600` on its file, and make a new one if they did")]
+    Exposed(&'static str),
     /// The file system refused.
     #[error("the secret `{name}`: {error}")]
     Io {
@@ -111,26 +117,33 @@ impl Keyring {
 
     /// Reads all secrets and refuses weak ones.
     pub fn load(directory: &Path) -> Result<Self, KeyringError> {
-        let read = |name| read(directory, name);
+        let mut seen = Vec::new();
+        let mut read = |name| read(directory, name, &mut seen);
         Ok(Self { pepper: read(NAMES[0])?, sessions: read(NAMES[1])?, cursors: read(NAMES[2])? })
     }
 }
 
-fn read(directory: &Path, name: &'static str) -> Result<Generations, KeyringError> {
-    let text = match std::fs::read_to_string(directory.join(name)) {
-        Ok(text) => Zeroizing::new(text),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(KeyringError::Missing(name)),
-        Err(error) => return Err(KeyringError::Io { name, error }),
+fn read(directory: &Path, name: &'static str, seen: &mut Vec<Secret>) -> Result<Generations, KeyringError> {
+    let failed = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::NotFound => KeyringError::Missing(name),
+        std::io::ErrorKind::InvalidData => KeyringError::Damaged(name),
+        _ => KeyringError::Io { name, error },
     };
+    let path = directory.join(name);
+    if std::fs::metadata(&path).map_err(failed)?.permissions().mode() & 0o077 != 0 {
+        return Err(KeyringError::Exposed(name));
+    }
+    let text = Zeroizing::new(std::fs::read_to_string(&path).map_err(failed)?);
     let mut generations = Vec::new();
     for line in text.lines().filter(|line| !line.trim().is_empty()) {
         let (id, digits) = line.trim().split_once(' ').ok_or(KeyringError::Damaged(name))?;
         let id = id.parse().map_err(|_| KeyringError::Damaged(name))?;
         let mut bytes = Zeroizing::new([0; 32]);
         hex::decode_to_slice(digits.trim(), bytes.as_mut()).map_err(|_| KeyringError::Damaged(name))?;
-        if bytes.iter().all(|byte| *byte == bytes[0]) {
+        if is_weak(&bytes) || seen.iter().any(|other| other.expose() == &*bytes) {
             return Err(KeyringError::Weak(name));
         }
+        seen.push(Secret(bytes.clone()));
         generations.push((id, Secret(bytes)));
     }
     if generations.is_empty() {
@@ -139,25 +152,67 @@ fn read(directory: &Path, name: &'static str) -> Result<Generations, KeyringErro
     Ok(Generations(generations))
 }
 
+/// Whether these bytes were chosen rather than drawn. Of 32 that were drawn at random, fewer than half are different
+/// once in 10^15 times, and all are printable once in 10^13.
+fn is_weak(bytes: &[u8; 32]) -> bool {
+    let different: std::collections::BTreeSet<u8> = bytes.iter().copied().collect();
+    let is_text = bytes.iter().all(|byte| (b' '..=b'~').contains(byte));
+    let step = |pair: &[u8]| pair[1].wrapping_sub(pair[0]);
+    let is_row = bytes.windows(2).all(|pair| step(pair) == step(&bytes[..2]));
+    different.len() < 16 || is_text || is_row
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn two_installations_differ_and_weak_secrets_are_refused() {
+    fn two_installations_differ_in_every_secret() {
         let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         for directory in [&one, &two] {
             Keyring::create(directory.path(), &Entropy::System).unwrap();
         }
         let (first, second) = (Keyring::load(one.path()).unwrap(), Keyring::load(two.path()).unwrap());
-        assert_ne!(first.pepper.current().1.expose(), second.pepper.current().1.expose());
-        assert_ne!(first.pepper.current().1.expose(), first.cursors.current().1.expose());
+        let secrets = [&first, &second].map(|ring| [&ring.pepper, &ring.sessions, &ring.cursors]);
+        let different: std::collections::BTreeSet<_> =
+            secrets.iter().flatten().map(|secret| *secret.current().1.expose()).collect();
+        assert_eq!(different.len(), 6);
+    }
 
-        std::fs::write(one.path().join("pepper"), format!("1 {}", "00".repeat(32))).unwrap();
-        assert!(matches!(Keyring::load(one.path()), Err(KeyringError::Weak("pepper"))));
-        std::fs::write(one.path().join("pepper"), "").unwrap();
-        assert!(matches!(Keyring::load(one.path()), Err(KeyringError::Damaged("pepper"))));
-        std::fs::write(one.path().join("pepper"), "1 abcd").unwrap();
-        assert!(matches!(Keyring::load(one.path()), Err(KeyringError::Damaged("pepper"))));
+    #[test]
+    fn weak_known_short_and_empty_secrets_are_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        Keyring::create(directory.path(), &Entropy::System).unwrap();
+        let said = |text: &str| {
+            std::fs::write(directory.path().join("pepper"), text).unwrap();
+            Keyring::load(directory.path()).unwrap_err()
+        };
+        let row: Vec<u8> = (7..39).collect();
+        let sessions = std::fs::read_to_string(directory.path().join("sessions")).unwrap();
+        for weak in [
+            format!("1 {}", "00".repeat(32)),
+            format!("1 {}", "0123456789abcdef".repeat(4)),
+            format!("1 {}", hex::encode(row)),
+            format!("1 {}", hex::encode("change me before you use this!!!")),
+            sessions,
+        ] {
+            assert!(matches!(said(&weak), KeyringError::Weak("pepper" | "sessions")), "{weak}");
+        }
+        for damaged in ["", "\n", "1", "1 abcd", "x 00", "changeme"] {
+            assert!(matches!(said(damaged), KeyringError::Damaged("pepper")), "{damaged}");
+        }
+    }
+
+    #[test]
+    fn secrets_that_others_may_read_are_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        Keyring::create(directory.path(), &Entropy::System).unwrap();
+        let path = directory.path().join("sessions");
+        for (mode, is_fine) in [(0o600, true), (0o400, true), (0o640, false), (0o604, false), (0o622, false)] {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(Keyring::load(directory.path()).is_ok(), is_fine, "{mode:o}");
+        }
+        std::fs::remove_file(path).unwrap();
+        assert!(matches!(Keyring::load(directory.path()), Err(KeyringError::Missing("sessions"))));
     }
 }

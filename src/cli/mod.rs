@@ -100,7 +100,7 @@ Example:
     Init(init::Init),
     /// Serve the API from a data directory.
     Serve(serve::Serve),
-    /// Add and list users.
+    /// Add, list and unlock users.
     #[command(subcommand, arg_required_else_help = true)]
     User(users::UserCommand),
     /// Make, list, show and revoke API keys.

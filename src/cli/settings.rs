@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::failure::Failure;
 use crate::config::{self, Config, LogFormat};
 use crate::domain::credits::Factors;
+use crate::domain::login::LoginLimits;
 use crate::domain::plan::Plan;
 use crate::http::cors::Origins;
 use crate::http::listener::Limits;
@@ -41,6 +42,12 @@ pub fn services(config: &Config) -> Settings {
         },
         access_ttl: config.auth.access_ttl.duration(),
         refresh_ttl: config.auth.refresh_ttl.duration(),
+        logins: LoginLimits {
+            window: config.auth.login_window.duration(),
+            failures: config.auth.login_failures,
+            failures_per_account: config.auth.login_failures_per_account,
+            failures_per_address: config.auth.login_failures_per_address,
+        },
         argon2: Argon2Cost { memory_kib: config.auth.argon2_memory_kib, iterations: config.auth.argon2_iterations },
         query: QueryLimits {
             rows: config.worker.rows.into(),

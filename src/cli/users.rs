@@ -22,6 +22,9 @@ pub enum UserCommand {
     Create(CreateUser),
     /// List the users.
     List(ListUsers),
+    /// Forget the failed logins of a user, and of the addresses that they came from.
+    #[command(after_help = "Example:\n  claribi user unlock grace@example.com")]
+    Unlock(UnlockUser),
 }
 
 /// `user create`.
@@ -53,6 +56,14 @@ pub struct ListUsers {
     org: OrgOption,
 }
 
+/// `user unlock`.
+#[derive(Debug, Args)]
+pub struct UnlockUser {
+    /// The user's e-mail.
+    #[arg(value_name = "EMAIL")]
+    email: String,
+}
+
 fn role(text: &str) -> Result<Role, String> {
     Role::parse(text).ok_or_else(|| "there are owner, administrator, analyst and viewer".to_owned())
 }
@@ -62,7 +73,21 @@ pub fn run(globals: &Globals, command: UserCommand) -> Result<(), Failure> {
     match command {
         UserCommand::Create(create) => run_create(globals, create),
         UserCommand::List(list) => run_list(globals, &list),
+        UserCommand::Unlock(unlock) => run_unlock(globals, &unlock),
     }
+}
+
+fn run_unlock(globals: &Globals, unlock: &UnlockUser) -> Result<(), Failure> {
+    let output = Output::new(globals.json);
+    with_instance(globals, async |instance| {
+        let user = operator::user(&instance.app, &unlock.email)?;
+        let name = operator::name();
+        let org = instance.app.operator_as(user, &name)?.org();
+        let caller = instance.app.operator_of(org, &name)?;
+        let failures = instance.app.unlock(&caller, user).await?;
+        let facts = [("user", user.prefixed()), ("forgotten failures", failures.to_string())];
+        output.facts(&facts, || json!({"id": user.prefixed(), "forgotten_failures": failures}))
+    })
 }
 
 fn run_create(globals: &Globals, create: CreateUser) -> Result<(), Failure> {

@@ -89,6 +89,10 @@ pub struct Metrics {
 pub struct Auth {
     pub access_ttl: Period,
     pub refresh_ttl: Period,
+    pub login_window: Period,
+    pub login_failures: u32,
+    pub login_failures_per_account: u32,
+    pub login_failures_per_address: u32,
     pub argon2_memory_kib: u32,
     pub argon2_iterations: u32,
 }
@@ -189,6 +193,9 @@ impl Config {
             (server.max_connections > 0, "server.max_connections", "it must be above 0"),
             (server.max_connections_per_address > 0, "server.max_connections_per_address", "it must be above 0"),
             (server.json_limit.bytes() > 0, "server.json_limit", "it must be above 0"),
+            (auth.login_failures > 0, "auth.login_failures", "it must be above 0"),
+            (auth.login_failures_per_account > 0, "auth.login_failures_per_account", "it must be above 0"),
+            (auth.login_failures_per_address > 0, "auth.login_failures_per_address", "it must be above 0"),
             (auth.argon2_memory_kib >= 8, "auth.argon2_memory_kib", "argon2 needs at least 8"),
             (auth.argon2_iterations > 0, "auth.argon2_iterations", "it must be above 0"),
             (auth.access_ttl <= auth.refresh_ttl, "auth.access_ttl", "it must not be longer than `auth.refresh_ttl`"),

@@ -155,6 +155,11 @@ pub enum Error {
         /// Seconds until a request of this kind fits again.
         retry_after: u64,
     },
+    /// Too many failed logins, of this account or from this address.
+    TooManyLogins {
+        /// Seconds until another may be tried.
+        retry_after: u64,
+    },
     /// A failure of earlier work, as it was written down then: its facts are gone, its code and words are not.
     Recorded {
         /// Its code.
@@ -235,7 +240,7 @@ impl Error {
             Self::InvalidFile(_) => Code::InvalidFile,
             Self::QueryTimeout(_) => Code::QueryTimeout,
             Self::QueryTooLarge(_) => Code::QueryTooLarge,
-            Self::RateLimited { .. } => Code::RateLimited,
+            Self::RateLimited { .. } | Self::TooManyLogins { .. } => Code::RateLimited,
             Self::Recorded { code, .. } => *code,
             Self::Internal(_) => Code::Internal,
             Self::Overloaded => Code::Overloaded,
@@ -257,7 +262,9 @@ impl Error {
             Self::PermissionMissing { permission: Some(permission), .. } => {
                 vec![("permission", json!(permission.as_str()))]
             }
-            Self::RateLimited { retry_after, .. } => vec![("retry_after", json!(retry_after))],
+            Self::RateLimited { retry_after, .. } | Self::TooManyLogins { retry_after } => {
+                vec![("retry_after", json!(retry_after))]
+            }
             _ => Vec::new(),
         }
     }
@@ -265,7 +272,7 @@ impl Error {
     /// Seconds for `Retry-After`, where the answer has one.
     pub fn retry_after(&self) -> Option<u64> {
         match self {
-            Self::RateLimited { retry_after, .. } => Some(*retry_after),
+            Self::RateLimited { retry_after, .. } | Self::TooManyLogins { retry_after } => Some(*retry_after),
             Self::Overloaded | Self::Recorded { code: Code::Overloaded, .. } => Some(1),
             Self::AuditUnavailable => Some(5),
             Self::NotReady(_) | Self::RequestInProgress => Some(1),
@@ -343,6 +350,11 @@ impl fmt::Display for Error {
                 let window = window.as_str();
                 write!(out, "The limit of {limit} requests per {window} is reached; try again in {retry_after} s.")
             }
+            Self::TooManyLogins { retry_after } => write!(
+                out,
+                "Too many logins failed; try again in {retry_after} s. The operator can forgive them by \
+                 `claribi user unlock`."
+            ),
             other => out.write_str(other.code().sentence()),
         }
     }

@@ -13,6 +13,7 @@ pub mod error;
 pub mod id;
 pub mod key;
 pub mod key_text;
+pub mod login;
 pub mod operation;
 pub mod org;
 pub mod page;

@@ -108,7 +108,7 @@ macro_rules! operations {
 use Code::{
     Conflict, InsufficientCredits, InvalidCursor, InvalidFile, InvalidJson, InvalidLogin, InvalidRequest, InvalidSql,
     InvalidToken, NotAcceptable, NotFound, NotReady, PlanRequired, PreconditionFailed, QueryTimeout, QueryTooLarge,
-    TrialEnded, UnknownField, UnsupportedMediaType,
+    RateLimited, TrialEnded, UnknownField, UnsupportedMediaType,
 };
 use Needs::{Caller, KeyManagement, Nothing};
 
@@ -117,7 +117,7 @@ const fn of(permission: Permission) -> Needs {
 }
 
 operations! {
-    "auth_login" Nothing, General, Json, &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, InvalidLogin];
+    "auth_login" Nothing, General, Json, &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, InvalidLogin, RateLimited];
     "auth_refresh" Nothing, General, Json,
         &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, InvalidToken];
     "auth_status" Caller, General, None, &[];

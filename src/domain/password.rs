@@ -1,13 +1,21 @@
-//! Which passwords are good enough. Length decides; what everyone would try first is refused besides.
+//! Which passwords are good enough. Length decides; what everyone would try first is refused besides: by rule, and by a
+//! list of the commonest that are long enough.
 //!
 //! Deliberately not here: hashing, and rules about classes of characters, which make passwords worse (NIST SP
 //! 800-63B, section 3.1.1.2).
+
+use std::sync::LazyLock;
 
 /// The fewest characters.
 pub const MIN_CHARACTERS: usize = 12;
 
 /// The most bytes: hashing costs the same for all of them, reading does not.
-pub const MAX_BYTES: usize = 128;
+pub const MAX_BYTES: usize = 1_024;
+
+/// The 4,000 commonest passwords of at least [`MIN_CHARACTERS`] that leaked by 2015, in lower case and sorted: from Mark
+/// Burnett's ten million, which he dedicated to the public domain.
+const LEAKED: &str = include_str!("../../assets/passwords/common.txt");
+static COMMONEST: LazyLock<Vec<&'static str>> = LazyLock::new(|| LEAKED.lines().collect());
 
 /// Fewer different characters than this are a pattern.
 const MIN_DIFFERENT: usize = 5;
@@ -54,7 +62,7 @@ pub enum Weakness {
     #[error("a password has at least 12 characters")]
     TooShort,
     /// More than [`MAX_BYTES`].
-    #[error("a password has at most 128 bytes")]
+    #[error("a password has at most 1,024 bytes")]
     TooLong,
     /// A few characters over and over, or a row of the keyboard.
     #[error("this password is a simple pattern; a few unrelated words make a better one")]
@@ -83,7 +91,8 @@ pub fn check(password: &str, email: &str) -> Result<(), Weakness> {
         return Err(Weakness::Pattern);
     }
     let core = folded.trim_matches(|character: char| !character.is_alphabetic());
-    if COMMON.iter().any(|word| is_made_of(core, word) || is_made_of(&letters(&folded), word)) {
+    let is_leaked = COMMONEST.binary_search(&folded.as_str()).is_ok();
+    if is_leaked || COMMON.iter().any(|word| is_made_of(core, word) || is_made_of(&letters(&folded), word)) {
         return Err(Weakness::Common);
     }
     let email = email.to_lowercase();
@@ -131,8 +140,9 @@ mod tests {
     fn length_is_counted_in_characters_below_and_in_bytes_above() {
         assert_eq!(verdict("tr4ins-leav"), Err(Weakness::TooShort));
         assert_eq!(verdict("éèêëàâäùûüç"), Err(Weakness::TooShort));
-        assert_eq!(verdict(&"correct horse battery staple ".repeat(5)), Err(Weakness::TooLong));
-        assert_eq!(verdict(&format!("unrelated{}", "é".repeat(60))), Err(Weakness::TooLong));
+        assert_eq!(verdict(&"correct horse battery staple ".repeat(40)), Err(Weakness::TooLong));
+        assert_eq!(verdict(&format!("unrelated{}", "é".repeat(508))), Err(Weakness::TooLong));
+        assert_eq!(verdict(&"correct horse battery staple ".repeat(35)), Ok(()));
     }
 
     #[test]
@@ -162,6 +172,20 @@ mod tests {
         ] {
             assert_eq!(verdict(password), Err(Weakness::Common), "{password}");
         }
+    }
+
+    #[test]
+    fn every_password_of_the_list_is_refused_in_any_case() {
+        let mut sorted = COMMONEST.clone();
+        sorted.sort_unstable();
+        sorted.dedup();
+        assert_eq!(sorted, *COMMONEST, "a search by halves needs the order");
+        assert_eq!(COMMONEST.len(), 4_000);
+        for password in COMMONEST.iter() {
+            assert!(password.len() >= MIN_CHARACTERS, "{password} would be refused anyway");
+            assert!(verdict(password).is_err() && verdict(&password.to_uppercase()).is_err(), "{password}");
+        }
+        assert_eq!(verdict("LeaveMeAlone"), Err(Weakness::Common));
     }
 
     #[test]

@@ -31,6 +31,11 @@ pub(super) fn all() -> Vec<Task> {
             tracing::debug!(forgotten, "answers to requests with an Idempotency-Key are past their time");
             Ok(())
         }),
+        Task::new("forget_logins", Duration::from_secs(600), |app| async move {
+            let forgotten = app.forget_logins().await?;
+            tracing::debug!(forgotten, "rows of logins are past their time");
+            Ok(())
+        }),
         Task::new("adopt_changes", Duration::from_secs(1), move |app| look_for_changes(app, seen.clone())),
         Task::new("tidy_workers", Duration::from_secs(60), |app| async move {
             app.pool.tidy(Idle::Old).await;

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use moka::sync::Cache;
@@ -41,8 +42,9 @@ struct CachedSession {
     identity: Arc<Identity>,
 }
 
-/// What a session token says.
+/// What a session token says. One that says more, or something twice, is none of ours.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Claims {
     /// The user as `/v1/` spells it: RFC 7519 wants text.
     pub sub: String,
@@ -70,10 +72,25 @@ pub enum TokenKind {
     Refresh,
 }
 
+impl TokenKind {
+    /// What its key is derived for: tokens of one kind do not verify as the other.
+    pub const fn purpose(self) -> &'static str {
+        match self {
+            Self::Access => "access token",
+            Self::Refresh => "refresh token",
+        }
+    }
+}
+
 /// The issuer of our tokens.
 pub const ISSUER: &str = "claribi";
 /// The longest token that is looked at.
 const TOKEN_LENGTH: usize = 2_048;
+/// Seconds by which the machine's clock may have been set back since a token was made.
+const CLOCK_STEP: i64 = 60;
+/// `{"typ":"JWT","alg":"HS256"}`: how every token of ours begins. Others are refused before anything of them is decoded, so
+/// no header can choose an algorithm or a key (`alg`, `kid`, `jwk`, `jku`, `x5u`, `crit`).
+const TOKEN_HEAD: &str = "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9.";
 
 impl AccessCache {
     pub(super) fn new() -> Self {
@@ -209,8 +226,11 @@ impl App {
 
     /// The claims of a token that is ours, of this kind, and in time.
     pub(super) fn read_token(&self, token: &str, kind: TokenKind, now: Timestamp) -> Result<Claims> {
-        // Before anything is split or decoded: a token of ours is short and has two dots.
-        if token.len() > TOKEN_LENGTH || token.bytes().filter(|byte| *byte == b'.').count() != 2 {
+        // Before anything is split or decoded: a token of ours is short and begins like all of them.
+        let Some(rest) = token.strip_prefix(TOKEN_HEAD).filter(|_| token.len() <= TOKEN_LENGTH) else {
+            return Err(Error::InvalidToken);
+        };
+        if rest.bytes().filter(|byte| *byte == b'.').count() != 1 {
             return Err(Error::InvalidToken);
         }
         let mut rules = Validation::new(Algorithm::HS256);
@@ -219,17 +239,24 @@ impl App {
         rules.validate_aud = false;
         // Time is the clock's that was passed in, below.
         rules.validate_exp = false;
-        let secret = self.keyring.sessions.current().1.derive(match kind {
-            TokenKind::Access => "access token",
-            TokenKind::Refresh => "refresh token",
-        });
+        let secret = self.keyring.sessions.current().1.derive(kind.purpose());
         let key = DecodingKey::from_secret(secret.expose());
         let claims = jsonwebtoken::decode::<Claims>(token, &key, &rules).map_err(|_| Error::InvalidToken)?.claims;
-        let now = now.seconds();
-        if claims.typ != kind || claims.exp <= now || claims.iat > now + 60 {
+        let (at, latest) = (now.seconds(), now.plus(self.token_ttl(kind)).seconds());
+        let made_before = (0..=at + CLOCK_STEP).contains(&claims.iat);
+        let in_time = (at + 1..=latest + CLOCK_STEP).contains(&claims.exp);
+        if claims.typ != kind || !made_before || !in_time {
             return Err(Error::InvalidToken);
         }
         Ok(claims)
+    }
+
+    /// How long a token of that kind is valid.
+    pub(super) fn token_ttl(&self, kind: TokenKind) -> Duration {
+        match kind {
+            TokenKind::Access => self.settings.access_ttl,
+            TokenKind::Refresh => self.settings.refresh_ttl,
+        }
     }
 
     /// Whether the key's allowlist and the plan let this identity in; what the windows say comes after. An address that

@@ -9,11 +9,13 @@ use tokio::sync::{Notify, broadcast};
 use super::access::AccessCache;
 use super::limits::Limiter;
 use super::once::InFlight;
+use super::people::HASHING_QUEUE;
 use crate::datadir::DataDir;
 use crate::domain::credits::Factors;
 use crate::domain::entropy::Entropy;
 use crate::domain::error::{Error, Result};
 use crate::domain::id::RunId;
+use crate::domain::login::LoginLimits;
 use crate::domain::plan::Plan;
 use crate::domain::time::Clock;
 use crate::keyring::Keyring;
@@ -36,6 +38,8 @@ pub struct Settings {
     pub access_ttl: Duration,
     /// How long a refresh token is valid.
     pub refresh_ttl: Duration,
+    /// How many failed logins are borne.
+    pub logins: LoginLimits,
     /// How passwords are hashed.
     pub argon2: Argon2Cost,
     /// What one query may use.
@@ -103,6 +107,8 @@ pub struct Parts {
     pub adopted: std::sync::atomic::AtomicI64,
     /// One hash of a password at a time and core.
     pub hashing: Arc<tokio::sync::Semaphore>,
+    /// One place for each password that is hashed or waits for its turn.
+    pub hashing_places: tokio::sync::Semaphore,
 }
 
 impl App {
@@ -126,6 +132,7 @@ impl App {
             finished: broadcast::channel(256).0,
             adopted: std::sync::atomic::AtomicI64::new(0),
             hashing: Arc::new(tokio::sync::Semaphore::new(cores)),
+            hashing_places: tokio::sync::Semaphore::new(cores + HASHING_QUEUE),
             store,
             clock,
             entropy,

@@ -14,6 +14,7 @@ pub mod exposure;
 pub mod keys;
 pub mod limits;
 pub mod load;
+mod logins;
 pub mod once;
 pub mod paging;
 pub mod people;

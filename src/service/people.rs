@@ -14,6 +14,8 @@ use crate::store::main::users::{self, NewUser};
 
 /// How long a password waits for its turn to be hashed: past that a flood of logins is told to come back.
 const HASHING_PATIENCE: std::time::Duration = std::time::Duration::from_secs(2);
+/// How many passwords wait for their turn; further ones are told to come back at once.
+pub const HASHING_QUEUE: usize = 32;
 
 /// A user as the operator asks for one.
 #[derive(Debug)]
@@ -111,6 +113,7 @@ impl App {
     }
 
     async fn hashing<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+        let _place = self.hashing_places.try_acquire().map_err(|_| Error::Overloaded)?;
         let turn = tokio::time::timeout(HASHING_PATIENCE, self.hashing.clone().acquire_owned());
         let turn = turn.await.map_err(|_| Error::Overloaded)?.map_err(Error::internal)?;
         tokio::task::spawn_blocking(move || {

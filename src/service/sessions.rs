@@ -1,5 +1,7 @@
 //! Logging in, and what a session is (PRODUCT 2).
 
+use std::net::IpAddr;
+
 use jsonwebtoken::{EncodingKey, Header};
 use serde_json::json;
 
@@ -12,6 +14,7 @@ use crate::domain::id::RequestId;
 use crate::domain::org;
 use crate::domain::time::Timestamp;
 use crate::store::main::access;
+use crate::store::main::logins;
 use crate::store::main::users;
 
 /// The two tokens of a session.
@@ -27,23 +30,38 @@ impl App {
     /// Begins a session.
     ///
     /// # Errors
-    /// `InvalidLogin` alike for an unknown e-mail, a wrong password and a deactivated user, after the same work.
+    /// `InvalidLogin` alike for an unknown e-mail, a wrong password and a deactivated user, after the same work;
+    /// `TooManyLogins` after too many of these.
     ///
     /// Gives the tokens, and who came in: the call's row names them.
     pub async fn login(
         &self,
         email: &str,
         password: zeroize::Zeroizing<String>,
+        address: IpAddr,
         request: RequestId,
     ) -> Result<(Tokens, Caller)> {
         let now = self.clock.now();
+        let attempt = self.begin_login(email, address, now).await?;
         let found = match org::email(email) {
             Ok(email) => self.store.read_now(|db| Ok(access::login(db, &email)?))?,
             Err(_) => None,
         };
         let (holder, hash) = found.unzip();
-        let matches = password.len() <= 1_024 && self.password_matches(password, hash).await?;
-        let Some(holder) = holder.filter(|holder| matches && holder.active) else { return Err(Error::InvalidLogin) };
+        let matches = match self.password_matches(password, hash).await {
+            Ok(matches) => matches,
+            Err(error) => {
+                self.take_login_back(attempt).await?;
+                return Err(error);
+            }
+        };
+        let holder = match holder {
+            Some(holder) if matches && holder.active => holder,
+            target => {
+                self.login_failed(attempt, target, now).await?;
+                return Err(Error::InvalidLogin);
+            }
+        };
 
         let (user, uuid) = (holder.user, self.entropy.uuid(now));
         let end = now.plus(self.settings.refresh_ttl);
@@ -51,6 +69,7 @@ impl App {
         let (session, caller) = self
             .store
             .write(move |tx| {
+                logins::succeed(tx, &attempt.origin, now)?;
                 let session = users::create_session(tx, user, uuid, now, end)?;
                 let identity = Identity {
                     who: Who::Session(session),
@@ -89,10 +108,7 @@ impl App {
     }
 
     fn token(&self, user: String, session: i64, kind: TokenKind, now: Timestamp) -> Result<String> {
-        let (purpose, ttl) = match kind {
-            TokenKind::Access => ("access token", self.settings.access_ttl),
-            TokenKind::Refresh => ("refresh token", self.settings.refresh_ttl),
-        };
+        let ttl = self.token_ttl(kind);
         let claims = Claims {
             sub: user,
             sid: session,
@@ -102,7 +118,7 @@ impl App {
             iss: ISSUER.to_owned(),
             jti: hex::encode(self.entropy.bytes::<8>()),
         };
-        let secret = self.keyring.sessions.current().1.derive(purpose);
+        let secret = self.keyring.sessions.current().1.derive(kind.purpose());
         jsonwebtoken::encode(&Header::default(), &claims, &EncodingKey::from_secret(secret.expose()))
             .map_err(Error::internal)
     }

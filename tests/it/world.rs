@@ -13,6 +13,7 @@ use claribi::domain::audit::{self, Call, Entry, Event};
 use claribi::domain::credits::Factors;
 use claribi::domain::entropy::{Entropy, SeededEntropy};
 use claribi::domain::id::{OrgId, RequestId, UserId};
+use claribi::domain::login::LoginLimits;
 use claribi::domain::org::OrgKind;
 use claribi::domain::plan::Plan;
 use claribi::domain::time::{Clock, FixedClock, Timestamp};
@@ -85,6 +86,12 @@ impl Default for Plot {
             credits: Factors { report: 5, refresh: 1, widget: 1, section: 1, million_rows: 1, pdf: 2 },
             access_ttl: Duration::from_secs(3_600),
             refresh_ttl: Duration::from_secs(7 * 86_400),
+            logins: LoginLimits {
+                window: Duration::from_secs(900),
+                failures: 5,
+                failures_per_account: 20,
+                failures_per_address: 50,
+            },
             argon2: Argon2Cost { memory_kib: 8, iterations: 1 },
             query: QueryLimits {
                 rows: 10_000,
@@ -267,14 +274,19 @@ impl World {
         let email = self.email(role);
         self.member(role).await;
         let request = RequestId(self.app.entropy.uuid(self.clock.now()));
-        let (tokens, _) = self.app.login(&email, PASSWORD.to_owned().into(), request).await.unwrap();
+        let (tokens, _) =
+            self.app.login(&email, PASSWORD.to_owned().into(), [127, 0, 0, 1].into(), request).await.unwrap();
         self.bearer(&tokens.access)
     }
 
     /// A session of the owner's.
     pub async fn owner_session(&self) -> Actor {
         let request = RequestId(self.app.entropy.uuid(self.clock.now()));
-        let (tokens, _) = self.app.login("owner@example.com", PASSWORD.to_owned().into(), request).await.unwrap();
+        let (tokens, _) = self
+            .app
+            .login("owner@example.com", PASSWORD.to_owned().into(), [127, 0, 0, 1].into(), request)
+            .await
+            .unwrap();
         self.bearer(&tokens.access)
     }
 

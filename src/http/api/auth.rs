@@ -23,7 +23,7 @@ impl AuthApi {
     #[oai(path = "/login", method = "post", operation_id = "auth_login")]
     async fn login(&self, Body(login): Body<LoginRequest>, exchange: Exchanged) -> Reply<Json<Tokens>> {
         let (email, password) = login.read();
-        let (tokens, caller) = self.0.login(&email, password, exchange.0.request).await?;
+        let (tokens, caller) = self.0.login(&email, password, exchange.0.address, exchange.0.request).await?;
         let _ = exchange.0.arrived.set(caller);
         Ok(Json(tokens.into()))
     }
