@@ -1,6 +1,6 @@
 //! An API key as a row: what it may do, until when, and how it stands (PRODUCT 8.3). Its text is in [`super::key_text`].
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 use uuid::Uuid;
 
 use super::access::Grant;
@@ -173,5 +173,13 @@ fn network(text: &str, index: usize) -> Result<IpNet> {
     if network.addr() != network.network() {
         return Err(Error::field(field(), format!("has bits set behind its prefix; write {}.", network.trunc())));
     }
-    Ok(network)
+    Ok(unmapped(network))
+}
+
+/// Networks of IPv4 addresses that are spelled as IPv6 ones (`::ffff:198.51.100.0/120`), in the spelling in which
+/// addresses are compared.
+fn unmapped(network: IpNet) -> IpNet {
+    let IpNet::V6(mapped) = network else { return network };
+    let plain = mapped.addr().to_ipv4_mapped().zip(mapped.prefix_len().checked_sub(96));
+    plain.and_then(|(address, prefix)| Ipv4Net::new(address, prefix).ok()).map_or(network, IpNet::V4)
 }

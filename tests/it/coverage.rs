@@ -184,6 +184,85 @@ async fn every_operation_with_a_body_refuses_fields_that_it_does_not_know() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_the_server_keeps_cannot_be_set_by_a_body() {
+    const KEPT: [&str; 14] = [
+        "id",
+        "uuid",
+        "org_id",
+        "organization_id",
+        "owner_id",
+        "user_id",
+        "plan",
+        "credits",
+        "is_admin",
+        "key_hash",
+        "prefix",
+        "environment",
+        "created_at",
+        "updated_at",
+    ];
+    let world = World::with(|plot| plot.settings.key_per_minute = 10_000).await;
+    let owner = world.owner().await;
+    for entry in entries().iter().filter(|entry| entry.operation.body == BodyKind::Json) {
+        for kept in KEPT {
+            let mut sent = body(entry.operation);
+            sent[kept] = json!(1);
+            let answer = owner.request(&entry.method, &entry.path).json(&sent).send().await;
+            assert_eq!(answer.refuses(400, "unknown_field")["field"], kept, "{}", entry.named());
+        }
+    }
+    assert!(world.calls().iter().all(|call| call.changes.is_empty()), "nothing was done");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_shape_of_a_path_is_a_way_round_a_permission() {
+    let world = World::with(|plot| plot.settings.key_per_minute = 10_000).await;
+    let actor = world.key_of(Role::Viewer, Scope::ReadWrite).await;
+    for entry in entries() {
+        let Needs::Permission(needed) = entry.operation.needs else { continue };
+        if Role::Viewer.permissions().holds(needed) {
+            continue;
+        }
+        let path = &entry.path;
+        let (parent, last) = path.trim_end_matches('/').rsplit_once('/').unwrap();
+        let encoded: String = last.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        let shapes = [
+            format!("/{path}"),
+            format!("{parent}//{last}"),
+            format!("{parent}/./{last}"),
+            format!("{path}/.."),
+            format!("{path}/../{last}"),
+            format!("{parent}/%2e/{last}"),
+            format!("{parent}%2f{last}"),
+            format!("{parent}/{encoded}"),
+            format!("{parent}\\{last}"),
+            format!("{path};x=1"),
+            format!("{path}%00"),
+            format!("{path}%20"),
+            path.to_uppercase(),
+            format!("{}/", path.trim_end_matches('/')),
+            path.trim_end_matches('/').to_owned(),
+        ];
+        for shape in shapes {
+            let answer = Entry { path: shape.clone(), ..entry.clone() }.call(&actor).await;
+            let told = (answer.status, answer.code());
+            let refused = [
+                (403, "permission_missing"),
+                (404, "not_found"),
+                (405, "method_not_allowed"),
+                (400, "invalid_request"),
+            ];
+            assert!(
+                refused.iter().any(|(status, code)| told == (*status, (*code).to_owned())),
+                "{} as {shape}: {told:?}",
+                entry.named()
+            );
+        }
+    }
+    assert!(world.calls().iter().all(|call| call.changes.is_empty()), "nothing was done");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_operation_refuses_parameters_that_it_does_not_know() {
     let world = World::new().await;
     let owner = world.owner().await;

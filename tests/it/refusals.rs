@@ -256,7 +256,40 @@ async fn an_address_that_cannot_be_read_is_on_no_list() {
     for readable in ["203.0.113.9", "nonsense, 203.0.113.9", "203.0.113.9:4711, 127.0.0.1"] {
         from(&key, readable).await.is(200);
     }
+    // An address and a network of IPv4 in the spelling of IPv6 are the addresses that they stand for.
+    let ip_allowlist = vec!["::ffff:203.0.113.9".to_owned(), "::ffff:198.51.100.0/120".to_owned()];
+    let mapped = world.make_key(world.owner, KeyRequest { ip_allowlist, ..named() }).await;
+    for inside in ["203.0.113.9", "198.51.100.7", "::ffff:198.51.100.7"] {
+        from(&mapped, inside).await.is(200);
+    }
+    from(&mapped, "203.0.113.10").await.refuses(403, "address_not_allowed");
     let lines = key.request("GET", "/v1/dashboards").header("x-forwarded-proto", "https");
     let lines = lines.header("x-forwarded-for", "203.0.113.9").header("x-forwarded-for", "198.51.100.4");
     lines.send().await.refuses(403, "address_not_allowed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_header_of_a_client_moves_it_to_another_address() {
+    let world = World::with(|plot| plot.http.trusted_proxies = vec!["192.0.2.7/32".parse().unwrap()]).await;
+    let ip_allowlist = vec!["198.51.100.4".to_owned()];
+    let key = world.make_key(world.owner, KeyRequest { ip_allowlist, ..named() }).await;
+    let long = vec!["198.51.100.4"; 1_000].join(", ");
+    for (name, value) in [
+        ("x-forwarded-for", "198.51.100.4"),
+        ("x-forwarded-for", &long),
+        ("forwarded", "for=198.51.100.4;proto=https"),
+        ("x-real-ip", "198.51.100.4"),
+        ("true-client-ip", "198.51.100.4"),
+        ("cf-connecting-ip", "198.51.100.4"),
+        ("x-client-ip", "198.51.100.4"),
+    ] {
+        let direct = key.request("GET", "/v1/dashboards").header(name, value).send().await;
+        direct.refuses(403, "address_not_allowed");
+        assert_eq!(world.last_call().address.to_string(), "127.0.0.1", "{name}");
+        // The proxy adds the address that it was called from; what the client sent before it changes nothing.
+        let through = key.from("192.0.2.7").request("GET", "/v1/dashboards").header("x-forwarded-proto", "https");
+        let through = through.header(name, value).header("x-forwarded-for", "203.0.113.9").send().await;
+        through.refuses(403, "address_not_allowed");
+        assert_eq!(world.last_call().address.to_string(), "203.0.113.9", "{name}");
+    }
 }

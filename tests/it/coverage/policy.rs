@@ -152,6 +152,14 @@ async fn one_permission_alone_opens_what_the_policy_says_and_nothing_else() {
     }
 }
 
+/// Whether `explain` says that the plan refuses a call; nothing else may.
+async fn foretold(actor: &Actor, entry: &Entry) -> bool {
+    let asked = format!("/v1/auth/verify?explain={}%20{}", entry.method, entry.path);
+    let told = actor.get(&asked).await.is(200);
+    assert!(["plan", "null"].contains(&told["refused_by"].as_str().unwrap_or("null")), "{}: {told}", entry.named());
+    told["refused_by"] == "plan"
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn without_api_access_sessions_do_what_the_policy_says_and_keys_nothing() {
     let (table, entries) = (table(), entries());
@@ -166,6 +174,7 @@ async fn without_api_access_sessions_do_what_the_policy_says_and_keys_nothing() 
         judge(entry, line, (line.needs == "open", "plan_required"), &by_key, "a key without API access");
         let by_session = entry.call(&session).await;
         judge(entry, line, (line.in_portal, "plan_required"), &by_session, "a session without API access");
+        assert_eq!(foretold(&session, entry).await, !line.in_portal, "explain, of {}", entry.named());
         for refusal in [by_key, by_session].iter().filter(|answer| answer.status == 403) {
             assert!(refusal.message().contains("`professional`"), "names a plan that has it: {}", refusal.message());
         }
@@ -188,6 +197,7 @@ async fn after_the_trial_what_reads_goes_on_and_nothing_else() {
             if line.allowed[0][shown] {
                 let answer = entry.call(actor).await;
                 judge(entry, line, (line.after_trial, "trial_ended"), &answer, &format!("{who} after the trial"));
+                assert_eq!(foretold(actor, entry).await, !line.after_trial, "explain, of {}", entry.named());
             }
         }
     }
