@@ -1,85 +1,165 @@
-//! The one table of error codes (PRODUCT 8.2): status, title, sentence and what becomes of the call in the audit.
+//! The one table of error codes (PRODUCT 8.2): status, words, advice, and what becomes of the call in audit and metrics.
+//!
+//! A code's words say what is true of every such error; what is true of one error stands in [`super::error`]. The
+//! pages at `/docs/errors/` and the OpenAPI documents are made of this table.
 
-macro_rules! codes {
-    ($($name:ident $code:literal $status:literal $title:literal $sentence:literal;)*) => {
-        /// A stable error code, the same on every face.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum Code { $(#[doc = $sentence] $name,)* }
+mod table;
 
-        impl Code {
-            /// All codes, in the order of the table.
-            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+use super::audit::kind::Outcome;
+pub use table::Code;
 
-            /// The code on the wire.
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$name => $code,)* }
-            }
-
-            /// The HTTP status.
-            pub const fn status(self) -> u16 {
-                match self { $(Self::$name => $status,)* }
-            }
-
-            /// A few words: the `error` of the `/api/v1/` face.
-            pub const fn title(self) -> &'static str {
-                match self { $(Self::$name => $title,)* }
-            }
-
-            /// What it means in general: the `message` of the `/api/` face.
-            pub const fn sentence(self) -> &'static str {
-                match self { $(Self::$name => $sentence,)* }
-            }
-        }
-    };
+/// Whether the same request, sent again, can have another answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// Not before something was changed.
+    No,
+    /// After a while: `Retry-After` says how long, where it is there.
+    Later,
+    /// Yes, but it is not known whether the first one had its effect: an `Idempotency-Key` makes the repeat harmless.
+    SameKey,
 }
 
-codes! {
-    InvalidRequest "invalid_request" 400 "Invalid request" "The request is not valid.";
-    InvalidJson "invalid_json" 400 "Invalid JSON" "The request body is not the JSON that this operation takes.";
-    UnknownField "unknown_field" 400 "Unknown field" "The request body has a field that this operation does not know.";
-    InvalidParameter "invalid_parameter" 400 "Invalid parameter" "A parameter of the request is not valid.";
-    InvalidCursor "invalid_cursor" 400 "Invalid cursor" "The cursor does not belong to this list; start again without one.";
-    InvalidSql "invalid_sql" 400 "Invalid SQL" "The query is not one that can be run.";
-    TwoCredentials "two_credentials" 400 "Two credentials" "Send one credential, not two.";
-    CredentialsMissing "credentials_missing" 401 "Credentials missing" "Send an API key or a session token.";
-    InvalidKey "invalid_key" 401 "Invalid API key" "The API key is not valid.";
-    KeyRevoked "key_revoked" 401 "API key revoked" "The API key was revoked.";
-    KeyExpired "key_expired" 401 "API key expired" "The API key has expired.";
-    KeyInUrl "key_in_url" 401 "API key in URL" "API keys belong in a header, never in a URL.";
-    InvalidToken "invalid_token" 401 "Invalid token" "The session token is not valid; log in or refresh it.";
-    InvalidLogin "invalid_login" 401 "Invalid login" "E-mail and password do not match.";
-    InsufficientCredits "insufficient_credits" 402 "Insufficient credits" "There are not enough credits for this operation.";
-    PermissionMissing "permission_missing" 403 "Permission missing" "The caller is not allowed to do this.";
-    PlanRequired "plan_required" 403 "Plan required" "The organization's plan does not include this.";
-    AddressNotAllowed "address_not_allowed" 403 "Address not allowed" "The key may not be used from this address.";
-    HttpsRequired "https_required" 403 "HTTPS required" "Requests must come over HTTPS.";
-    TrialEnded "trial_ended" 403 "Trial ended" "The organization's trial has ended; reading still works.";
-    NotFound "not_found" 404 "Not found" "The requested resource does not exist.";
-    MethodNotAllowed "method_not_allowed" 405 "Method not allowed" "The resource does not have this method.";
-    NotAcceptable "not_acceptable" 406 "Not acceptable" "The answer cannot be given in any media type that the request accepts.";
-    RequestTimeout "request_timeout" 408 "Request timeout" "The request body did not arrive in time.";
-    Conflict "conflict" 409 "Conflict" "The request does not fit the present state.";
-    RequestInProgress "request_in_progress" 409 "Request in progress" "A request with this Idempotency-Key is still running.";
-    AlreadyRotating "already_rotating" 409 "Already rotating" "The key is being rotated already.";
-    NotReady "not_ready" 409 "Not ready" "The result is not there yet.";
-    PreconditionFailed "precondition_failed" 412 "Precondition failed" "The object has changed since it was read.";
-    TooLarge "too_large" 413 "Too large" "The request body is larger than this operation takes.";
-    UnsupportedMediaType "unsupported_media_type" 415 "Unsupported media type" "The request body is in a media type that this operation does not take.";
-    RangeNotSatisfiable "range_not_satisfiable" 416 "Range not satisfiable" "The file has no bytes in the range that is asked for.";
-    MisdirectedRequest "misdirected_request" 421 "Misdirected request" "This server does not answer for that host.";
-    IdempotencyMismatch "idempotency_mismatch" 422 "Idempotency mismatch" "The Idempotency-Key was used with another request.";
-    InvalidFile "invalid_file" 422 "Invalid file" "The file cannot be read.";
-    QueryTimeout "query_timeout" 422 "Query timeout" "The query took too long and was stopped.";
-    QueryTooLarge "query_too_large" 422 "Query too large" "The query needs more memory, or gives a larger result, than is allowed.";
-    RateLimited "rate_limited" 429 "Rate limited" "Too many requests; wait and try again.";
-    Internal "internal" 500 "Internal error" "Something failed on the server; the request id finds it in the log.";
-    Overloaded "overloaded" 503 "Overloaded" "The server is busy; try again in a moment.";
-    AuditUnavailable "audit_unavailable" 503 "Audit unavailable" "The audit log cannot be written, so no call is served; try again later.";
+impl Retry {
+    /// The answer to "does sending it again help?".
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Self::No => "No: the same request is answered the same way until something is changed.",
+            Self::Later => "Yes, later: wait as long as the header `Retry-After` says, where it is there.",
+            Self::SameKey => {
+                "Yes. Whether the first request had its effect is not known: repeat a POST with the `Idempotency-Key` \
+                 that it had, and nothing is done twice."
+            }
+        }
+    }
+}
+
+/// A line of the table.
+#[derive(Debug)]
+struct Row {
+    code: &'static str,
+    status: u16,
+    outcome: Outcome,
+    retry: Retry,
+    facts: &'static [&'static str],
+    title: &'static str,
+    sentence: &'static str,
+    advice: &'static str,
 }
 
 impl Code {
     /// The code of that name.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|code| code.as_str() == text)
+    }
+
+    /// The code on the wire.
+    pub const fn as_str(self) -> &'static str {
+        self.row().code
+    }
+
+    /// The HTTP status.
+    pub const fn status(self) -> u16 {
+        self.row().status
+    }
+
+    /// What became of a call that was answered so, for audit and metrics.
+    pub const fn outcome(self) -> Outcome {
+        self.row().outcome
+    }
+
+    /// Whether sending the same again helps.
+    pub const fn retry(self) -> Retry {
+        self.row().retry
+    }
+
+    /// Names of the facts that may stand beside it; what they mean says [`fact_meaning`].
+    pub const fn facts(self) -> &'static [&'static str] {
+        self.row().facts
+    }
+
+    /// A few words: the `error` of the `/api/v1/` face.
+    pub const fn title(self) -> &'static str {
+        self.row().title
+    }
+
+    /// What it means in general: the `message` of the `/api/` face.
+    pub const fn sentence(self) -> &'static str {
+        self.row().sentence
+    }
+
+    /// What to do about it: a paragraph, in which backticks mark what is typed.
+    pub const fn advice(self) -> &'static str {
+        self.row().advice
+    }
+}
+
+/// What a fact beside a code says. The names are the same on every face.
+pub fn fact_meaning(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "field" => "The field of the body, as a path: `widgets[0].title`.",
+        "parameter" => "The parameter of the query.",
+        "line" => "The line of the SQL, from one.",
+        "column" => "The character in that line, from one.",
+        "credits_remaining" => "Credits that are left this month.",
+        "estimated_cost" => "Credits that the operation may take.",
+        "permission" => "The permission that is needed.",
+        "refused_by" => "What took it away: `scope` (of the key), `role`, `plan` or `address`.",
+        "role" => "The role that does not include it.",
+        "scope" => {
+            "The scope of the key, `read-only` or `read-write`; not there when the key has a list of permissions."
+        }
+        "plan" => "The plan of the organization.",
+        "needed_plan" => "A plan that includes what was asked.",
+        "address" => "The address that the request came from.",
+        "limit" => "The limit that was passed.",
+        "window" => "The window that is full.",
+        "retry_after" => "Seconds after which the request fits again.",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn codes_are_distinct_and_found_by_their_names() {
+        let names: BTreeSet<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        assert_eq!(names.len(), Code::ALL.len());
+        assert!(Code::ALL.iter().all(|code| Code::parse(code.as_str()) == Some(*code)));
+        assert_eq!(Code::parse("nothing"), None);
+    }
+
+    #[test]
+    fn every_code_says_what_to_do_in_whole_sentences() {
+        for code in Code::ALL {
+            assert!(code.sentence().ends_with('.') && code.advice().ends_with('.'), "{}", code.as_str());
+            assert!(code.advice().len() > 80, "{} gives no advice: {}", code.as_str(), code.advice());
+            assert_eq!(code.advice().matches('`').count() % 2, 0, "{}", code.as_str());
+            assert!(!code.title().ends_with('.') && code.title().len() < 40, "{}", code.as_str());
+        }
+    }
+
+    #[test]
+    fn every_fact_has_a_meaning() {
+        for code in Code::ALL {
+            assert!(code.facts().iter().all(|name| fact_meaning(name).is_some()), "{}", code.as_str());
+        }
+    }
+
+    #[test]
+    fn outcomes_fit_their_statuses() {
+        for code in Code::ALL {
+            let fits = match code.outcome() {
+                Outcome::Server => code.status() >= 500,
+                Outcome::Limited => matches!(code.status(), 402 | 429),
+                Outcome::Refused => matches!(code.status(), 401 | 403 | 421),
+                Outcome::Client => (400..500).contains(&code.status()),
+                Outcome::Ok | Outcome::Gone => false,
+            };
+            assert!(fits, "{}", code.as_str());
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use serde_json::{Value, json};
 
-use super::access::Permission;
+use super::access::{Permission, Permissions, Role, Scope};
 use super::code::Code;
 use super::id::Kind;
 use super::window::WindowName;
@@ -14,12 +14,10 @@ use super::window::WindowName;
 /// What took a permission away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TakenBy {
-    /// The key was not given it.
-    Key,
-    /// The owner's role does not have it.
-    Role,
-    /// Only sessions may do this.
-    NotASession,
+    /// The key was not given it: by its preset, or by its list where it has none.
+    Scope(Option<Scope>),
+    /// The role of the user, or of the key's owner, does not have it.
+    Role(Role),
 }
 
 /// A refusal or failure.
@@ -79,7 +77,7 @@ pub enum Error {
     },
     /// A permission is missing.
     PermissionMissing {
-        /// Which.
+        /// Which; none for managing keys, which hangs on the scope alone.
         permission: Option<Permission>,
         /// What took it away.
         by: TakenBy,
@@ -94,7 +92,10 @@ pub enum Error {
         needed: Option<String>,
     },
     /// The trial is over and the operation is not reading.
-    TrialEnded,
+    TrialEnded {
+        /// The plan that is the trial.
+        plan: String,
+    },
     /// The key's allowlist does not hold the caller's address, or that address is not known.
     AddressNotAllowed(Option<IpAddr>),
     /// Plain HTTP from elsewhere than loopback or a trusted proxy.
@@ -182,13 +183,13 @@ impl Error {
     }
 
     /// No object of this kind has the id.
-    pub fn not_found<K: Kind>(id: impl Into<String>) -> Self {
-        Self::NotFound { noun: K::NOUN, id: id.into() }
+    pub fn not_found<K: Kind>(id: impl AsRef<str>) -> Self {
+        Self::NotFound { noun: K::NOUN, id: Self::clipped(id.as_ref()) }
     }
 
     /// A field of the body breaks a rule.
-    pub fn field(field: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self::InvalidField { field: field.into(), reason: reason.into() }
+    pub fn field(field: impl AsRef<str>, reason: impl Into<String>) -> Self {
+        Self::InvalidField { field: Self::clipped(field.as_ref()), reason: reason.into() }
     }
 
     /// A change that changes nothing.
@@ -197,8 +198,17 @@ impl Error {
     }
 
     /// A query parameter breaks a rule.
-    pub fn parameter(name: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self::InvalidParameter { name: name.into(), reason: reason.into() }
+    pub fn parameter(name: impl AsRef<str>, reason: impl Into<String>) -> Self {
+        Self::InvalidParameter { name: Self::clipped(name.as_ref()), reason: reason.into() }
+    }
+
+    /// What a client wrote, as far as it is repeated to it: an answer does not grow with the request.
+    pub fn clipped(text: &str) -> String {
+        const LONGEST: usize = 100;
+        match text.char_indices().nth(LONGEST) {
+            Some((end, _)) => format!("{}…", &text[..end]),
+            None => text.to_owned(),
+        }
     }
 
     /// Its code.
@@ -221,7 +231,7 @@ impl Error {
             Self::InsufficientCredits { .. } => Code::InsufficientCredits,
             Self::PermissionMissing { .. } => Code::PermissionMissing,
             Self::PlanRequired { .. } => Code::PlanRequired,
-            Self::TrialEnded => Code::TrialEnded,
+            Self::TrialEnded { .. } => Code::TrialEnded,
             Self::AddressNotAllowed(_) => Code::AddressNotAllowed,
             Self::HttpsRequired => Code::HttpsRequired,
             Self::MisdirectedRequest => Code::MisdirectedRequest,
@@ -259,12 +269,35 @@ impl Error {
             Self::InsufficientCredits { remaining, estimated } => {
                 vec![("credits_remaining", json!(remaining)), ("estimated_cost", json!(estimated))]
             }
-            Self::PermissionMissing { permission: Some(permission), .. } => {
-                vec![("permission", json!(permission.as_str()))]
+            Self::PermissionMissing { permission, by } => {
+                let mut facts: Vec<_> = permission.iter().map(|it| ("permission", json!(it.as_str()))).collect();
+                match by {
+                    TakenBy::Role(role) => {
+                        facts.extend([("refused_by", json!("role")), ("role", json!(role.as_str()))]);
+                    }
+                    TakenBy::Scope(scope) => {
+                        facts.push(("refused_by", json!("scope")));
+                        facts.extend(scope.map(|scope| ("scope", json!(scope.as_str()))));
+                    }
+                }
+                facts
             }
-            Self::RateLimited { retry_after, .. } | Self::TooManyLogins { retry_after } => {
-                vec![("retry_after", json!(retry_after))]
+            Self::PlanRequired { plan, needed, .. } => {
+                let mut facts = vec![("refused_by", json!("plan")), ("plan", json!(plan))];
+                facts.extend(needed.iter().map(|needed| ("needed_plan", json!(needed))));
+                facts
             }
+            Self::TrialEnded { plan } => vec![("refused_by", json!("plan")), ("plan", json!(plan))],
+            Self::AddressNotAllowed(address) => {
+                let mut facts = vec![("refused_by", json!("address"))];
+                facts.extend(address.iter().map(|address| ("address", json!(address.to_string()))));
+                facts
+            }
+            Self::TooLarge { limit } => vec![("limit", json!(limit))],
+            Self::RateLimited { window, limit, retry_after } => {
+                vec![("window", json!(window.as_str())), ("limit", json!(limit)), ("retry_after", json!(retry_after))]
+            }
+            Self::TooManyLogins { retry_after } => vec![("retry_after", json!(retry_after))],
             _ => Vec::new(),
         }
     }
@@ -299,21 +332,42 @@ impl fmt::Display for Error {
             Self::InsufficientCredits { remaining, estimated } => {
                 write!(out, "Need ~{estimated} credits, have {remaining}")
             }
-            Self::PermissionMissing { permission, by } => {
-                let needed = permission.map_or("this", Permission::as_str);
+            Self::PermissionMissing { permission: None, .. } => out.write_str(
+                "Managing keys takes a session or a key with the scope `read-write`; log in, or use such a key.",
+            ),
+            Self::PermissionMissing { permission: Some(permission), by } => {
+                let needed = permission.as_str();
                 match by {
-                    TakenBy::Key => write!(out, "The key lacks the permission {needed}; use one that was given it."),
-                    TakenBy::Role => write!(out, "The role of the caller does not include the permission {needed}."),
-                    TakenBy::NotASession => out.write_str("API keys cannot do this; log in and use the session."),
+                    TakenBy::Scope(_) if Permissions::NEVER_IN_A_KEY.holds(*permission) => {
+                        write!(out, "No key may hold the permission `{needed}`; log in and use the session.")
+                    }
+                    TakenBy::Scope(Some(scope)) => {
+                        let scope = scope.as_str();
+                        write!(
+                            out,
+                            "The key's scope `{scope}` does not include the permission `{needed}`; use a key that has it."
+                        )
+                    }
+                    TakenBy::Scope(None) => {
+                        write!(out, "The permission `{needed}` is not in the key's list; use a key that was given it.")
+                    }
+                    TakenBy::Role(role) => {
+                        let role = role.as_str();
+                        write!(
+                            out,
+                            "The role `{role}` does not include the permission `{needed}`; an owner or administrator \
+                             can give another role."
+                        )
+                    }
                 }
             }
             Self::PlanRequired { feature, plan, needed } => {
                 write!(out, "The plan `{plan}` does not include {feature}")?;
                 match needed {
                     Some(needed) => {
-                        write!(out, "; the plan `{needed}` does. The operator sets plans by `claribi org set-plan`.")
+                        write!(out, "; the plan `{needed}` does. Whoever operates the server sets plans.")
                     }
-                    None => out.write_str("."),
+                    None => out.write_str(", and no other does; whoever operates the server sets what plans include."),
                 }
             }
             Self::AddressNotAllowed(None) => out.write_str(
@@ -321,7 +375,10 @@ impl fmt::Display for Error {
                  that can be read; let the proxy set it.",
             ),
             Self::AddressNotAllowed(Some(address)) => {
-                write!(out, "The key may not be used from {address}; its allowlist names other addresses.")
+                write!(
+                    out,
+                    "The key may not be used from {address}: its list names other networks. Call from one of these, or use another key."
+                )
             }
             Self::HttpsRequired => out.write_str(
                 "Requests must come over HTTPS. Put a TLS proxy in front and list its address in \
@@ -335,7 +392,7 @@ impl fmt::Display for Error {
             ),
             Self::NotFound { noun, id } => write!(out, "No {noun} with ID {id} was found."),
             Self::NoSuchPath => out.write_str("There is nothing at this path; /docs/ lists what there is."),
-            Self::MethodNotAllowed(allow) => write!(out, "Only {allow} can be used here."),
+            Self::MethodNotAllowed(allow) => write!(out, "This path has the methods {allow}; use one of these."),
             Self::NotAcceptable(offered) => write!(out, "This operation answers in {offered} only; accept that."),
             Self::PreconditionFailed => out.write_str(
                 "The object is not as `If-Match` or `If-None-Match` wants it; read it again and send its `ETag`.",
@@ -344,7 +401,7 @@ impl fmt::Display for Error {
                 write!(out, "The file has {length} bytes; ask for a range that begins within them.")
             }
             Self::UnsupportedCoding => out.write_str("Send the body as it is, without `Content-Encoding`."),
-            Self::TooLarge { limit } => write!(out, "The request body is over the limit of {limit} bytes."),
+            Self::TooLarge { limit } => write!(out, "The request body is over the limit of {limit} bytes; send less."),
             Self::UnsupportedMediaType(taken) => write!(out, "Send the body as {taken}."),
             Self::RateLimited { window, limit, retry_after } => {
                 let window = window.as_str();

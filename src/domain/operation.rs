@@ -59,6 +59,7 @@ pub enum Repeats {
 
 /// Codes that every operation with a caller can answer with.
 pub const COMMON: &[Code] = &[
+    Code::InvalidRequest,
     Code::InvalidParameter,
     Code::TwoCredentials,
     Code::CredentialsMissing,

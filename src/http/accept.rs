@@ -30,6 +30,20 @@ impl<'a> ApiExtractor<'a> for AcceptedFormat {
     }
 }
 
+/// Whether the client prefers one media type to another that it is given otherwise. It must name it: `*/*` asks for
+/// nothing in particular, and where both are named and worth the same, nothing is preferred.
+pub fn prefers(headers: &HeaderMap, wanted: &str, otherwise: &str) -> bool {
+    if !headers.contains_key(ACCEPT) {
+        return false;
+    }
+    let list = accepted(headers);
+    let (wanted, other) = (rated(&list, wanted), rated(&list, otherwise));
+    match wanted {
+        (EXACT, worth) if worth > 0 => worth > other.1 || (worth == other.1 && other.0 < EXACT),
+        _ => false,
+    }
+}
+
 /// All lines of `Accept` as one list; none accepts everything.
 fn accepted(headers: &HeaderMap) -> String {
     let lines: Vec<&str> = headers.get_all(ACCEPT).iter().filter_map(|line| line.to_str().ok()).collect();
@@ -52,8 +66,16 @@ fn best<T, const N: usize>(accept: &str, offered: [(&str, T); N]) -> Option<T> {
     best.map(|(_, offer)| offer)
 }
 
-/// What a list says of a media type, in thousandths: the most specific range that holds it decides.
+/// What a list says of a media type, in thousandths.
 fn quality(accept: &str, media_type: &str) -> u16 {
+    rated(accept, media_type).1
+}
+
+/// How specific a range is that names the media type itself.
+const EXACT: u8 = 3;
+
+/// The most specific range that holds a media type decides: how specific it is, and its quality in thousandths.
+fn rated(accept: &str, media_type: &str) -> (u8, u16) {
     let kind = media_type.split('/').next().unwrap_or_default();
     let mut decided = (0, 0);
     for range in accept.split(',') {
@@ -62,7 +84,7 @@ fn quality(accept: &str, media_type: &str) -> u16 {
         let specific = match name.as_str() {
             "*/*" | "*" => 1,
             name if name.strip_suffix("/*") == Some(kind) => 2,
-            name if name == media_type => 3,
+            name if name == media_type => EXACT,
             _ => continue,
         };
         let weight = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
@@ -70,7 +92,7 @@ fn quality(accept: &str, media_type: &str) -> u16 {
             decided = (specific, weight.map_or(1000, thousandths));
         }
     }
-    decided.1
+    decided
 }
 
 /// A weight of at most three decimals; what is none counts as refused.
@@ -115,5 +137,37 @@ mod tests {
         for accept in ["text/html", "application/pdf, image/*", "*/*;q=0", "", "text/csv;q=0, application/json;q=x"] {
             assert_eq!(choice(accept), None, "{accept}");
         }
+    }
+
+    #[test]
+    fn a_type_is_preferred_when_it_is_named_and_worth_more_than_the_other() {
+        let asked = |accept: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(ACCEPT, accept.parse().unwrap());
+            prefers(&headers, "application/problem+json", "application/json")
+        };
+        for accept in [
+            "application/problem+json",
+            "application/problem+json, application/json;q=0.9",
+            "application/json;q=0.5,application/problem+json;q=0.6",
+            "application/problem+json, */*",
+            "text/csv, application/problem+json",
+            "Application/Problem+JSON; q=0.1",
+        ] {
+            assert!(asked(accept), "{accept}");
+        }
+        for accept in [
+            "*/*",
+            "application/*",
+            "application/json",
+            "application/json, application/problem+json",
+            "application/problem+json;q=0.5, */*",
+            "application/problem+json;q=0",
+            "text/html",
+            "",
+        ] {
+            assert!(!asked(accept), "{accept}");
+        }
+        assert!(!prefers(&HeaderMap::new(), "application/problem+json", "application/json"));
     }
 }

@@ -92,6 +92,11 @@ pub fn find(path: &str) -> Option<Asset> {
     }
 }
 
+/// The text of a page that is filled in before it is sent.
+pub fn template(name: &str) -> Option<String> {
+    String::from_utf8(Web::get(name)?.data.into_owned()).ok()
+}
+
 /// The files of `assets/web/`. In debug builds they are read from the working tree, so that an edit shows at once.
 #[derive(RustEmbed)]
 #[folder = "$CARGO_MANIFEST_DIR/assets/web"]

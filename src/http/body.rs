@@ -1,6 +1,10 @@
 //! Request bodies as JSON: bounded while they are read, strict about what they say (trap A13).
 
+mod explain;
+mod json;
 mod plain;
+
+pub use json::parse;
 
 use std::sync::atomic::Ordering;
 
@@ -13,7 +17,6 @@ use poem_openapi::types::Type;
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use serde::de::DeserializeOwned;
 
-use self::plain::Plain;
 use super::credential::exchange;
 use super::exchange::Exchange;
 use super::fault::Fault;
@@ -119,130 +122,9 @@ fn check_content_type(sent: Option<&str>) -> Result<(), Error> {
     if is_json && is_utf8 { Ok(()) } else { Err(Error::UnsupportedMediaType("application/json in UTF-8")) }
 }
 
-/// Reads JSON; an empty body is `{}`.
-pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
-    let bytes = if bytes.is_empty() { b"{}" } else { bytes };
-    let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(Plain(&mut reader)).map_err(|error| {
-        let path = error.path().to_string();
-        explain(&path, error.inner())
-    })?;
-    reader.end().map_err(|error| explain("", &error))?;
-    Ok(value)
-}
-
-/// An error of serde's as a fact of ours. Its words are stable enough to be told apart; what is not recognised is passed
-/// on without its position, which a reader does not need beside the field's path.
-fn explain(path: &str, error: &serde_json::Error) -> Error {
-    let message = error.to_string();
-    let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(words, _)| words);
-    let quoted = || message.split('`').nth(1).unwrap_or_default().to_owned();
-    let root = path.is_empty() || path == ".";
-    let at = |name: &str| if root { name.to_owned() } else { format!("{path}.{name}") };
-    // For unknown fields the path already ends in the field.
-    let parent = |name: &str| {
-        if root || path == name || path.ends_with(&format!(".{name}")) { path.to_owned() } else { at(name) }
-    };
-    if !error.is_data() {
-        return Error::InvalidJson(format!(
-            "The body is not valid JSON at line {}, column {}: {message}.",
-            error.line(),
-            error.column()
-        ));
-    }
-    if message.starts_with("unknown field") {
-        let name = quoted();
-        let field = if root { name } else { parent(&name) };
-        return Error::UnknownField(field);
-    }
-    if message.starts_with("missing field") {
-        return Error::field(at(&quoted()), "is missing.");
-    }
-    if message.starts_with("duplicate field") {
-        return Error::InvalidJson(format!("The field `{}` stands in the body twice.", at(&quoted())));
-    }
-    let field = if root { "body" } else { path };
-    Error::field(field, format!("is not what it must be: {message}."))
-}
-
 #[cfg(test)]
 mod tests {
-    use serde::Deserialize;
-
     use super::*;
-
-    #[derive(Debug, Deserialize)]
-    #[serde(deny_unknown_fields)]
-    #[expect(dead_code, reason = "only read by serde")]
-    struct Outer {
-        name: String,
-        #[serde(default)]
-        inner: Vec<Inner>,
-        #[serde(default)]
-        colour: Option<Colour>,
-    }
-
-    #[derive(Debug, Deserialize)]
-    #[serde(rename_all = "lowercase")]
-    enum Colour {
-        Red,
-    }
-
-    #[derive(Debug, Deserialize)]
-    #[serde(deny_unknown_fields)]
-    #[expect(dead_code, reason = "only read by serde")]
-    struct Inner {
-        count: u32,
-    }
-
-    fn refused(text: &str) -> (&'static str, String) {
-        let error = parse::<Outer>(text.as_bytes()).unwrap_err();
-        (error.code().as_str(), error.to_string())
-    }
-
-    #[test]
-    fn each_mistake_is_named_by_its_place() {
-        assert_eq!(
-            refused(r#"{"name":"a","nam":1}"#),
-            ("unknown_field", "`nam` is not a field of this operation; leave it out.".into())
-        );
-        assert_eq!(
-            refused(r#"{"name":"a","inner":[{"count":1,"x":2}]}"#).1,
-            "`inner[0].x` is not a field of this operation; leave it out."
-        );
-        assert_eq!(refused(r#"{"inner":[]}"#), ("invalid_request", "`name` is missing.".into()));
-        assert_eq!(refused(r#"{"name":"a","inner":[{}]}"#).1, "`inner[0].count` is missing.");
-        assert_eq!(
-            refused(r#"{"name":"a","name":"b"}"#),
-            ("invalid_json", "The field `name` stands in the body twice.".into())
-        );
-        assert_eq!(refused(r#"{"name":5}"#).0, "invalid_request");
-        assert!(
-            refused(r#"{"name":"a","inner":[{"count":-1}]}"#).1.starts_with("`inner[0].count` is not what it must be")
-        );
-        assert_eq!(refused(r#"{"name":"a"} x"#).0, "invalid_json");
-        assert_eq!(refused("{").0, "invalid_json");
-        assert_eq!(refused("\u{feff}{}").0, "invalid_json");
-        assert_eq!(refused("[]").0, "invalid_request");
-        let deep = format!(r#"{{"name":{}"#, "[".repeat(100_000));
-        assert_ne!(refused(&deep).0, "internal");
-        assert_eq!(parse::<Outer>(b"{\"name\":\"\xff\"}").unwrap_err().code().as_str(), "invalid_json");
-    }
-
-    #[test]
-    fn arrays_are_no_objects_and_objects_are_no_words() {
-        assert!(parse::<Outer>(br#"{"name":"a","inner":[{"count":1}],"colour":"red"}"#).is_ok());
-        assert!(parse::<Outer>(br#"{"name":"a","colour":null}"#).is_ok());
-        assert!(refused(r#"["a"]"#).1.starts_with("`body` is not what it must be: invalid type: sequence"));
-        assert!(refused(r#"{"name":"a","inner":[[1]]}"#).1.starts_with("`inner[0]` is not what it must be"));
-        assert!(refused(r#"{"name":"a","colour":{"red":null}}"#).1.starts_with("`colour` is not what it must be"));
-        assert!(refused(r#"{"name":"a","colour":"blue"}"#).1.contains("expected `red`"));
-    }
-
-    #[test]
-    fn no_body_is_an_empty_object() {
-        assert_eq!(refused("").1, "`name` is missing.");
-    }
 
     #[test]
     fn only_json_in_utf8_is_taken() {

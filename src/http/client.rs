@@ -42,7 +42,9 @@ pub fn client(peer: IpAddr, headers: &HeaderMap, uri: &Uri, settings: &HttpSetti
         if hops.all(|hop| hop.trim_ascii().eq_ignore_ascii_case(b"https")) { Ok(()) } else { Err(Error::HttpsRequired) }
     } else if !peer.is_loopback() {
         Err(Error::HttpsRequired)
-    } else if host.is_some_and(|host| !is_ours(host, settings)) {
+    } else if headers.get_all(HOST).iter().any(|host| !host.to_str().is_ok_and(|host| is_ours(host, settings)))
+        || host.is_some_and(|host| !is_ours(host, settings))
+    {
         Err(Error::MisdirectedRequest)
     } else {
         Ok(())
@@ -220,5 +222,7 @@ mod tests {
         assert!(matches!(asked("evil.example"), Err(Error::MisdirectedRequest)));
         assert!(matches!(asked("localhost.evil.example"), Err(Error::MisdirectedRequest)));
         assert!(asked("bi.internal:8080").is_ok());
+        let two = [("host", "evil.example"), ("host", "localhost")];
+        assert!(matches!(ask("127.0.0.1", &two, &none).1, Err(Error::MisdirectedRequest)), "every line is looked at");
     }
 }

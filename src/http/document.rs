@@ -104,7 +104,8 @@ fn introduction(face: Face) -> String {
         "Send an API key or a session's access token as `Authorization: Bearer`, or a key as `X-API-Key`. Ids are {ids}; \
          every face also accepts the prefixed and the uuid form. Lists go {lists}. Times are RFC 3339 in UTC. Paths work \
          with and without a trailing slash. Every answer has an `X-Request-Id`, by which the server's log and audit are \
-         searched."
+         searched. Errors are told in this face's shape, or by RFC 9457 to a client that sends `Accept: \
+         application/problem+json`; the pages under `/docs/errors/` explain their codes."
     )
 }
 
@@ -148,6 +149,7 @@ fn complete(document: &mut Value, face: Face) -> Result<(), String> {
     *paths = spelled;
     let components = &mut document["components"];
     components["schemas"]["ErrorEnvelope"] = errors::schema(face);
+    components["schemas"]["Problem"] = errors::problem_schema();
     components["examples"] = errors::examples(face);
     components["headers"] = headers::all();
     Ok(())

@@ -10,7 +10,7 @@ use futures_util::FutureExt;
 use http_body::Body as _;
 use hyper::body::Incoming;
 use poem::http::header::{self, HeaderName};
-use poem::http::{HeaderValue, Method, StatusCode};
+use poem::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use poem::{RequestParts, Response};
 use poem_openapi::__private::UrlQuery;
 
@@ -24,8 +24,9 @@ use super::metrics::{self, Metrics};
 use super::operations::{Found, Route, Routes};
 use super::range::AskedRange;
 use super::reference::{Document, Documents};
+use super::refusal::Shape;
 use super::settings::HttpSettings;
-use super::{client, limit_headers, once, pages, record, routes};
+use super::{client, head, limit_headers, once, pages, record, routes};
 use crate::domain::code::Code;
 use crate::domain::error::{Error, Result};
 use crate::domain::id::RequestId;
@@ -103,18 +104,21 @@ impl Edge {
 
     /// Pages, reference and health, which are no calls; anything else here is a call that finds nothing.
     async fn outside(&self, request: hyper::Request<Incoming>, peer: IpAddr) -> Response {
-        if let Some(response) = pages::health(self, request.method(), request.uri().path()) {
-            return response;
+        if let Some(answer) = pages::health(self, request.method(), request.uri().path()) {
+            return answer.unwrap_or_else(|error| self.no_call(Face::V1, request.headers(), None, &error));
         }
         let (client, verdict) = client::client(peer, request.headers(), request.uri(), &self.0.settings);
         if verdict.is_ok() && request.uri().path() == "/metrics" && self.0.settings.metrics_token.is_some() {
-            return metrics::refused(self, request.headers())
-                .unwrap_or_else(|| self.0.metrics.answer(request.method()));
+            let refused = metrics::refused(self, request.headers());
+            return refused.map_or_else(|| self.0.metrics.answer(request.method()), Ok).unwrap_or_else(|error| {
+                self.no_call(Face::V1, request.headers(), Some(client.origin.as_str()), &error)
+            });
         }
         if verdict.is_ok()
-            && let Some(response) = pages::page(self, &client, &request).await
+            && let Some(answer) = pages::page(self, &client, &request).await
         {
-            return response;
+            let origin = Some(client.origin.as_str());
+            return answer.unwrap_or_else(|error| self.no_call(Face::V1, request.headers(), origin, &error));
         }
         self.call(Face::V1, request, peer).await
     }
@@ -127,24 +131,35 @@ impl Edge {
         peer: IpAddr,
     ) -> Response {
         let (client, verdict) = client::client(peer, request.headers(), request.uri(), &self.0.settings);
-        match verdict {
+        let answer = match verdict {
             Ok(()) => pages::document(self, document, &request, &client.origin).await,
             // Over the wrong transport or for another host it is a call that is refused, with the row that says so.
-            Err(_) => self.call(face, request, peer).await,
-        }
+            Err(_) => return self.call(face, request, peer).await,
+        };
+        let origin = Some(client.origin.as_str());
+        answer.unwrap_or_else(|error| self.no_call(face, request.headers(), origin, &error))
+    }
+
+    /// An error where nothing was called: it has a request id, and no row.
+    pub(super) fn no_call(&self, face: Face, headers: &HeaderMap, origin: Option<&str>, error: &Error) -> Response {
+        let id = RequestId(self.0.app.entropy.uuid(self.0.app.clock.now()));
+        let mut response = Shape::asked(face, headers, origin).answer(error, id);
+        stamp(&mut response, id);
+        response
     }
 
     /// One call: always exactly one row in the chain.
     async fn call(&self, face: Face, request: hyper::Request<Incoming>, peer: IpAddr) -> Response {
         let (client, transport) = client::client(peer, request.headers(), request.uri(), &self.0.settings);
-        let exchange = Arc::new(self.exchange(face, &request, &client));
+        let shape = Shape::asked(face, request.headers(), transport.is_ok().then_some(&client.origin));
+        let exchange = Arc::new(self.exchange(face, shape, &request, &client));
         let ready = match self.0.app.store.appender() {
             Some(appender) => appender.ready(),
             None => Err(Error::AuditUnavailable),
         };
         if let Err(error) = ready {
             // What cannot be written down is not done: this answer alone has no row.
-            return self.finished(&exchange, rendered(face, &error, exchange.request));
+            return self.finished(&exchange, exchange.shape.answer(&error, exchange.request));
         }
         let call = record::Pending::new(self, exchange.clone(), &request);
         let method = request.method().clone();
@@ -160,7 +175,7 @@ impl Edge {
             });
             return match task.await {
                 Ok(response) => response,
-                Err(_) => self.finished(&exchange, panicked(face, exchange.request)),
+                Err(_) => self.finished(&exchange, panicked(&exchange)),
             };
         };
         self.conclude(call, &exchange, handled).await
@@ -174,11 +189,11 @@ impl Edge {
                 if let Error::Internal(cause) = &error {
                     tracing::error!(request_id = %exchange.request, operation = operation_id(exchange), %cause, "a call failed");
                 }
-                (rendered(exchange.face, &error, exchange.request), Some(error.code()))
+                (exchange.shape.answer(&error, exchange.request), Some(error.code()))
             }
             Err(()) => {
                 tracing::error!(request_id = %exchange.request, operation = operation_id(exchange), "a handler panicked");
-                (panicked(exchange.face, exchange.request), Some(Code::Internal))
+                (panicked(exchange), Some(Code::Internal))
             }
         };
         let mut response = self.finished(exchange, response);
@@ -195,17 +210,24 @@ impl Edge {
             Ok(()) => response,
             // The effect, if there was one, has its own record and is adopted later: the answer stays true.
             Err(_) if exchange.actor().is_some_and(Caller::has_changed) => response,
-            Err(error) => self.finished(exchange, rendered(exchange.face, &error, exchange.request)),
+            Err(error) => self.finished(exchange, exchange.shape.answer(&error, exchange.request)),
         }
     }
 
-    fn exchange(&self, face: Face, request: &hyper::Request<Incoming>, client: &client::Client) -> Exchange {
+    fn exchange(
+        &self,
+        face: Face,
+        shape: Shape,
+        request: &hyper::Request<Incoming>,
+        client: &client::Client,
+    ) -> Exchange {
         let (app, settings) = (&self.0.app, &self.0.settings);
         let at = app.clock.now();
         Exchange {
             started: monotonic(),
             address: client.address,
             is_known: client.is_known,
+            shape,
             origin: client.origin.clone().into(),
             path: request.uri().path_and_query().map_or_else(String::new, |path| path.as_str().to_owned()),
             asked: Asked::of(request.headers()),
@@ -233,6 +255,7 @@ impl Edge {
         request: hyper::Request<Incoming>,
     ) -> Result<Response> {
         transport.inspect_err(|error| self.note_keys_in_clear(error, &exchange, &request))?;
+        head::check(&request)?;
         let path = plain_path(request.uri().path())?;
         let routes = &self.0.routes[exchange.face as usize];
         if request.method() == Method::OPTIONS {
@@ -255,6 +278,10 @@ impl Edge {
         let (coding, is_safe) = (Coding::preferred(request.headers()), request.method().is_safe());
         let request = poem_request(request, exchange.clone(), query);
         let answer = once::call(&self.0.app, &exchange, route, request).await?;
+        // What a handler cannot say in its own words is told as every other failure is.
+        if answer.status().is_server_error() {
+            return Err(Error::internal("an answer could not be made"));
+        }
         let answer = if is_safe { conditional::answered(&exchange.asked, answer)? } else { answer };
         if route.operation.shows_secret() { Ok(answer) } else { compress::apply(answer, coding).await }
     }
@@ -325,42 +352,8 @@ fn stamp(response: &mut Response, request: RequestId) {
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
 }
 
-/// An error in a face's shape, with the headers that belong to its code.
-fn rendered(face: Face, error: &Error, request: RequestId) -> Response {
-    let status = StatusCode::from_u16(error.code().status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = Response::builder()
-        .status(status)
-        .header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))
-        .body(face.error_body(error, request).to_string());
-    let headers = response.headers_mut();
-    match error {
-        Error::RangeNotSatisfiable { length } => {
-            if let Ok(value) = HeaderValue::try_from(format!("bytes */{length}")) {
-                headers.insert(header::CONTENT_RANGE, value);
-            }
-        }
-        // Which codings would be taken (RFC 9110, 15.5.16).
-        Error::UnsupportedCoding => {
-            headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        }
-        _ => (),
-    }
-    if status == StatusCode::UNAUTHORIZED {
-        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"claribi\""));
-    }
-    if let Some(seconds) = error.retry_after() {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-    }
-    if let Error::MethodNotAllowed(allow) = error
-        && let Ok(value) = HeaderValue::from_str(allow)
-    {
-        headers.insert(header::ALLOW, value);
-    }
-    response
-}
-
-fn panicked(face: Face, request: RequestId) -> Response {
-    rendered(face, &Error::internal("a handler panicked"), request)
+fn panicked(exchange: &Exchange) -> Response {
+    exchange.shape.answer(&Error::internal("a handler panicked"), exchange.request)
 }
 
 fn options(allow: &str) -> Response {
@@ -384,7 +377,7 @@ pub(super) fn drop_body(response: &mut Response) {
 /// The path without one trailing slash; anything odd about it is an unknown path.
 pub(super) fn plain_path(path: &str) -> Result<&str> {
     let path = path.strip_suffix('/').unwrap_or(path);
-    let odd = path.len() > PATH_LENGTH || path.contains("//") || path.ends_with('/') || path.contains(';');
+    let odd = path.len() > PATH_LENGTH || path.contains("//") || path.ends_with('/') || path.contains([';', '\\']);
     if odd { Err(Error::NoSuchPath) } else { Ok(path) }
 }
 
@@ -394,7 +387,7 @@ fn checked_query(route: &Route, query: Option<&str>) -> Result<UrlQuery> {
     let mut pairs: Vec<(String, String)> = Vec::new();
     for part in query.split('&').filter(|part| !part.is_empty()) {
         let (name, value) = part.split_once('=').unwrap_or((part, ""));
-        let bad = || Error::parameter(part.chars().take(64).collect::<String>(), "is not percent-encoded UTF-8.");
+        let bad = || Error::parameter(part, "is not percent-encoded UTF-8.");
         let name = decoded(name).ok_or_else(bad)?;
         let value = decoded(value).ok_or_else(bad)?;
         if !route.query.contains(&name) {
@@ -403,7 +396,7 @@ fn checked_query(route: &Route, query: Option<&str>) -> Result<UrlQuery> {
                 "" => "is not a parameter here: there are none.".to_owned(),
                 known => format!("is not a parameter here; there are {known}."),
             };
-            return Err(Error::parameter(name.chars().take(64).collect::<String>(), reason));
+            return Err(Error::parameter(name, reason));
         }
         if pairs.iter().any(|(found, _)| *found == name) {
             return Err(Error::parameter(name, "stands in the query twice."));

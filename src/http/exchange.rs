@@ -10,6 +10,7 @@ use super::face::Face;
 use super::once::Sum;
 use super::operations::Routes;
 use super::range::AskedRange;
+use super::refusal::Shape;
 use crate::domain::error::{Error, Result};
 use crate::domain::id::RequestId;
 use crate::domain::operation::{BodyKind, Operation};
@@ -34,6 +35,8 @@ pub struct Exchange {
     pub face: Face,
     /// The routers of all faces, for questions about other calls.
     pub routes: Arc<[Routes; 3]>,
+    /// How it wants to be told of errors.
+    pub shape: Shape,
     /// Scheme and host, for absolute links.
     pub origin: OnceLock<String>,
     /// What it asks for.
@@ -91,6 +94,7 @@ impl Exchange {
             address: Ipv4Addr::UNSPECIFIED.into(),
             is_known: true,
             face,
+            shape: Shape::Face(face),
             routes,
             origin: OnceLock::new(),
             operation: OnceLock::new(),

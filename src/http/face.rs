@@ -99,12 +99,27 @@ impl Face {
                 "code": code.as_str(), "message": error.to_string(), "request_id": request,
             }),
         };
-        if let Some(fields) = body.as_object_mut() {
-            fields.extend(error.facts().into_iter().map(|(name, value)| (name.to_owned(), value)));
-        }
+        add_facts(&mut body, error);
         match self {
             Self::V1 => Value::Object(Map::from_iter([("error".to_owned(), body)])),
             _ => body,
         }
+    }
+}
+
+/// An error as a problem by RFC 9457, the same on every face: `page` is where its code is explained.
+pub fn problem_body(error: &Error, request: RequestId, page: String) -> Value {
+    let code = error.code();
+    let mut body = json!({
+        "type": page, "title": code.title(), "status": code.status(), "detail": error.to_string(),
+        "instance": request.to_string(), "code": code.as_str(),
+    });
+    add_facts(&mut body, error);
+    body
+}
+
+fn add_facts(body: &mut Value, error: &Error) {
+    if let Some(fields) = body.as_object_mut() {
+        fields.extend(error.facts().into_iter().map(|(name, value)| (name.to_owned(), value)));
     }
 }

@@ -22,9 +22,11 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::edge::Edge;
+use super::face::Face;
 use super::listener::{Counters, Peer, Serve};
 use super::pages;
 use crate::domain::audit::kind::Outcome;
+use crate::domain::error::{Error, Result};
 use crate::service::app::App;
 
 /// The media type of the format.
@@ -88,17 +90,15 @@ impl Metrics {
     }
 
     /// Answers a scrape.
-    pub(super) fn answer(&self, method: &Method) -> Response {
-        if let Some(response) = pages::other_method(method) {
-            return response;
+    ///
+    /// # Errors
+    /// `MethodNotAllowed` for all but reading.
+    pub(super) fn answer(&self, method: &Method) -> Result<Response> {
+        if let Some(answer) = pages::other_method(method) {
+            return answer;
         }
-        match self.text() {
-            Ok(text) => pages::with_headers(Response::builder().content_type(MEDIA_TYPE).body(text)),
-            Err(error) => {
-                tracing::error!(%error, "metrics cannot be written");
-                pages::with_headers(StatusCode::INTERNAL_SERVER_ERROR.into())
-            }
-        }
+        let text = self.text().map_err(Error::internal)?;
+        Ok(pages::with_headers(Response::builder().content_type(MEDIA_TYPE).body(text)))
     }
 }
 
@@ -142,13 +142,15 @@ impl Serve for Scraped {
 
     async fn serve(&self, request: hyper::Request<Incoming>, _peer: Peer) -> hyper::Response<Self::Body> {
         let (method, path) = (request.method(), request.uri().path());
-        let mut response = match pages::health(&self.0, method, path) {
-            Some(response) => response,
-            None if path == "/metrics" => {
-                refused(&self.0, request.headers()).unwrap_or_else(|| self.0.shared().metrics.answer(method))
-            }
-            None => pages::with_headers((StatusCode::NOT_FOUND, "Metrics are at /metrics.\n").into_response()),
+        let answer = match pages::health(&self.0, method, path) {
+            Some(answer) => answer,
+            None if path == "/metrics" => match refused(&self.0, request.headers()) {
+                Some(refusal) => Ok(refusal),
+                None => self.0.shared().metrics.answer(method),
+            },
+            None => Err(Error::NoSuchPath),
         };
+        let mut response = answer.unwrap_or_else(|error| self.0.no_call(Face::V1, request.headers(), None, &error));
         if method == Method::HEAD {
             super::edge::drop_body(&mut response);
         }

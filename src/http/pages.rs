@@ -10,9 +10,10 @@ use super::client::Client;
 use super::compress::{self, Coding};
 use super::conditional::{self, Asked};
 use super::edge::Edge;
+use super::error_pages;
 use super::reference::Document;
 use crate::domain::dashboard::{Dashboard, Position, Widget};
-use crate::domain::error::Result;
+use crate::domain::error::{Error, Result};
 use crate::domain::result::{Cell, Column, WidgetData};
 use crate::domain::time::Timestamp;
 use crate::service::caller::Caller;
@@ -21,15 +22,18 @@ use crate::service::caller::Caller;
 const ALLOW: &str = "GET, HEAD, OPTIONS";
 
 /// Liveness and readiness, over whatever transport; and `OPTIONS *`, by which a client may ask whether anybody is there.
-pub(super) fn health(edge: &Edge, method: &Method, path: &str) -> Option<Response> {
+///
+/// # Errors
+/// `MethodNotAllowed` for all but reading.
+pub(super) fn health(edge: &Edge, method: &Method, path: &str) -> Option<Result<Response>> {
     let healthy = match path {
         "/livez" => true,
         "/readyz" => edge.is_ready(),
         "*" if *method == Method::OPTIONS => return other_method(method),
         _ => return None,
     };
-    if let Some(response) = other_method(method) {
-        return Some(response);
+    if let Some(answer) = other_method(method) {
+        return Some(answer);
     }
     let (status, text) =
         if healthy { (StatusCode::OK, "ok\n") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready\n") };
@@ -37,31 +41,36 @@ pub(super) fn health(edge: &Edge, method: &Method, path: &str) -> Option<Respons
     if !healthy {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     }
-    Some(with_headers(response))
+    Some(Ok(with_headers(response)))
 }
 
 /// The answer to a method that does not read: which methods do, or that this one does not.
-pub(super) fn other_method(method: &Method) -> Option<Response> {
-    let status = match *method {
-        Method::GET | Method::HEAD => return None,
-        Method::OPTIONS => StatusCode::NO_CONTENT,
-        _ => StatusCode::METHOD_NOT_ALLOWED,
-    };
-    Some(with_headers(Response::builder().status(status).header(header::ALLOW, ALLOW).finish()))
+pub(super) fn other_method(method: &Method) -> Option<Result<Response>> {
+    match *method {
+        Method::GET | Method::HEAD => None,
+        Method::OPTIONS => {
+            let allowed = Response::builder().status(StatusCode::NO_CONTENT).header(header::ALLOW, ALLOW);
+            Some(Ok(with_headers(allowed.finish())))
+        }
+        _ => Some(Err(Error::MethodNotAllowed(ALLOW.to_owned()))),
+    }
 }
 
 /// A face's document, with the server's own address.
+///
+/// # Errors
+/// `NoSuchPath` where the reference is not public, `MethodNotAllowed` for all but reading.
 pub(super) async fn document<B>(
     edge: &Edge,
     document: &Document,
     request: &poem::http::Request<B>,
     origin: &str,
-) -> Response {
+) -> Result<Response> {
     if !edge.shared().settings.public_reference {
-        return with_headers(StatusCode::NOT_FOUND.into());
+        return Err(Error::NoSuchPath);
     }
-    if let Some(response) = other_method(request.method()) {
-        return response;
+    if let Some(answer) = other_method(request.method()) {
+        return answer;
     }
     let served = document.at(origin);
     let response = Response::builder()
@@ -69,45 +78,52 @@ pub(super) async fn document<B>(
         .header(header::CACHE_CONTROL, "no-cache")
         .content_type(served.content_type)
         .body(served.text);
-    with_headers(settled(request.headers(), response).await)
+    Ok(with_headers(settled(request.headers(), response).await?))
 }
 
 /// An answer by the conditions of a head, and in the coding that it prefers.
-async fn settled(asked: &HeaderMap, response: Response) -> Response {
-    let settled = match conditional::answered(&Asked::of(asked), response) {
-        Ok(response) => compress::apply(response, Coding::preferred(asked)).await,
-        Err(error) => Err(error),
-    };
-    settled.unwrap_or_else(|error| {
-        StatusCode::from_u16(error.code().status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR).into()
-    })
+async fn settled(asked: &HeaderMap, response: Response) -> Result<Response> {
+    let response = conditional::answered(&Asked::of(asked), response)?;
+    compress::apply(response, Coding::preferred(asked)).await
 }
 
 /// A page or one of its files.
-pub(super) async fn page<B>(edge: &Edge, client: &Client, request: &poem::http::Request<B>) -> Option<Response> {
+///
+/// # Errors
+/// `MethodNotAllowed` for all but reading.
+pub(super) async fn page<B>(
+    edge: &Edge,
+    client: &Client,
+    request: &poem::http::Request<B>,
+) -> Option<Result<Response>> {
     let path = request.uri().path();
     if path == "/page.json" {
         return Some(match other_method(request.method()) {
-            Some(response) => response,
-            None => page_facts(edge, client).await,
+            Some(answer) => answer,
+            None => Ok(page_facts(edge, client).await),
         });
     }
-    let is_moved = path == "/docs";
-    let asset = if is_moved { None } else { Some(assets::find(path)?) };
     if path.starts_with("/docs") && !edge.shared().settings.public_reference {
         return None;
     }
-    if let Some(response) = other_method(request.method()) {
-        return Some(response);
+    let is_moved = matches!(path, "/docs" | "/docs/errors");
+    let found = match error_pages::find(path, &client.origin) {
+        _ if is_moved => None,
+        None => Some((StatusCode::OK, assets::find(path)?)),
+        Some(Ok(found)) => Some(found),
+        Some(Err(error)) => return Some(Err(Error::internal(error))),
+    };
+    if let Some(answer) = other_method(request.method()) {
+        return Some(answer);
     }
-    let Some(asset) = asset else {
-        return Some(with_headers(
-            Response::builder().status(StatusCode::PERMANENT_REDIRECT).header(header::LOCATION, "/docs/").finish(),
-        ));
+    let Some((status, asset)) = found else {
+        let moved = Response::builder().status(StatusCode::PERMANENT_REDIRECT);
+        return Some(Ok(with_headers(moved.header(header::LOCATION, format!("{path}/")).finish())));
     };
     let is_readable = asset.encoding.is_none() || Coding::Gzip.is_accepted(request.headers());
     let asset = if is_readable { asset } else { asset.decoded().ok()? };
     let mut builder = Response::builder()
+        .status(status)
         .header(header::ETAG, asset.etag.as_str())
         .header(header::CACHE_CONTROL, asset.cache.header())
         .header(header::CONTENT_SECURITY_POLICY, asset.policy);
@@ -115,7 +131,7 @@ pub(super) async fn page<B>(edge: &Edge, client: &Client, request: &poem::http::
         builder = builder.header(header::CONTENT_ENCODING, encoding).header(header::VARY, compress::VARY);
     }
     let response = builder.content_type(asset.content_type).body(asset.bytes.into_owned());
-    Some(with_headers(settled(request.headers(), response).await))
+    Some(settled(request.headers(), response).await.map(with_headers))
 }
 
 pub(super) fn with_headers(mut response: Response) -> Response {

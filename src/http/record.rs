@@ -56,7 +56,7 @@ impl Pending {
     pub async fn commit(mut self, status: u16, code: Option<Code>, bytes_out: u64) -> Result<()> {
         let Some(row) = self.row.take() else { return Ok(()) };
         let Some(appender) = row.app.store.appender().cloned() else { return Err(Error::AuditUnavailable) };
-        appender.append(row.entry(status, code, outcome(status), bytes_out)).committed().await
+        appender.append(row.entry(status, code, outcome(status, code), bytes_out)).committed().await
     }
 }
 
@@ -110,12 +110,11 @@ impl Row {
     }
 }
 
-fn outcome(status: u16) -> Outcome {
-    match status {
-        0..=399 => Outcome::Ok,
-        402 | 429 => Outcome::Limited,
-        401 | 403 | 421 => Outcome::Refused,
-        400..=499 => Outcome::Client,
-        _ => Outcome::Server,
+/// What the table of codes says; an answer without a code was not refused.
+fn outcome(status: u16, code: Option<Code>) -> Outcome {
+    match code {
+        Some(code) => code.outcome(),
+        None if status < 500 => Outcome::Ok,
+        None => Outcome::Server,
     }
 }

@@ -175,10 +175,10 @@ impl Caller {
     /// Refuses a caller that lacks a permission, and one whose trial is over when it is not reading.
     pub fn require(&self, permission: Permission) -> Result<()> {
         if !self.may(permission) {
-            let role_has_it = self.identity.holder.role.permissions().holds(permission);
-            let by = match (&self.identity.who, role_has_it) {
-                (Who::Key(_), true) => TakenBy::Key,
-                _ => TakenBy::Role,
+            let role = self.identity.holder.role;
+            let by = match &self.identity.who {
+                Who::Key(key) if role.permissions().holds(permission) => TakenBy::Scope(key.grant.scope()),
+                _ => TakenBy::Role(role),
             };
             return Err(Error::PermissionMissing { permission: Some(permission), by });
         }
@@ -188,14 +188,17 @@ impl Caller {
 
     /// Refuses callers whose trial is over: for what adds or changes something, whatever permission it takes.
     pub fn require_running_plan(&self) -> Result<()> {
-        if self.trial_is_over() { Err(Error::TrialEnded) } else { Ok(()) }
+        if self.trial_is_over() {
+            return Err(Error::TrialEnded { plan: self.identity.plan.name.clone() });
+        }
+        Ok(())
     }
 
     /// Refuses keys that may not manage keys: those without the read-write preset.
     pub fn require_key_management(&self) -> Result<()> {
         match self.identity.key() {
             Some(key) if key.grant.scope() != Some(Scope::ReadWrite) => {
-                Err(Error::PermissionMissing { permission: None, by: TakenBy::NotASession })
+                Err(Error::PermissionMissing { permission: None, by: TakenBy::Scope(key.grant.scope()) })
             }
             _ => Ok(()),
         }

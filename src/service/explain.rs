@@ -68,9 +68,9 @@ impl App {
         let needs = question.operation.needs;
         let refused_by = match self.rehearse(caller, question, headroom) {
             Ok(()) => None,
-            Err(Error::PermissionMissing { by: TakenBy::Role, .. }) => Some(RefusedBy::Role),
-            Err(Error::PermissionMissing { by: TakenBy::Key | TakenBy::NotASession, .. }) => Some(RefusedBy::Scope),
-            Err(Error::PlanRequired { .. } | Error::TrialEnded) => Some(RefusedBy::Plan),
+            Err(Error::PermissionMissing { by: TakenBy::Role(_), .. }) => Some(RefusedBy::Role),
+            Err(Error::PermissionMissing { by: TakenBy::Scope(_), .. }) => Some(RefusedBy::Scope),
+            Err(Error::PlanRequired { .. } | Error::TrialEnded { .. }) => Some(RefusedBy::Plan),
             Err(Error::AddressNotAllowed(_)) => Some(RefusedBy::Address),
             Err(Error::RateLimited { .. }) => Some(RefusedBy::Limit),
             Err(other) => return Err(other),

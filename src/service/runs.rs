@@ -94,10 +94,9 @@ impl App {
     async fn make_file(&self, user: &UserId, run: &crate::domain::report::Run) -> Result<(u64, Work)> {
         let identity = self.identity_of_user(*user)?;
         if !identity.holder.active {
-            return Err(Error::PermissionMissing {
-                permission: Some(Permission::ReportsGenerate),
-                by: crate::domain::error::TakenBy::Role,
-            });
+            return Err(Error::Conflict(
+                "The user who asked for this run was deactivated; let another user run the report.".to_owned(),
+            ));
         }
         let caller = Caller::without_request(identity, self.clock.now());
         caller.require(Permission::ReportsGenerate)?;

@@ -23,6 +23,7 @@ pub enum Credential {
 pub struct Actor {
     server: Arc<Server<Edge>>,
     peer: SocketAddr,
+    headers: Vec<(String, String)>,
     pub credential: Credential,
 }
 
@@ -56,12 +57,19 @@ enum Framing {
 
 impl Actor {
     pub fn new(server: Arc<Server<Edge>>, credential: Credential) -> Self {
-        Self { server, peer: "127.0.0.1:40000".parse().unwrap(), credential }
+        Self { server, peer: "127.0.0.1:40000".parse().unwrap(), headers: Vec::new(), credential }
     }
 
     /// The same credential from elsewhere.
     pub fn from(&self, address: &str) -> Self {
         Self { peer: SocketAddr::new(address.parse().unwrap(), 40000), ..self.clone() }
+    }
+
+    /// The same with a header on each request.
+    pub fn with(&self, name: &str, value: &str) -> Self {
+        let mut actor = self.clone();
+        actor.headers.push((name.to_owned(), value.to_owned()));
+        actor
     }
 
     /// The same text in the other header.
@@ -133,7 +141,7 @@ impl Actor {
             actor: self.clone(),
             method: method.to_owned(),
             path: path.to_owned(),
-            headers: Vec::new(),
+            headers: self.headers.clone(),
             body: None,
             host: Some("localhost:8080".to_owned()),
             framing: Framing::Length,

@@ -105,7 +105,9 @@ impl Answer {
         let digits = id.strip_prefix("req_").unwrap_or_default();
         assert!(digits.len() == 32 && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')), "{id}");
         if self.status >= 400 && !self.body.is_empty() {
-            assert_eq!(self.envelope()["request_id"], id.as_str());
+            let body = self.envelope();
+            let told = if body["instance"].is_string() { &body["instance"] } else { &body["request_id"] };
+            assert_eq!(told, id.as_str());
         }
         id
     }

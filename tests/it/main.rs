@@ -8,6 +8,7 @@ mod world;
 
 mod account;
 mod audit;
+mod bad_input;
 mod binary;
 mod clients;
 mod compression;
@@ -18,6 +19,7 @@ mod dashboards;
 mod documented;
 mod duplicates;
 mod edge;
+mod errors;
 mod fuzzed;
 mod isolation;
 mod keys;

@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::domain::access::Permission;
+use super::SERVER;
 use crate::domain::code::Code;
-use crate::domain::error::{Error, TakenBy};
-use crate::domain::id::RequestId;
 use crate::domain::operation::{COMMON, Needs, ONCE, Operation, Repeats};
-use crate::domain::window::WindowName;
-use crate::http::face::Face;
+use crate::http::error_pages;
+use crate::http::face::{self, Face};
+use crate::http::samples;
 
 /// What operations without a caller can answer with, beside their own.
 const PUBLIC: &[Code] = &[
+    Code::InvalidRequest,
     Code::InvalidParameter,
     Code::KeyInUrl,
     Code::HttpsRequired,
@@ -46,38 +46,26 @@ fn response(codes: &[Code]) -> Value {
         .map(|code| (code.as_str().to_owned(), json!({"$ref": format!("#/components/examples/{}", code.as_str())})))
         .collect();
     let content = json!({"schema": {"$ref": "#/components/schemas/ErrorEnvelope"}, "examples": examples});
-    json!({"description": words.join("\n\n"), "content": {"application/json": content}})
+    let example = json!({"$ref": format!("#/components/examples/{PROBLEM}")});
+    let problem = json!({"schema": {"$ref": "#/components/schemas/Problem"}, "examples": {PROBLEM: example}});
+    let content = json!({"application/json": content, "application/problem+json": problem});
+    json!({"description": words.join("\n\n"), "content": content})
 }
 
-/// An example of every error, by its code, as the face answers it.
+/// The name of the example of a problem, beside those of the codes.
+const PROBLEM: &str = "problem";
+
+/// An example of every error, by its code, as the face answers it; and one as a problem.
 pub fn examples(face: Face) -> Value {
-    let request = RequestId(uuid::Uuid::from_u128(0x0196_0a8f_4d2e_7c3b_9a51_6f0e_8d7c_4b2a));
+    let missing = samples::of(Code::NotFound);
+    let page = error_pages::address(SERVER, Code::NotFound);
+    let problem = face::problem_body(&missing, samples::REQUEST, page);
     let example = |code: &Code| {
-        let body = face.error_body(&sample(*code), request);
+        let body = face.error_body(&samples::of(*code), samples::REQUEST);
         (code.as_str().to_owned(), json!({"summary": code.title(), "value": body}))
     };
-    Value::Object(Code::ALL.iter().map(example).collect())
-}
-
-/// An error of this code, with the facts that are part of its shape.
-fn sample(code: Code) -> Error {
-    match code {
-        Code::InvalidRequest => Error::field("name", "is missing."),
-        Code::UnknownField => Error::UnknownField("nam".to_owned()),
-        Code::InvalidParameter => Error::parameter("limit", "must be 1 to 100."),
-        Code::InvalidSql => Error::InvalidSql {
-            message: "There is no column `delay`; did you mean `dep_delay`?".to_owned(),
-            position: Some((1, 8)),
-        },
-        Code::InsufficientCredits => Error::InsufficientCredits { remaining: 10, estimated: 25 },
-        Code::PermissionMissing => {
-            Error::PermissionMissing { permission: Some(Permission::DashboardsRead), by: TakenBy::Key }
-        }
-        Code::NotFound => Error::NotFound { noun: "object", id: "999".to_owned() },
-        Code::TooLarge => Error::TooLarge { limit: 1 << 20 },
-        Code::RateLimited => Error::RateLimited { window: WindowName::Hour, limit: 1_000, retry_after: 30 },
-        code => Error::Recorded { code, message: code.sentence().to_owned() },
-    }
+    let problem = (PROBLEM.to_owned(), json!({"summary": "As a problem (RFC 9457)", "value": problem}));
+    Value::Object(Code::ALL.iter().map(example).chain([problem]).collect())
 }
 
 /// The shape of errors on a face.
@@ -106,4 +94,20 @@ pub fn schema(face: Face) -> Value {
         Face::V1 => json!({"type": "object", "required": ["error"], "properties": {"error": object}}),
         Face::Platform | Face::External => object,
     }
+}
+
+/// The shape of problems, which is that of RFC 9457 on every face.
+pub fn problem_schema() -> Value {
+    let text = |description: &str| json!({"type": "string", "description": description});
+    let codes: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
+    let fields = json!({
+        "type": {"type": "string", "format": "uri-reference", "description": "The page that explains the code."},
+        "title": text("A few words."),
+        "status": {"type": "integer", "description": "The HTTP status."},
+        "detail": text("What is the matter in this case, and what to do."),
+        "instance": text("The request's id, as in the header X-Request-Id."),
+        "code": {"type": "string", "enum": codes, "description": "Stable, and the same on every face."},
+    });
+    let required: Vec<&String> = fields.as_object().map(|fields| fields.keys().collect()).unwrap_or_default();
+    json!({"type": "object", "required": required, "properties": fields, "additionalProperties": true})
 }

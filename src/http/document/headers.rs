@@ -41,7 +41,7 @@ pub fn of(status: u16, operation: &Operation) -> Value {
     match status {
         200 if happens_once => names.push(once::REPLAYED),
         409 if happens_once => names.push("Retry-After"),
-        401 => names.push("WWW-Authenticate"),
+        401 | 403 => names.push("WWW-Authenticate"),
         429 | 503 => names.push("Retry-After"),
         _ => (),
     }
