@@ -17,9 +17,15 @@ use crate::world::{World, named};
 /// What the documents list and no client can provoke at will.
 const NOT_PROVOKED: &[(&str, &str)] = &[
     ("internal", "a defect or a failing disk; `a_failure_of_the_server_is_told_without_its_cause` makes one"),
+    ("request_in_progress", "two requests of one Idempotency-Key at once; the tests of repeated requests send them"),
+    ("range_not_satisfiable", "a finished report's file; the tests of ranges ask past its end"),
     ("overloaded", "a full queue; the tests of the queues fill them"),
     ("audit_unavailable", "a log that cannot be written: a disk that is full"),
 ];
+
+/// What `generate` on `/api/v1/` can answer with for a source that this face can neither make nor query: the other faces
+/// provoke them.
+const BY_OTHER_FACES: &[&str] = &["conflict", "invalid_sql", "query_timeout", "query_too_large"];
 
 /// A face, and how it is asked.
 #[derive(Clone, Copy)]
@@ -81,14 +87,20 @@ async fn requests(stage: Stage) -> Vec<Answer> {
         owner.request("GET", &dashboards).host("evil.example").send().await,
         owner.from("203.0.113.9").get(&dashboards).await,
     ];
+    let (once, stale) = (owner.with("idempotency-key", "k"), owner.with("if-match", "\"stale\""));
+    let made = once.post(&dashboards, json!({"name": "a"})).await.is(201)["id"].to_string();
+    answers.push(once.post(&dashboards, json!({"name": "b"})).await);
+    answers
+        .push(stale.patch(&stage.at(&format!("/dashboards/{}", made.trim_matches('"'))), json!({"name": "c"})).await);
     if stage.face != Face::Platform {
         answers.push(owner.get(&stage.at("/dashboards?cursor=nonsense")).await);
     }
     if let Some(query) = stage.query() {
         answers.push(owner.post(&query, json!({"sql": "SELEC 1"})).await);
-        answers.push(
-            owner.request("POST", &query).header("accept", "text/html").json(&json!({"sql": "SELECT 1"})).send().await,
-        );
+        if stage.accept.is_none() {
+            let asked = owner.request("POST", &query).header("accept", "text/html");
+            answers.push(asked.json(&json!({"sql": "SELECT 1"})).send().await);
+        }
     }
     answers
 }
@@ -213,14 +225,16 @@ fn golden(answers: &[Answer]) -> BTreeMap<String, Value> {
         (answer.code(), entry)
     };
     let entries: BTreeMap<String, Value> = answers.iter().map(entry).collect();
-    assert_eq!(entries.len(), answers.len(), "a code was provoked twice, so that one answer hides another");
+    let codes: Vec<String> = answers.iter().map(Answer::code).collect();
+    assert_eq!(entries.len(), answers.len(), "a code was provoked twice, so that one answer hides another: {codes:?}");
     entries
 }
 
 /// The error examples of a face's document, for the codes that its operations list.
 fn documented(face: Face) -> BTreeMap<String, Value> {
     let document: Value = serde_json::from_str(&document::of(face).unwrap()).unwrap();
-    let mut listed = BTreeSet::new();
+    // A method that a path does not have meets no operation that could list it.
+    let mut listed = BTreeSet::from(["method_not_allowed".to_owned()]);
     for described in
         document["paths"].as_object().unwrap().values().flat_map(|methods| methods.as_object().unwrap().values())
     {
@@ -251,6 +265,10 @@ fn outline(body: &Value) -> BTreeMap<String, String> {
         .collect()
 }
 
+fn stage_has_queries(face: Face) -> bool {
+    Stage { face, accept: None }.query().is_some()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_error_is_on_every_face_as_its_document_shows_it() {
     let mut all = Map::new();
@@ -265,11 +283,14 @@ async fn every_error_is_on_every_face_as_its_document_shows_it() {
         let missing: Vec<&String> = documented
             .keys()
             .filter(|code| !found.contains_key(*code) && !NOT_PROVOKED.iter().any(|(name, _)| name == code))
+            .filter(|code| stage_has_queries(face) || !BY_OTHER_FACES.contains(&code.as_str()))
             .collect();
         assert!(missing.is_empty(), "{face:?} lists these, and nothing here provokes them: {missing:?}");
         all.insert(face.base().to_owned(), json!(found));
     }
-    let problems = golden(&provoked(Stage { face: Face::V1, accept: Some("application/problem+json") }).await);
+    let problems = golden(
+        &provoked(Stage { face: Face::V1, accept: Some("application/problem+json, application/json;q=0.5") }).await,
+    );
     all.insert("application/problem+json".to_owned(), json!(problems));
     insta::with_settings!({ snapshot_path => "golden", prepend_module_to_snapshot => false, omit_expression => true }, {
         insta::assert_json_snapshot!("errors", Value::Object(all));

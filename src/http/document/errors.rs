@@ -25,12 +25,15 @@ const PUBLIC: &[Code] = &[
     Code::AuditUnavailable,
 ];
 
-/// The error responses of an operation by their status, without headers.
-pub fn responses(operation: &Operation) -> BTreeMap<u16, Value> {
+/// The error responses of an operation of a face by their status, without headers.
+pub fn responses(operation: &Operation, face: Face) -> BTreeMap<u16, Value> {
     let common = if operation.needs == Needs::Nothing { PUBLIC } else { COMMON };
     let mut by_status: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
     let once = if operation.repeats == Repeats::Once { ONCE } else { &[] };
-    for code in operation.errors.iter().chain(once).chain(common) {
+    // Its lists go by number.
+    let has_cursors = face != Face::Platform;
+    let codes = operation.errors.iter().chain(once).chain(common);
+    for code in codes.filter(|code| has_cursors || **code != Code::InvalidCursor) {
         let codes = by_status.entry(code.status()).or_default();
         if !codes.contains(code) {
             codes.push(*code);

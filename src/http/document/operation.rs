@@ -80,7 +80,7 @@ fn answers(described: &mut Value, operation: &Operation, face: Face) {
             }
         }
     }
-    for (status, mut response) in errors::responses(operation) {
+    for (status, mut response) in errors::responses(operation, face) {
         response["headers"] = headers::of(status, operation);
         responses.insert(status.to_string(), response);
     }
