@@ -75,6 +75,8 @@ fn option(field: &str) -> String {
         "permissions" => "--permission".to_owned(),
         "expires_at" => "--expires".to_owned(),
         "ip_allowlist" => "--ip".to_owned(),
+        "grace_seconds" => "--grace".to_owned(),
+        "reminder_days" => "--reminder".to_owned(),
         "sql" => "the query".to_owned(),
         "file" => "a file".to_owned(),
         "password" => "the password".to_owned(),

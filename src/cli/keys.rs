@@ -1,6 +1,6 @@
-//! `claribi key`: API keys, also while a server runs.
+//! `claribi key`: API keys, also while a server runs. What ends keys and what replaces them is in `life`.
 
-use std::io::IsTerminal;
+mod life;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -13,6 +13,7 @@ use super::output::{Form, Output, remark};
 use crate::config::Period;
 use crate::domain::access::{Permission, Scope};
 use crate::domain::id::{BareIntegers, IdRef};
+use crate::domain::key_text::KeyText;
 use crate::domain::page::{ListRequest, MAX_SIZE, More};
 use crate::domain::time::Timestamp;
 use crate::service::caller::Caller;
@@ -36,8 +37,20 @@ In a pipe the key alone is printed.")]
     List(ListKeys),
     /// Show one key.
     Show(ShowKey),
+    /// Make a new key that takes over from one; the old one works for a grace.
+    #[command(after_help = "\
+Examples:
+  claribi key rotate claribi_sk_live_8Zf3kQ1x
+  claribi key rotate key_2a --grace 0 --yes
+
+In a pipe the new key alone is printed.")]
+    Rotate(life::RotateKey),
     /// Revoke a key: from the moment the command returns it is refused.
-    Revoke(RevokeKey),
+    Revoke(life::RevokeKey),
+    /// Revoke all keys of a user, or of an organization, at once.
+    RevokeAll(life::RevokeAll),
+    /// Show what a key was used for.
+    Activity(ShowKey),
 }
 
 /// `key create`.
@@ -61,6 +74,9 @@ pub struct CreateKey {
     /// An address or network that it may be used from; may be given several times.
     #[arg(long = "ip", value_name = "CIDR")]
     addresses: Vec<String>,
+    /// Remind the user of it every 30, 60 or 90 days.
+    #[arg(long, value_name = "DAYS")]
+    reminder: Option<u32>,
 }
 
 /// `key list`.
@@ -75,19 +91,6 @@ pub struct ListKeys {
 pub struct ShowKey {
     /// The key's id, or its printed prefix.
     key: String,
-}
-
-/// `key revoke`.
-#[derive(Debug, Args)]
-pub struct RevokeKey {
-    /// The key's id, or its printed prefix.
-    key: String,
-    /// Why, for those who look later.
-    #[arg(long)]
-    reason: Option<String>,
-    /// Do not ask.
-    #[arg(long, short)]
-    yes: bool,
 }
 
 fn scope(text: &str) -> Result<Scope, String> {
@@ -105,7 +108,10 @@ pub fn run(globals: &Globals, command: KeyCommand) -> Result<(), Failure> {
             let now = instance.app.clock.now();
             output.facts(&facts(&view, now), || described(&view, now))
         }
-        KeyCommand::Revoke(revoke) => run_revoke(instance, revoke, output).await,
+        KeyCommand::Rotate(rotate) => life::run_rotate(instance, rotate, output).await,
+        KeyCommand::Revoke(revoke) => life::run_revoke(instance, revoke, output).await,
+        KeyCommand::RevokeAll(revoke) => life::run_revoke_all(instance, revoke, output).await,
+        KeyCommand::Activity(show) => life::run_activity(instance, &show.key, output),
     })
 }
 
@@ -118,22 +124,28 @@ async fn run_create(instance: &Instance, create: &CreateKey, output: Output) -> 
         permissions: (!create.permissions.is_empty()).then(|| create.permissions.clone()),
         expires_at: create.expires.map(|span| caller.at.plus(span.duration())),
         ip_allowlist: create.addresses.clone(),
+        reminder_days: create.reminder,
+        ..KeyRequest::default()
     };
     let (view, text) = app.create_key(&caller, request, Plain).await?;
     instance.access_changed().await;
     if view.key.expires_at.is_none() {
         remark("This key never expires; `--expires 90d` makes one that does.");
     }
-    let now = app.clock.now();
+    print_new(&view, &text, app.clock.now(), output)
+}
+
+/// Prints a new key with its text: the text alone in a pipe.
+fn print_new(view: &KeyView, text: &KeyText, now: Timestamp, output: Output) -> Result<(), Failure> {
     match output.form() {
         Form::Lines => output.line(text.expose()),
         Form::Json => {
-            let mut described = described(&view, now);
+            let mut described = described(view, now);
             described["key"] = json!(text.expose());
             output.json(&described)
         }
         Form::Table => {
-            output.facts(&facts(&view, now), || Value::Null)?;
+            output.facts(&facts(view, now), || Value::Null)?;
             output.line(&format!("\n{}\n\nKeep it now: it is shown this once.", text.expose()))
         }
     }
@@ -154,30 +166,6 @@ fn run_list(instance: &Instance, list: &ListKeys, output: Output) -> Result<(), 
     let rows: Vec<Vec<String>> = views.iter().map(|view| row(view, now)).collect();
     let heading = ["id", "prefix", "name", "owner", "may", "status", "created", "expires", "last used"];
     output.rows(&heading, &rows, || views.iter().map(|view| described(view, now)).collect())
-}
-
-async fn run_revoke(instance: &Instance, revoke: &RevokeKey, output: Output) -> Result<(), Failure> {
-    let (caller, view) = find(instance, &revoke.key)?;
-    let key = &view.key;
-    let revoked_before = key.revoked_at.is_some();
-    if !revoke.yes && !revoked_before && std::io::stdin().is_terminal() {
-        let question = format!("Revoke {} ({}, of {})?", key.prefix(), key.name, key.owner_email);
-        let sure = dialoguer::Confirm::new().with_prompt(question).default(false).interact();
-        if !sure.map_err(|error| Failure::failed(format!("the answer could not be read: {error}")))? {
-            return Err(Failure::failed("nothing was revoked"));
-        }
-    }
-    let view = instance.app.revoke_key(&caller, &IdRef::Number(key.id), &revoke.key, revoke.reason.clone()).await?;
-    instance.access_changed().await;
-    let now = instance.app.clock.now();
-    match output.form() {
-        Form::Table if revoked_before => output.line(&format!("{} was revoked already.", view.key.prefix())),
-        Form::Table => {
-            output.line(&format!("{} is revoked; requests with it are refused from now on.", view.key.prefix()))
-        }
-        Form::Lines => output.lines(&[row(&view, now)]),
-        Form::Json => output.json(&described(&view, now)),
-    }
 }
 
 /// The key of an id or printed prefix, whichever organisation it belongs to, and the operator as that one's owner.
@@ -236,12 +224,23 @@ fn facts(view: &KeyView, now: Timestamp) -> Vec<(&'static str, String)> {
     if let Some(at) = view.key.revoked_at {
         facts.push(("revoked", at.to_string()));
     }
+    if let Some(rotation) = view.key.rotation {
+        if let Some((successor, _)) = rotation.successor {
+            facts.push(("rotated into", format!("{}, works until {}", successor.prefixed(), rotation.grace_until)));
+        }
+        if let Some((predecessor, _)) = rotation.predecessor {
+            facts.push(("rotated from", predecessor.prefixed()));
+        }
+    }
+    if let Some(reminder) = view.key.reminder {
+        facts.push(("reminder", format!("every {} days, next {}", reminder.days, reminder.next(now))));
+    }
     if !view.key.allowlist.is_empty() {
         let networks: Vec<String> = view.key.allowlist.iter().map(ToString::to_string).collect();
         facts.push(("only from", networks.join(" ")));
     }
+    facts.push(("calls", view.calls.to_string()));
     if let Some(usage) = &view.usage {
-        facts.push(("calls", usage.calls.to_string()));
         facts.push(("last operation", usage.last_operation.clone()));
         facts.push(("last address", usage.last_address.clone()));
     }
@@ -282,7 +281,14 @@ fn described(view: &KeyView, now: Timestamp) -> Value {
         "last_used": used.map(|usage| json!({
             "at": usage.last_at, "endpoint": usage.last_operation, "address": usage.last_address,
         })),
-        "usage_count": used.map_or(0, |usage| usage.calls),
+        "usage_count": view.calls,
         "age_days": key.age_days(now),
+        "rotation": key.rotation.map(|rotation| json!({
+            "successor_id": rotation.successor.map(|(id, _)| id.prefixed()),
+            "predecessor_id": rotation.predecessor.map(|(id, _)| id.prefixed()),
+            "grace_until": rotation.grace_until,
+        })),
+        "reminder_days": key.reminder.map(|reminder| reminder.days),
+        "next_reminder_at": key.reminder.map(|reminder| reminder.next(now)),
     })
 }

@@ -14,7 +14,7 @@ use crate::domain::plan::Plan;
 use crate::http::cors::Origins;
 use crate::http::listener::Limits;
 use crate::http::settings::{HttpSettings, MetricsToken, SandboxPage};
-use crate::service::app::{Argon2Cost, Settings};
+use crate::service::app::{Argon2Cost, KeyRules, Settings};
 use crate::store::StoreSettings;
 use crate::telemetry::Shape;
 use crate::worker::pool::PoolSettings;
@@ -63,7 +63,12 @@ pub fn services(config: &Config) -> Settings {
         generate_wait: config.server.generate_wait.duration(),
         idempotency_ttl: config.server.idempotency_ttl.duration(),
         source_quota: config.sources.quota.bytes(),
-        default_expiry: config.keys.default_expiry.map(config::Period::duration),
+        keys: KeyRules {
+            default_expiry: config.keys.default_expiry.map(config::Period::duration),
+            max_lifetime: config.keys.max_lifetime.map(config::Period::duration),
+            max_grace: config.keys.max_grace.duration(),
+            max_per_organization: config.keys.max_per_organization.into(),
+        },
     }
 }
 
@@ -77,6 +82,7 @@ fn plan(name: &str, plan: &config::Plan) -> Plan {
         generation_per_day: plan.generation_per_day,
         credits_per_month: plan.credits_per_month.into(),
         ip_allowlist: plan.ip_allowlist,
+        own_limits: plan.own_limits,
         trial_days: plan.trial_days,
     }
 }

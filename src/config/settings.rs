@@ -103,6 +103,9 @@ pub struct Auth {
 #[expect(missing_docs, reason = "each setting is explained where it is set: in config.example.toml")]
 pub struct Keys {
     pub default_expiry: Option<Period>,
+    pub max_lifetime: Option<Period>,
+    pub max_grace: Period,
+    pub max_per_organization: u32,
 }
 
 /// What an organisation on a plan may do and use.
@@ -117,6 +120,7 @@ pub struct Plan {
     pub generation_per_day: u32,
     pub credits_per_month: u32,
     pub ip_allowlist: bool,
+    pub own_limits: bool,
     pub trial_days: Option<u32>,
 }
 
@@ -188,7 +192,8 @@ pub struct Portal {
 impl Config {
     /// The first setting whose value has the right type but cannot work, and why.
     pub(super) fn flaw(&self) -> Option<(&'static str, &'static str)> {
-        let (server, auth, worker) = (&self.server, &self.auth, &self.worker);
+        let (server, auth, keys, worker) = (&self.server, &self.auth, &self.keys, &self.worker);
+        let expiry_fits = keys.default_expiry.is_none_or(|span| keys.max_lifetime.is_none_or(|most| span <= most));
         let rules = [
             (server.max_connections > 0, "server.max_connections", "it must be above 0"),
             (server.max_connections_per_address > 0, "server.max_connections_per_address", "it must be above 0"),
@@ -199,6 +204,7 @@ impl Config {
             (auth.argon2_memory_kib >= 8, "auth.argon2_memory_kib", "argon2 needs at least 8"),
             (auth.argon2_iterations > 0, "auth.argon2_iterations", "it must be above 0"),
             (auth.access_ttl <= auth.refresh_ttl, "auth.access_ttl", "it must not be longer than `auth.refresh_ttl`"),
+            (expiry_fits, "keys.default_expiry", "it must not be longer than `keys.max_lifetime`"),
             (worker.query_memory <= worker.memory, "worker.query_memory", "it must not be more than `worker.memory`"),
             (worker.rows > 0, "worker.rows", "it must be above 0"),
             (worker.rows <= worker.max_rows, "worker.rows", "it must not be more than `worker.max_rows`"),

@@ -39,7 +39,9 @@ fn the_defaults_are_the_figures_of_the_product() {
     assert_eq!((server.json_limit.bytes(), server.sql_limit.bytes()), (1 << 20, 100_000));
     assert_eq!((server.upload_limit.bytes(), server.generate_wait.duration()), (2 << 30, Duration::from_secs(120)));
     assert_eq!((server.listen.to_string(), server.public_url.clone()), ("127.0.0.1:8080".into(), None));
-    assert_eq!(config.keys.default_expiry, None);
+    assert_eq!((config.keys.default_expiry, config.keys.max_lifetime), (None, None));
+    assert_eq!(config.keys.max_grace.duration(), Duration::from_secs(86_400));
+    assert!(config.plans.iter().all(|(name, plan)| plan.own_limits == (name == "enterprise")));
 }
 
 #[test]

@@ -121,6 +121,11 @@ pub enum Error {
     Conflict(String),
     /// A request with the same Idempotency-Key is being served.
     RequestInProgress,
+    /// A key, or the one that it took over from, is in its grace.
+    AlreadyRotating {
+        /// When that is over.
+        until: super::time::Timestamp,
+    },
     /// The Idempotency-Key came with another request before.
     IdempotencyMismatch,
     /// A result that is asked for does not exist yet.
@@ -241,6 +246,7 @@ impl Error {
             Self::RequestTimeout => Code::RequestTimeout,
             Self::Conflict(_) => Code::Conflict,
             Self::RequestInProgress => Code::RequestInProgress,
+            Self::AlreadyRotating { .. } => Code::AlreadyRotating,
             Self::IdempotencyMismatch => Code::IdempotencyMismatch,
             Self::NotReady(_) => Code::NotReady,
             Self::PreconditionFailed => Code::PreconditionFailed,
@@ -386,6 +392,10 @@ impl fmt::Display for Error {
             ),
             Self::RequestInProgress => out.write_str(
                 "A request with this Idempotency-Key is being served; send it again in a moment for its answer.",
+            ),
+            Self::AlreadyRotating { until } => write!(
+                out,
+                "The key is being rotated until {until}: use its successor, or revoke the older of the two to end it sooner."
             ),
             Self::IdempotencyMismatch => out.write_str(
                 "This Idempotency-Key was used here with another request; give each request a key of its own.",

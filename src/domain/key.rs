@@ -9,6 +9,7 @@ use super::id::{IdRef, KeyId, User, UserId};
 use super::key_text::Environment;
 use super::page::{Entry, Times};
 use super::time::Timestamp;
+use super::window::Limits;
 
 const DAY: i64 = 86_400_000;
 /// Days after which a key is called old.
@@ -49,6 +50,55 @@ pub struct Key {
     pub revoked_at: Option<Timestamp>,
     /// Networks it may be used from; empty: from anywhere.
     pub allowlist: Vec<IpNet>,
+    /// Limits of its own, below those of the plan.
+    pub limits: Limits,
+    /// When its owner is reminded of it.
+    pub reminder: Option<Reminder>,
+    /// The rotation that it is, or was, part of.
+    pub rotation: Option<Rotation>,
+}
+
+/// A key on its way to a successor, as either of the two knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rotation {
+    /// The key that took over from this one.
+    pub successor: Option<(KeyId, Uuid)>,
+    /// The key that this one took over from.
+    pub predecessor: Option<(KeyId, Uuid)>,
+    /// Until when the older one works, or worked: from this instant on it is refused.
+    pub grace_until: Timestamp,
+}
+
+/// An interval at which the owner is reminded of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reminder {
+    /// 30, 60 or 90.
+    pub days: u32,
+    /// When it was due first.
+    pub first: Timestamp,
+}
+
+impl Reminder {
+    /// The intervals there are.
+    pub const DAYS: [u32; 3] = [30, 60, 90];
+
+    /// A reminder every so many days from `now` on.
+    ///
+    /// # Errors
+    /// `InvalidField` for an interval that there is not.
+    pub fn every(days: u32, now: Timestamp) -> Result<Self> {
+        if !Self::DAYS.contains(&days) {
+            return Err(Error::field("reminder_days", "must be 30, 60 or 90."));
+        }
+        Ok(Self { days, first: Timestamp::from_millis(now.millis() + i64::from(days) * DAY) })
+    }
+
+    /// When it is due next.
+    pub fn next(self, now: Timestamp) -> Timestamp {
+        let (span, late) = (i64::from(self.days) * DAY, now.millis() - self.first.millis());
+        let passed = if late < 0 { 0 } else { late / span + 1 };
+        Timestamp::from_millis(self.first.millis() + passed * span)
+    }
 }
 
 impl Entry for Key {
@@ -94,6 +144,8 @@ pub enum Owner {
 pub enum Status {
     /// It works.
     Active,
+    /// It has a successor, and works until the grace is over.
+    Rotating,
     /// Its time is over.
     Expired,
     /// It was revoked.
@@ -102,12 +154,13 @@ pub enum Status {
 
 impl Status {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Active, Self::Expired, Self::Revoked];
+    pub const ALL: [Self; 4] = [Self::Active, Self::Rotating, Self::Expired, Self::Revoked];
 
     /// The name on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Active => "active",
+            Self::Rotating => "rotating",
             Self::Expired => "expired",
             Self::Revoked => "revoked",
         }
@@ -120,10 +173,22 @@ impl Key {
         if self.revoked_at.is_some() {
             return Status::Revoked;
         }
-        match self.expires_at {
+        match self.ends_at() {
             Some(end) if end <= now => Status::Expired,
+            _ if self.successor().is_some() => Status::Rotating,
             _ => Status::Active,
         }
+    }
+
+    /// From this instant on it is refused: its expiry, or the end of its grace if that comes first.
+    pub fn ends_at(&self) -> Option<Timestamp> {
+        let grace = self.rotation.filter(|rotation| rotation.successor.is_some()).map(|rotation| rotation.grace_until);
+        [self.expires_at, grace].into_iter().flatten().min()
+    }
+
+    /// The key that took over from it.
+    pub fn successor(&self) -> Option<(KeyId, Uuid)> {
+        self.rotation.and_then(|rotation| rotation.successor)
     }
 
     /// What to look at: `expiring`, `stale`, `old`.
@@ -155,6 +220,12 @@ impl Key {
     }
 }
 
+/// Whether all of an allowlist lies within another one, of which an empty one is the whole world.
+pub fn is_within(allowlist: &[IpNet], other: &[IpNet]) -> bool {
+    let covered = |network: &IpNet| other.iter().any(|wider| wider.contains(network));
+    other.is_empty() || (!allowlist.is_empty() && allowlist.iter().all(covered))
+}
+
 /// Reads an allowlist: addresses and CIDR networks without host bits, each at most once.
 pub fn allowlist(entries: &[String]) -> Result<Vec<IpNet>> {
     if entries.len() > ALLOWLIST_LIMIT {
@@ -182,4 +253,32 @@ fn unmapped(network: IpNet) -> IpNet {
     let IpNet::V6(mapped) = network else { return network };
     let plain = mapped.addr().to_ipv4_mapped().zip(mapped.prefix_len().checked_sub(96));
     plain.and_then(|(address, prefix)| Ipv4Net::new(address, prefix).ok()).map_or(network, IpNet::V4)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn networks(texts: &[&str]) -> Vec<IpNet> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_list_is_within_another_when_each_of_its_networks_is() {
+        let (office, host) = (networks(&["203.0.113.0/24", "2001:db8::/32"]), networks(&["203.0.113.9/32"]));
+        assert!(is_within(&host, &office) && is_within(&office, &office) && is_within(&office, &[]));
+        assert!(!is_within(&office, &host) && !is_within(&[], &office));
+        assert!(!is_within(&networks(&["203.0.113.9/32", "192.0.2.1/32"]), &office));
+        assert!(is_within(&[], &[]));
+    }
+
+    #[test]
+    fn a_reminder_is_due_at_every_interval_and_never_in_the_past() {
+        let start = Timestamp::parse("2026-04-06T09:00:00Z").unwrap();
+        let reminder = Reminder::every(30, start).unwrap();
+        let after = |days: i64| reminder.next(Timestamp::from_millis(start.millis() + days * DAY)).to_string();
+        assert_eq!([after(0), after(29)], ["2026-05-06T09:00:00Z"; 2]);
+        assert_eq!([after(30), after(59)], ["2026-06-05T09:00:00Z"; 2]);
+        assert!(Reminder::every(45, start).is_err());
+    }
 }

@@ -107,9 +107,9 @@ macro_rules! operations {
 }
 
 use Code::{
-    Conflict, InsufficientCredits, InvalidCursor, InvalidFile, InvalidJson, InvalidLogin, InvalidRequest, InvalidSql,
-    InvalidToken, NotAcceptable, NotFound, NotReady, PlanRequired, PreconditionFailed, QueryTimeout, QueryTooLarge,
-    RateLimited, TrialEnded, UnknownField, UnsupportedMediaType,
+    AlreadyRotating, Conflict, InsufficientCredits, InvalidCursor, InvalidFile, InvalidJson, InvalidLogin,
+    InvalidRequest, InvalidSql, InvalidToken, NotAcceptable, NotFound, NotReady, PlanRequired, PreconditionFailed,
+    QueryTimeout, QueryTooLarge, RateLimited, TrialEnded, UnknownField, UnsupportedMediaType,
 };
 use Needs::{Caller, KeyManagement, Nothing};
 
@@ -167,15 +167,23 @@ operations! {
     "runs_download" of(Permission::ReportsRead), General, None, FILE;
     "keys_list" Caller, General, None, PAGE;
     "keys_create" KeyManagement, General, Json,
-        &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, PlanRequired, TrialEnded], Once;
+        &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, PlanRequired, Conflict, TrialEnded], Once;
     "keys_get" Caller, General, None, FIND;
+    "keys_update" KeyManagement, General, Json,
+        &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, Conflict, PreconditionFailed,
+          TrialEnded];
+    "keys_rotate" KeyManagement, General, Json,
+        &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, PlanRequired, NotFound, Conflict,
+          AlreadyRotating, PreconditionFailed, TrialEnded], Once;
+    "keys_activity" Caller, General, None, &[NotFound];
+    "keys_revoke_all" KeyManagement, General, Json, &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType];
     "keys_revoke" KeyManagement, General, Json,
         &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, PreconditionFailed];
     "keys_delete" KeyManagement, General, None, FIND;
 }
 
 /// Operations whose answers show a secret.
-const SHOWS_SECRET: &[&str] = &["auth_login", "auth_refresh", "keys_create"];
+const SHOWS_SECRET: &[&str] = &["auth_login", "auth_refresh", "keys_create", "keys_rotate"];
 
 impl Operation {
     /// Whether its answers show a secret: they are neither compressed nor kept.

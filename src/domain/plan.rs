@@ -21,6 +21,8 @@ pub struct Plan {
     pub credits_per_month: i64,
     /// Whether keys may have allowlists of addresses.
     pub ip_allowlist: bool,
+    /// Whether keys may have limits of their own.
+    pub own_limits: bool,
     /// Days after which the plan only reads; `None` never.
     pub trial_days: Option<u32>,
 }

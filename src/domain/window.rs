@@ -8,6 +8,8 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 #[cfg(test)]
 mod tests;
 
@@ -90,7 +92,8 @@ pub enum Surface {
 }
 
 /// The limits of one caller; `None` does not limit. A limit of zero admits nothing.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Limits {
     /// Requests on the platform face in a minute.
     pub minute: Option<u32>,
@@ -105,6 +108,24 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// The lower of two limits in each window.
+    #[must_use]
+    pub fn lower(self, other: Self) -> Self {
+        let lower = |name: WindowName| [self.get(name), other.get(name)].into_iter().flatten().min();
+        Self {
+            minute: lower(WindowName::Minute),
+            hour: lower(WindowName::Hour),
+            day: lower(WindowName::Day),
+            generation_hour: lower(WindowName::GenerationHour),
+            generation_day: lower(WindowName::GenerationDay),
+        }
+    }
+
+    /// Whether nothing is limited.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// The limit of one window.
     pub const fn get(&self, name: WindowName) -> Option<u32> {
         match name {

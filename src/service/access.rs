@@ -147,7 +147,7 @@ impl App {
 
     fn cached_key(&self, row: KeyAccess, text: &KeyText, public: [u8; 8], version: u64) -> Result<CachedKey> {
         let plan = self.plan(&row.holder.plan)?;
-        let limits = plan.key_limits(self.settings.key_per_minute);
+        let limits = plan.key_limits(self.settings.key_per_minute).lower(row.limits);
         Ok(CachedKey {
             version,
             salt: row.salt,
@@ -166,6 +166,7 @@ impl App {
                     grant: row.grant,
                     expires_at: row.expires_at,
                     allowlist: row.allowlist,
+                    own_limits: row.limits,
                 }),
                 permissions: row.grant.effective(row.holder.role),
                 holder: row.holder,

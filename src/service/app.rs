@@ -58,8 +58,21 @@ pub struct Settings {
     pub idempotency_ttl: Duration,
     /// Bytes of extracts that an organisation may keep.
     pub source_quota: u64,
+    /// The life of keys.
+    pub keys: KeyRules,
+}
+
+/// What bounds the life of keys.
+#[derive(Debug, Clone, Copy)]
+pub struct KeyRules {
     /// When a new key expires if its request does not say.
     pub default_expiry: Option<Duration>,
+    /// The longest that a key may live.
+    pub max_lifetime: Option<Duration>,
+    /// The longest that a key may work beside its successor.
+    pub max_grace: Duration,
+    /// Keys of one organisation that work at the same time.
+    pub max_per_organization: u64,
 }
 
 /// The cost of hashing a password (argon2id).

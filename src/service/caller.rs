@@ -51,10 +51,12 @@ pub struct KeyFacts {
     pub prefix: String,
     /// What it was given.
     pub grant: Grant,
-    /// From this instant on it is refused.
+    /// From this instant on it is refused: its expiry, or the end of its grace.
     pub expires_at: Option<Timestamp>,
     /// Networks it may be used from; empty: from anywhere.
     pub allowlist: Vec<IpNet>,
+    /// Limits of its own, below those of the plan.
+    pub own_limits: Limits,
 }
 
 impl KeyFacts {

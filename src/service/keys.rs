@@ -1,22 +1,33 @@
-//! API keys: create, list, show, revoke (PRODUCT 8.3).
+//! API keys: make, list, show, and how they are used (PRODUCT 8.3). What is asked of a key's terms is in `terms`, how it
+//! changes in `change`, how it ends in `revoke`.
 
-use serde_json::json;
+mod change;
+mod revoke;
+mod terms;
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
 
 use super::app::App;
 use super::caller::Caller;
-use super::conditions::Standing;
 use super::once::Answer;
-use crate::domain::access::{Grant, Permission, Permissions, Scope};
+use crate::domain::access::{Grant, Permission, Permissions, Role, Scope};
 use crate::domain::error::{Error, Result};
-use crate::domain::id::{IdRef, Key as KeyKind};
-use crate::domain::key::{self, Key, KeyFilter};
+use crate::domain::id::{IdRef, Key as KeyKind, KeyId};
+use crate::domain::key::{Key, KeyFilter};
 use crate::domain::key_text::{self, KeyText};
-use crate::domain::org::name;
 use crate::domain::page::{ListRequest, Page};
 use crate::domain::time::Timestamp;
+use crate::domain::window::Limits;
+use crate::store::Tx;
 use crate::store::audit::usage;
 pub use crate::store::audit::usage::KeyUsage;
-use crate::store::main::keys::{self, NewKey, Whose};
+use crate::store::main::access;
+use crate::store::main::keys::{self, KeptText, NewKey, Terms, Whose};
+
+pub use change::KeyPatch;
+pub use revoke::Reach;
 
 /// A key as a client asks for it.
 #[derive(Debug, Default)]
@@ -31,6 +42,10 @@ pub struct KeyRequest {
     pub expires_at: Option<Timestamp>,
     /// Addresses and networks.
     pub ip_allowlist: Vec<String>,
+    /// Limits of its own.
+    pub limits: Limits,
+    /// Days after which its owner is reminded of it, again and again.
+    pub reminder_days: Option<u32>,
 }
 
 /// A key with how it was used.
@@ -40,9 +55,22 @@ pub struct KeyView {
     pub key: Key,
     /// What it may do now, by its owner's role.
     pub permissions: Permissions,
-    /// How it was used.
+    /// How it was used last.
     pub usage: Option<KeyUsage>,
+    /// Calls of its lineage: rotating resets nothing.
+    pub calls: u64,
 }
+
+/// What a key was used for.
+#[derive(Debug)]
+pub struct Activity {
+    /// How the key itself was used last.
+    pub usage: Option<KeyUsage>,
+    /// Requests of its lineage in the last 24 hours, 7 days and 30 days.
+    pub requests: [u64; 3],
+}
+
+const DAY: Duration = Duration::from_secs(86_400);
 
 impl App {
     /// Makes a key of the caller's. The text is given here and nowhere else: `kept` is the answer without it, which is
@@ -54,53 +82,30 @@ impl App {
         kept: impl FnOnce(KeyView) -> A + Send + 'static,
     ) -> Result<(KeyView, KeyText)> {
         caller.require_key_management()?;
-        let plan = &caller.identity().plan;
-        if !plan.api_access {
-            return Err(self.api_access_refusal(&plan.name));
-        }
+        self.require_api_access(caller)?;
         caller.require_running_plan()?;
-        let grant = self.checked_grant(caller, &request)?;
-        let allowlist = key::allowlist(&request.ip_allowlist)?;
-        if !allowlist.is_empty() && !plan.ip_allowlist {
-            return Err(Error::PlanRequired {
-                feature: "allowlists of addresses",
-                plan: plan.name.clone(),
-                needed: self.plan_with(|plan| plan.ip_allowlist),
-            });
-        }
-        let expires_at = self.checked_expiry(caller, request.expires_at)?;
-        let environment = caller.identity().holder.org_kind.environment();
-        let text = KeyText::mint(environment, &mut |bytes| self.entropy.fill(bytes));
-        let (pepper_id, pepper) = self.keyring.pepper.current();
-        let salt = self.entropy.bytes();
-        let new = NewKey {
-            uuid: self.entropy.uuid(caller.at),
-            owner: caller.identity().holder.user,
-            name: name("name", &request.name, 100)?,
-            public: text.public().to_owned(),
-            environment,
-            grant,
-            salt,
-            mac: key_text::mac(pepper.expose(), &salt, &text),
-            pepper_id,
-            allowlist,
-            expires_at,
-        };
-        let writer = caller.clone();
+        let (terms, limits) = self.checked_terms(caller, &request)?;
+        let (text, kept_text) = self.mint(caller);
+        let owner = caller.identity().holder.user;
+        let new =
+            NewKey { uuid: self.entropy.uuid(caller.at), owner, text: kept_text, terms, limits, predecessor: None };
+        let (writer, most) = (caller.clone(), self.settings.keys.max_per_organization);
         let view = self
             .store
             .write(move |tx| {
+                if keys::working(tx, writer.org(), writer.at)? >= most {
+                    return Err(Error::Conflict(format!(
+                        "The organization has {most} keys that work, which is the most it may have; revoke one first."
+                    )));
+                }
                 let id = keys::create(tx, writer.org(), &new, writer.at)?;
-                let after = json!({
-                    "name": new.name, "prefix": format!("{}{}", new.environment.key_prefix(), new.public),
-                    "scope": new.grant.scope().map(Scope::as_str), "expires_at": new.expires_at,
-                    "ip_allowlist": new.allowlist,
-                });
+                let mut after = described(&new.terms);
+                after["prefix"] = json!(format!("{}{}", new.text.environment.key_prefix(), new.text.public));
+                after["limits"] = json!(new.limits);
                 writer.record(tx, "key.create", &id.prefixed(), None, Some(after))?;
-                let key = keys::find(tx, writer.org(), &IdRef::Number(id), Whose::Of(new.owner))?;
-                let key = key.ok_or_else(|| Error::not_found::<KeyKind>(id.prefixed()))?;
+                let key = find(tx, &writer, id, Whose::Of(new.owner))?;
                 let permissions = key.grant.effective(writer.identity().holder.role);
-                let view = KeyView { key, permissions, usage: None };
+                let view = KeyView { key, permissions, usage: None, calls: 0 };
                 writer.answer(tx, kept(view.clone()))?;
                 Ok(view)
             })
@@ -108,66 +113,25 @@ impl App {
         Ok((view, text))
     }
 
-    /// What a new key is given: never more than its maker has.
-    fn checked_grant(&self, caller: &Caller, request: &KeyRequest) -> Result<Grant> {
-        let role = caller.identity().holder.role;
-        let grant = match (&request.scope, &request.permissions) {
-            (Some(_), Some(_)) => {
-                return Err(Error::InvalidRequest("Give `scope` or `permissions`, not both.".to_owned()));
-            }
-            (Some(scope), None) => Grant::Preset(*scope),
-            (None, None) => Grant::Preset(Scope::ReadOnly),
-            (None, Some(names)) => Grant::Listed(self.checked_permissions(caller, names)?),
-        };
-        if let Some(made_with) = caller.identity().key()
-            && !grant.effective(role).within(made_with.grant.effective(role))
-        {
-            return Err(Error::InvalidRequest(
-                "A key cannot make a key with more permissions than its own.".to_owned(),
-            ));
-        }
-        Ok(grant)
+    fn require_api_access(&self, caller: &Caller) -> Result<()> {
+        let plan = &caller.identity().plan;
+        if plan.api_access { Ok(()) } else { Err(self.api_access_refusal(&plan.name)) }
     }
 
-    fn checked_permissions(&self, caller: &Caller, names: &[String]) -> Result<Permissions> {
-        let role = caller.identity().holder.role;
-        let allowed = role.permissions().without(Permissions::NEVER_IN_A_KEY);
-        if names.is_empty() {
-            return Err(Error::field("permissions", "is empty; name at least one permission, or leave it out."));
-        }
-        let mut permissions = Vec::with_capacity(names.len());
-        for (index, text) in names.iter().enumerate() {
-            let field = format!("permissions[{index}]");
-            let known = || allowed.iter().map(Permission::as_str).collect::<Vec<_>>().join(", ");
-            let Some(permission) = Permission::parse(text) else {
-                return Err(Error::field(field, format!("is not a permission; there are {}.", known())));
-            };
-            if !allowed.holds(permission) {
-                return Err(Error::field(
-                    field,
-                    format!(
-                        "cannot be held by a key of a user with the role {}; there are {}.",
-                        role.as_str(),
-                        known()
-                    ),
-                ));
-            }
-            permissions.push(permission);
-        }
-        Ok(permissions.into_iter().collect())
-    }
-
-    fn checked_expiry(&self, caller: &Caller, asked: Option<Timestamp>) -> Result<Option<Timestamp>> {
-        match asked {
-            Some(end) if end <= caller.at => Err(Error::field("expires_at", "must be in the future.")),
-            Some(end) => Ok(Some(end)),
-            None => Ok(self.settings.default_expiry.map(|span| caller.at.plus(span))),
-        }
+    /// The text of a new key, and what is kept of it.
+    fn mint(&self, caller: &Caller) -> (KeyText, KeptText) {
+        let environment = caller.identity().holder.org_kind.environment();
+        let text = KeyText::mint(environment, &mut |bytes| self.entropy.fill(bytes));
+        let (pepper_id, pepper) = self.keyring.pepper.current();
+        let salt = self.entropy.bytes();
+        let mac = key_text::mac(pepper.expose(), &salt, &text);
+        let kept = KeptText { public: text.public().to_owned(), environment, salt, mac, pepper_id };
+        (text, kept)
     }
 
     /// The keys the caller may see: its owner's, or the organisation's for those who manage all.
     pub fn keys(&self, caller: &Caller, request: &ListRequest<KeyFilter>) -> Result<Page<KeyView>> {
-        let (org, whose, now) = (caller.org(), self.whose(caller), caller.at);
+        let (org, whose, now) = (caller.org(), whose(caller), caller.at);
         let page = self.page(
             caller,
             ("keys", whose),
@@ -181,54 +145,70 @@ impl App {
 
     /// One key.
     pub fn key(&self, caller: &Caller, id: &IdRef<KeyKind>, spelled: &str) -> Result<KeyView> {
-        let (org, whose) = (caller.org(), self.whose(caller));
+        let (org, whose) = (caller.org(), whose(caller));
         let found = self.store.read_now(|db| Ok(keys::find(db, org, id, whose)?))?;
         self.view(caller, found.ok_or_else(|| Error::not_found::<KeyKind>(spelled))?)
     }
 
-    /// Revokes a key; when this returns, no later request is let in by it. The second time it is the same answer.
-    pub async fn revoke_key(
-        &self,
-        caller: &Caller,
-        id: &IdRef<KeyKind>,
-        spelled: &str,
-        reason: Option<String>,
-    ) -> Result<KeyView> {
-        caller.require_key_management()?;
-        if let Some(reason) = &reason {
-            name("reason", reason, 500)?;
-        }
-        let view = self.key(caller, id, spelled)?;
-        if view.key.revoked_at.is_none() {
-            let (writer, id, spelled, permissions) =
-                (caller.clone(), view.key.id, spelled.to_owned(), view.permissions);
-            let whose = self.whose(caller);
-            self.store
-                .write(move |tx| {
-                    let found = keys::find(tx, writer.org(), &IdRef::Number(id), whose)?;
-                    let key = found.ok_or_else(|| Error::not_found::<KeyKind>(spelled))?;
-                    writer.expects(Standing::Key(&KeyView { key, permissions, usage: None }))?;
-                    keys::revoke(tx, writer.org(), id, reason.as_deref(), writer.at)?;
-                    let after = json!({"status": "revoked", "reason": reason});
-                    writer.record(tx, "key.revoke", &id.prefixed(), Some(json!({"status": "active"})), Some(after))
-                })
-                .await?;
-        }
-        self.key(caller, id, spelled)
+    /// What a key was used for.
+    pub fn key_activity(&self, caller: &Caller, id: &IdRef<KeyKind>, spelled: &str) -> Result<Activity> {
+        let KeyView { key, usage, .. } = self.key(caller, id, spelled)?;
+        let (org, lineage) = (caller.org(), self.lineage(caller, &key)?);
+        let count = |days: u32| {
+            let since = caller.at.minus(DAY * days);
+            self.store.read_usage_now(|calls| Ok(usage::calls_of_keys(calls, org, &lineage, since)?))
+        };
+        Ok(Activity { usage, requests: [count(1)?, count(7)?, count(30)?] })
     }
 
-    fn whose(&self, caller: &Caller) -> Whose {
-        if caller.may(Permission::KeysManageAll) { Whose::Everyones } else { Whose::Of(caller.identity().holder.user) }
+    /// The key, those that it took over from, and those that took over from it.
+    fn lineage(&self, caller: &Caller, key: &Key) -> Result<Vec<KeyId>> {
+        if key.rotation.is_none() {
+            return Ok(vec![key.id]);
+        }
+        self.store.read_now(|db| Ok(keys::lineage(db, caller.org(), key.lineage)?))
     }
 
     fn view(&self, caller: &Caller, key: Key) -> Result<KeyView> {
-        let usage = self.store.read_usage_now(|calls| Ok(usage::key_usage(calls, key.id)?))?;
-        let role = if key.owner == caller.identity().holder.user {
-            caller.identity().holder.role
-        } else {
-            let holder = self.store.read_now(|db| Ok(crate::store::main::access::user(db, key.owner)?))?;
-            holder.map_or(crate::domain::access::Role::Viewer, |holder| holder.role)
-        };
-        Ok(KeyView { permissions: key.grant.effective(role), key, usage })
+        let lineage = self.lineage(caller, &key)?;
+        let (usage, calls) = self.store.read_usage_now(|calls| {
+            let all = lineage.iter().map(|id| usage::key_usage(calls, *id));
+            let all: Vec<Option<KeyUsage>> = all.collect::<Result<_, _>>()?;
+            let own = lineage.iter().position(|id| *id == key.id).and_then(|place| all[place].clone());
+            Ok((own, all.iter().flatten().map(|usage| usage.calls).sum()))
+        })?;
+        Ok(KeyView { permissions: key.grant.effective(self.role_of_owner(caller, &key)?), key, usage, calls })
     }
+
+    fn role_of_owner(&self, caller: &Caller, key: &Key) -> Result<Role> {
+        if key.owner == caller.identity().holder.user {
+            return Ok(caller.identity().holder.role);
+        }
+        let holder = self.store.read_now(|db| Ok(access::user(db, key.owner)?))?;
+        Ok(holder.map_or(Role::Viewer, |holder| holder.role))
+    }
+}
+
+/// Whose keys the caller sees.
+fn whose(caller: &Caller) -> Whose {
+    if caller.may(Permission::KeysManageAll) { Whose::Everyones } else { Whose::Of(caller.identity().holder.user) }
+}
+
+/// A key as this transaction finds it.
+fn find(tx: &Tx<'_>, caller: &Caller, id: KeyId, whose: Whose) -> Result<Key> {
+    let found = keys::find(tx, caller.org(), &IdRef::Number(id), whose)?;
+    found.ok_or_else(|| Error::not_found::<KeyKind>(id.prefixed()))
+}
+
+/// What the record of changes says of a key's terms.
+fn described(terms: &Terms) -> Value {
+    let listed = match terms.grant {
+        Grant::Preset(_) => None,
+        Grant::Listed(permissions) => Some(permissions.iter().map(Permission::as_str).collect::<Vec<_>>()),
+    };
+    json!({
+        "name": terms.name, "scope": terms.grant.scope().map(Scope::as_str), "permissions": listed,
+        "expires_at": terms.expires_at, "ip_allowlist": terms.allowlist,
+        "reminder_days": terms.reminder.map(|reminder| reminder.days),
+    })
 }

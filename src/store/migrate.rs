@@ -18,6 +18,7 @@ const MAIN: &[M<'static>] = &[
     M::up(include_str!("main/migrations/0001_first_light.sql")),
     M::up(include_str!("main/migrations/0002_idempotency.sql")),
     M::up(include_str!("main/migrations/0003_lists.sql")),
+    M::up(include_str!("main/migrations/0004_key_life.sql")),
     M::up(include_str!("main/migrations/0007_logins.sql")),
 ];
 const AUDIT: &[M<'static>] = &[

@@ -16,6 +16,7 @@ use crate::world::{World, named};
 
 /// What the documents list and no client can provoke at will.
 const NOT_PROVOKED: &[(&str, &str)] = &[
+    ("already_rotating", "the tests of the life of keys rotate one twice"),
     ("internal", "a defect or a failing disk; `a_failure_of_the_server_is_told_without_its_cause` makes one"),
     ("request_in_progress", "two requests of one Idempotency-Key at once; the tests of repeated requests send them"),
     ("range_not_satisfiable", "a finished report's file; the tests of ranges ask past its end"),

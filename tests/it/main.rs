@@ -22,6 +22,8 @@ mod edge;
 mod errors;
 mod fuzzed;
 mod isolation;
+mod key_commands;
+mod key_life;
 mod keys;
 mod known;
 mod limits;

@@ -24,7 +24,7 @@ use claribi::http::listener::{Limits, Server, Shutdown, ShutdownHandle};
 use claribi::http::settings::HttpSettings;
 use claribi::jobs::Jobs;
 use claribi::keyring::Keyring;
-use claribi::service::app::{App, Argon2Cost, Settings};
+use claribi::service::app::{App, Argon2Cost, KeyRules, Settings};
 use claribi::service::caller::Caller;
 use claribi::service::keys::KeyRequest;
 use claribi::service::once::Plain;
@@ -107,7 +107,12 @@ impl Default for Plot {
             generate_wait: Duration::from_secs(60),
             idempotency_ttl: Duration::from_secs(86_400),
             source_quota: 1 << 30,
-            default_expiry: None,
+            keys: KeyRules {
+                default_expiry: None,
+                max_lifetime: None,
+                max_grace: Duration::from_secs(86_400),
+                max_per_organization: 10_000,
+            },
         };
         let http = HttpSettings {
             limits: Limits::default(),
@@ -144,6 +149,7 @@ fn plan(name: &str) -> Plan {
         generation_per_day: generation_day,
         credits_per_month: credits,
         ip_allowlist: name == "enterprise",
+        own_limits: name == "enterprise",
         trial_days: (name == "trial").then_some(14),
     }
 }

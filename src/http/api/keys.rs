@@ -11,7 +11,9 @@ use crate::http::fault::Reply;
 use crate::http::list_query::ListQuery;
 use crate::http::params::{Exchanged, Named};
 use crate::http::reply::{Changed, Created, Json, One};
-use crate::http::wire::key::{Key, NewKey, RevokeRequest};
+use crate::http::wire::key::{
+    Key, KeyActivity, KeyPatch, NewKey, RevokeAllRequest, RevokeRequest, RevokedKeys, RotateRequest,
+};
 use crate::http::wire::{Counted, Deleted, Spelling};
 use crate::service::app::App;
 
@@ -47,6 +49,58 @@ impl KeysApi {
     #[oai(path = "/:id", method = "get", operation_id = "keys_get")]
     async fn get(&self, Credential(caller): Credential, id: Named<KeyOf>) -> Reply<One<Key<Id>>> {
         Ok(One(Key::of(self.0.key(&caller, &id.id, &id.spelled)?, caller.at)))
+    }
+
+    /// Change an API key that still works.
+    ///
+    /// Its name, expiry, networks and reminder. It can be given fewer permissions, never more.
+    #[oai(path = "/:id", method = "patch", operation_id = "keys_update")]
+    async fn update(
+        &self,
+        Credential(caller): Credential,
+        id: Named<KeyOf>,
+        Body(patch): Body<KeyPatch>,
+    ) -> Reply<Changed<Key<Id>>> {
+        let key = self.0.update_key(&caller, &id.id, &id.spelled, patch.into()).await?;
+        Ok(Changed(Key::of(key, caller.at)))
+    }
+
+    /// Rotate an API key into a new one.
+    ///
+    /// The new key has the same name, rights, networks and limits, and is valid for as long as the older one was made
+    /// for; what counts against limits and as usage goes with the pair. The older one works for a grace.
+    #[oai(path = "/:id/rotate", method = "post", operation_id = "keys_rotate")]
+    async fn rotate(
+        &self,
+        Credential(caller): Credential,
+        id: Named<KeyOf>,
+        Body(request): Body<RotateRequest>,
+    ) -> Reply<Created<Key<Id>>> {
+        let kept = move |view| Created(Key::<Id>::withheld(view, caller.at));
+        let made = self.0.rotate_key(&caller, &id.id, &id.spelled, request.grace(), kept).await?;
+        Ok(Created(Key::made(made, caller.at)))
+    }
+
+    /// Revoke all of one's API keys at once.
+    ///
+    /// The calling key is one of them; sessions go on.
+    #[oai(path = "/revoke-all", method = "post", operation_id = "keys_revoke_all")]
+    async fn revoke_all(
+        &self,
+        Credential(caller): Credential,
+        Body(request): Body<RevokeAllRequest>,
+    ) -> Reply<Json<RevokedKeys>> {
+        let (reach, reason) = request.read();
+        let revoked = self.0.revoke_keys(&caller, reach, reason).await?;
+        Ok(Json(RevokedKeys { revoked: revoked as u64 }))
+    }
+
+    /// Get what an API key was used for.
+    ///
+    /// Counts are rolling, to the minute.
+    #[oai(path = "/:id/activity", method = "get", operation_id = "keys_activity")]
+    async fn activity(&self, Credential(caller): Credential, id: Named<KeyOf>) -> Reply<Json<KeyActivity>> {
+        Ok(Json(self.0.key_activity(&caller, &id.id, &id.spelled)?.into()))
     }
 
     /// Revoke an API key at once, with a reason.

@@ -19,6 +19,7 @@ pub fn request(schema: &str, face: Face) -> Option<Value> {
         "DashboardPatch" => json!({"name": "Q2 Revenue", "description": "How the second quarter went."}),
         "DataSourcePatch" => json!({"name": "NYC flights 2013"}),
         "EmptyRequest" => json!({}),
+        "KeyPatch" => json!({"name": "ci-snapshot-bot", "expires_at": "2027-01-01T00:00:00Z", "reminder_days": 90}),
         "LoginRequest" => json!({"email": "owner@sandbox.example", "password": "the sandbox prints it"}),
         "NewDashboard" => json!({
             "name": "Europe",
@@ -43,7 +44,9 @@ pub fn request(schema: &str, face: Face) -> Option<Value> {
         }),
         "RefreshRequest" => json!({"refresh": "eyJhbGciOiJIUzI1NiJ9.refresh.c2lnbmF0dXJl"}),
         "ReportPatch" => json!({"name": "Flights, weekly", "output_format": "csv"}),
+        "RevokeAllRequest" => json!({"everyone": false, "reason": "The laptop was lost."}),
         "RevokeRequest" => json!({"reason": "The laptop was lost."}),
+        "RotateRequest" => json!({"grace_seconds": 3_600}),
         "RunRequest" => json!({"format": "pdf"}),
         _ => return None,
     })

@@ -1,14 +1,19 @@
-//! API keys on the wire (PRODUCT 8.3).
+//! API keys on the wire (PRODUCT 8.3): a key, and the one that is to be made. What else is asked of keys is in `asked`.
+
+mod asked;
 
 use poem_openapi::types::{MaybeUndefined, ParseFromJSON, ToJSON, Type};
 use poem_openapi::{Enum, Object};
 use serde::{Deserialize, Serialize};
+
+pub use asked::{KeyActivity, KeyPatch, RevokeAllRequest, RevokeRequest, RevokedKeys, RotateRequest};
 
 use super::{Spelling, Stamp};
 use crate::domain::access;
 use crate::domain::key::{self as domain, OLD_DAYS};
 use crate::domain::key_text::{self, KeyText};
 use crate::domain::time::Timestamp;
+use crate::domain::window::Limits;
 use crate::http::conditional::Tagged;
 use crate::service::keys as service;
 
@@ -39,22 +44,28 @@ pub struct Key<I: Type + ParseFromJSON + ToJSON> {
     expires_at: Option<Stamp>,
     /// Null when it never was.
     last_used: Option<LastUsed>,
-    /// Requests it was used for.
+    /// Requests that it and the keys of its rotations were used for.
     usage_count: u64,
     /// Whole days since it was made.
     age_days: i64,
     /// Whether it is older than 90 days.
     age_warning: bool,
-    /// The rotation that it is part of; null outside of one.
+    /// The rotation that it is, or was, part of; null for a key that never was in one.
     rotation: Option<Rotation<I>>,
     /// Networks it may be used from; empty: from anywhere.
     ip_allowlist: Vec<String>,
+    /// Limits of its own, below those of the plan; null without any.
+    limits: Option<KeyLimits>,
+    /// Days between reminders of it; null: none.
+    reminder_days: Option<u32>,
+    /// When the next reminder is due.
+    next_reminder_at: Option<Stamp>,
 }
 
 impl<I: Spelling> Key<I> {
     /// A key as it stands at `now`.
     pub fn of(view: service::KeyView, now: Timestamp) -> Self {
-        let service::KeyView { key, permissions, usage } = view;
+        let service::KeyView { key, permissions, usage, calls } = view;
         let age_days = key.age_days(now);
         let flags = key.flags(now, usage.as_ref().map(|usage| usage.last_at));
         Self {
@@ -68,12 +79,15 @@ impl<I: Spelling> Key<I> {
             flags: flags.into_iter().filter_map(KeyFlag::parse).collect(),
             created_at: key.created_at.into(),
             expires_at: key.expires_at.map(Stamp::from),
-            usage_count: usage.as_ref().map_or(0, |usage| usage.calls),
+            usage_count: calls,
             last_used: usage.map(LastUsed::from),
             age_days,
             age_warning: age_days > OLD_DAYS,
-            rotation: None,
+            rotation: key.rotation.map(Rotation::from),
             ip_allowlist: key.allowlist.iter().map(ToString::to_string).collect(),
+            limits: (!key.limits.is_empty()).then(|| key.limits.into()),
+            reminder_days: key.reminder.map(|reminder| reminder.days),
+            next_reminder_at: key.reminder.map(|reminder| reminder.next(now).into()),
             name: key.name,
             created_by: key.owner_email,
         }
@@ -95,7 +109,8 @@ impl<I: Spelling> Tagged for Key<I> {
 
     /// Use and age change a key's body all the time, and are nothing that somebody's change could overwrite.
     fn definition(&self) -> Option<impl Serialize> {
-        Some((&self.name, &self.scope, &self.permissions, &self.status, &self.expires_at, &self.ip_allowlist))
+        let rights = (&self.scope, &self.permissions, &self.ip_allowlist, &self.limits);
+        Some((&self.name, rights, &self.status, &self.expires_at, &self.reminder_days))
     }
 }
 
@@ -155,6 +170,8 @@ impl From<key_text::Environment> for Environment {
 pub enum KeyStatus {
     /// It works.
     Active,
+    /// It has a successor, and works until the grace is over.
+    Rotating,
     /// Its time is over.
     Expired,
     /// It was revoked.
@@ -165,6 +182,7 @@ impl From<domain::Status> for KeyStatus {
     fn from(status: domain::Status) -> Self {
         match status {
             domain::Status::Active => Self::Active,
+            domain::Status::Rotating => Self::Rotating,
             domain::Status::Expired => Self::Expired,
             domain::Status::Revoked => Self::Revoked,
         }
@@ -211,15 +229,72 @@ impl From<service::KeyUsage> for LastUsed {
     }
 }
 
-/// A key on its way to a successor.
+/// A key and the one that takes over from it.
 #[derive(Serialize, Object)]
 pub struct Rotation<I: Type + ParseFromJSON + ToJSON> {
-    /// The key that takes over; null on that key itself.
+    /// The key that took over from this one; null for the newest.
     successor_id: Option<I>,
-    /// The key that is taken over; null on that key itself.
+    /// The key that this one took over from; null for the oldest.
     predecessor_id: Option<I>,
-    /// Until when the predecessor works.
-    grace_until: Option<Stamp>,
+    /// Until when the older of the two works, or worked.
+    grace_until: Stamp,
+}
+
+impl<I: Spelling> From<domain::Rotation> for Rotation<I> {
+    fn from(rotation: domain::Rotation) -> Self {
+        let spelled = |(id, uuid)| I::of(id, uuid);
+        Self {
+            successor_id: rotation.successor.map(spelled),
+            predecessor_id: rotation.predecessor.map(spelled),
+            grace_until: rotation.grace_until.into(),
+        }
+    }
+}
+
+/// Limits of a key's own, each at most the plan's. What is left out or null is the plan's.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, Object)]
+#[serde(deny_unknown_fields, default)]
+#[oai(default)]
+pub struct KeyLimits {
+    /// Requests on `/api/` in any 60 seconds.
+    #[oai(validator(minimum(value = "1")))]
+    per_minute: Option<u32>,
+    /// Requests in any 60 minutes.
+    #[oai(validator(minimum(value = "1")))]
+    per_hour: Option<u32>,
+    /// Requests in any 24 hours.
+    #[oai(validator(minimum(value = "1")))]
+    per_day: Option<u32>,
+    /// Report runs and refreshes in any 60 minutes.
+    #[oai(validator(minimum(value = "1")))]
+    generation_per_hour: Option<u32>,
+    /// Report runs and refreshes in any 24 hours.
+    #[oai(validator(minimum(value = "1")))]
+    generation_per_day: Option<u32>,
+}
+
+impl From<Limits> for KeyLimits {
+    fn from(limits: Limits) -> Self {
+        Self {
+            per_minute: limits.minute,
+            per_hour: limits.hour,
+            per_day: limits.day,
+            generation_per_hour: limits.generation_hour,
+            generation_per_day: limits.generation_day,
+        }
+    }
+}
+
+impl From<KeyLimits> for Limits {
+    fn from(limits: KeyLimits) -> Self {
+        Self {
+            minute: limits.per_minute,
+            hour: limits.per_hour,
+            day: limits.per_day,
+            generation_hour: limits.generation_per_hour,
+            generation_day: limits.generation_per_day,
+        }
+    }
 }
 
 /// A key to be made. Neither scope nor permissions: read-only.
@@ -243,6 +318,13 @@ pub struct NewKey {
     #[serde(default)]
     #[oai(validator(max_items = 64))]
     ip_allowlist: Option<Vec<String>>,
+    /// Limits of its own; administrators can set them, in a session.
+    #[serde(default)]
+    limits: Option<KeyLimits>,
+    /// A reminder every 30, 60 or 90 days.
+    #[serde(default)]
+    #[oai(validator(minimum(value = "30"), maximum(value = "90"), multiple_of = 30.0))]
+    reminder_days: Option<u32>,
 }
 
 impl From<NewKey> for service::KeyRequest {
@@ -253,16 +335,8 @@ impl From<NewKey> for service::KeyRequest {
             permissions: new.permissions,
             expires_at: new.expires_at.map(|at| at.0),
             ip_allowlist: new.ip_allowlist.unwrap_or_default(),
+            limits: new.limits.unwrap_or_default().into(),
+            reminder_days: new.reminder_days,
         }
     }
-}
-
-/// Why a key is revoked.
-#[derive(Debug, Deserialize, Object)]
-#[serde(deny_unknown_fields)]
-pub struct RevokeRequest {
-    /// 1 to 500 characters, for the audit.
-    #[serde(default)]
-    #[oai(validator(min_length = 1, max_length = 500))]
-    pub reason: Option<String>,
 }

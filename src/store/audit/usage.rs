@@ -56,6 +56,29 @@ pub fn key_usage(usage: &UsageReader<'_>, key: KeyId) -> Result<Option<KeyUsage>
     }))
 }
 
+/// Calls of these keys of an organisation since an instant: the minute that the instant lies in counts as a whole. Days
+/// and hours that lie behind it as a whole are read as such.
+pub fn calls_of_keys(usage: &UsageReader<'_>, org: OrgId, keys: &[KeyId], since: Timestamp) -> Result<u64, StoreError> {
+    let minute = since.seconds().div_euclid(MINUTE) * MINUTE;
+    let hour = (minute + HOUR - 1).div_euclid(HOUR) * HOUR;
+    let day = (hour + DAY - 1).div_euclid(DAY) * DAY;
+    let ids = format!("[{}]", keys.iter().map(|key| key.raw().to_string()).collect::<Vec<_>>().join(","));
+    let mut statement = usage.db.prepare(
+        "SELECT coalesce(sum(ok + refused + limited + client + server + gone), 0) FROM rollups
+         WHERE org_id = ?1 AND span = ?2 AND start >= ?3 AND start < ?4
+             AND key_id IN (SELECT value FROM json_each(?5))",
+    )?;
+    let mut calls = 0_i64;
+    for (span, from, to) in [(MINUTE, minute, hour), (HOUR, hour, day), (DAY, day, i64::MAX)] {
+        let found: i64 = statement.query_row(rusqlite::params![org, span, from, to, ids], |row| row.get(0))?;
+        calls += found;
+    }
+    let is_theirs = |key: i64| keys.iter().any(|one| one.raw() == key);
+    let fresh = usage.fresh.minutes().filter(|(cell, _)| cell.start >= minute && is_theirs(cell.key));
+    calls += fresh.map(|(_, sums)| sums.calls()).sum::<i64>();
+    Ok(u64::try_from(calls).unwrap_or(0))
+}
+
 /// Calls of an organisation since an instant, by whole hours: the hour that the instant lies in counts as a whole.
 pub fn calls_since(usage: &UsageReader<'_>, org: OrgId, since: Timestamp) -> Result<u64, StoreError> {
     let since = since.seconds().div_euclid(HOUR) * HOUR;
@@ -71,4 +94,6 @@ pub fn calls_since(usage: &UsageReader<'_>, org: OrgId, since: Timestamp) -> Res
     Ok(u64::try_from(stored + fresh).unwrap_or(0))
 }
 
+const MINUTE: i64 = 60;
 const HOUR: i64 = 3_600;
+const DAY: i64 = 86_400;

@@ -9,6 +9,7 @@ use crate::domain::error::Result;
 use crate::domain::id::{KeyId, OrgId, SessionId, UserId};
 use crate::domain::org::OrgKind;
 use crate::domain::time::Timestamp;
+use crate::domain::window::Limits;
 use crate::store::row::{json, parsed, uuid};
 use crate::store::{Main, Reader, StoreError};
 
@@ -62,12 +63,14 @@ pub struct KeyAccess {
     pub pepper_id: i64,
     /// Whether it is a `live` key.
     pub live: bool,
-    /// From this instant on it is refused.
+    /// From this instant on it is refused: its expiry, or the end of its grace.
     pub expires_at: Option<Timestamp>,
     /// Whether it was revoked.
     pub revoked: bool,
     /// Networks it may be used from.
     pub allowlist: Vec<IpNet>,
+    /// Limits of its own.
+    pub limits: Limits,
     /// Its owner.
     pub holder: Holder,
 }
@@ -109,7 +112,8 @@ fn holder(row: &Row<'_>) -> rusqlite::Result<Holder> {
 pub fn key(db: &Reader<'_, Main>, public: &str) -> Result<Option<KeyAccess>, StoreError> {
     let mut statement = db.prepare(&format!(
         "SELECT k.id AS key_id, k.uuid, k.lineage_id, k.name, k.scope, k.permissions, k.salt, k.mac, k.pepper_id,
-                k.environment, k.expires_at, k.revoked_at, k.allowlist, {HOLDER}
+                k.environment, k.revoked_at, k.allowlist, k.limits,
+                coalesce(min(k.expires_at, k.grace_until), k.expires_at, k.grace_until) AS ends_at, {HOLDER}
          FROM api_keys k JOIN users u ON u.id = k.user_id JOIN organizations o ON o.id = k.org_id
          WHERE k.public = ?1"
     ))?;
@@ -128,9 +132,10 @@ fn read_key(row: &Row<'_>) -> rusqlite::Result<KeyAccess> {
         mac: row.get("mac")?,
         pepper_id: row.get("pepper_id")?,
         live: parsed(row, "environment", |text| Some(text == "live"))?,
-        expires_at: row.get("expires_at")?,
+        expires_at: row.get("ends_at")?,
         revoked: row.get::<_, Option<i64>>("revoked_at")?.is_some(),
         allowlist: json(row, "allowlist")?,
+        limits: json(row, "limits")?,
         holder: holder(row)?,
     })
 }

@@ -4,19 +4,39 @@ use rusqlite::Row;
 use uuid::Uuid;
 
 use super::access::grant;
-use crate::domain::access::Grant;
+use crate::domain::access::{Grant, Scope};
 use crate::domain::error::{Error, Result};
 use crate::domain::id::{IdRef, Key as KeyKind, KeyId, OrgId, UserId};
-use crate::domain::key::{Key, KeyFilter, Owner, Status};
+use crate::domain::key::{Key, KeyFilter, Owner, Reminder, Rotation, Status};
 use crate::domain::key_text::Environment;
 use crate::domain::time::Timestamp;
+use crate::domain::window::Limits;
 use crate::store::list::{Conditions, Slice, View};
 use crate::store::row::{UuidBytes, json, parsed, uuid};
 use crate::store::{Main, Reader, StoreError, Tx};
 
 const SELECT: &str = "SELECT t.id, t.uuid, t.lineage_id, t.user_id, u.email, t.name, t.public, t.environment, t.scope,
-    t.permissions, t.allowlist, t.created_at, t.expires_at, t.revoked_at
-    FROM api_keys t JOIN users u ON u.id = t.user_id";
+    t.permissions, t.allowlist, t.created_at, t.expires_at, t.revoked_at, t.limits, t.reminder_days, t.reminder_at,
+    s.id AS successor_id, s.uuid AS successor_uuid, p.id AS predecessor_id, p.uuid AS predecessor_uuid,
+    CASE WHEN s.id IS NOT NULL THEN min(t.grace_until, coalesce(t.revoked_at, t.grace_until))
+         ELSE min(p.grace_until, coalesce(p.revoked_at, p.grace_until)) END AS grace_until
+    FROM api_keys t JOIN users u ON u.id = t.user_id LEFT JOIN api_keys s ON s.predecessor_id = t.id
+    LEFT JOIN api_keys p ON p.id = t.predecessor_id";
+
+/// From when on a key is refused, in SQL: as `Key::ends_at` has it.
+macro_rules! ends {
+    () => {
+        "coalesce(min(t.expires_at, t.grace_until), t.expires_at, t.grace_until)"
+    };
+}
+
+/// Whether it works at an instant, in SQL.
+macro_rules! works {
+    () => {
+        concat!("t.revoked_at IS NULL AND coalesce(", ends!(), " > ?, 1)")
+    };
+}
+
 const VIEW: View = View { select: SELECT, table: "api_keys", name: "t.name" };
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Key> {
@@ -36,7 +56,39 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Key> {
         expires_at: row.get("expires_at")?,
         revoked_at: row.get("revoked_at")?,
         allowlist: json(row, "allowlist")?,
+        limits: json(row, "limits")?,
+        reminder: match row.get("reminder_days")? {
+            Some(days) => Some(Reminder { days, first: row.get("reminder_at")? }),
+            None => None,
+        },
+        rotation: match row.get("grace_until")? {
+            Some(grace_until) => Some(Rotation {
+                successor: relative(row, "successor_id", "successor_uuid")?,
+                predecessor: relative(row, "predecessor_id", "predecessor_uuid")?,
+                grace_until,
+            }),
+            None => None,
+        },
     })
+}
+
+fn relative(row: &Row<'_>, id: &str, its_uuid: &str) -> rusqlite::Result<Option<(KeyId, Uuid)>> {
+    row.get::<_, Option<KeyId>>(id)?.map(|id| Ok((id, uuid(row, its_uuid)?))).transpose()
+}
+
+/// What is kept of a key's text.
+#[derive(Debug, Clone)]
+pub struct KeptText {
+    /// The eight public characters.
+    pub public: String,
+    /// Live or test.
+    pub environment: Environment,
+    /// Beside the text in the MAC.
+    pub salt: [u8; 16],
+    /// HMAC-SHA256 of salt and text.
+    pub mac: [u8; 32],
+    /// Which pepper.
+    pub pepper_id: i64,
 }
 
 /// A key about to be stored.
@@ -46,57 +98,118 @@ pub struct NewKey {
     pub uuid: Uuid,
     /// Its owner.
     pub owner: UserId,
+    /// What is kept of its text.
+    pub text: KeptText,
+    /// What can be changed later.
+    pub terms: Terms,
+    /// Limits of its own.
+    pub limits: Limits,
+    /// The key that it takes over from, and that one's lineage; without one it begins a lineage.
+    pub predecessor: Option<(KeyId, i64)>,
+}
+
+/// What can be changed of a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Terms {
     /// Its name.
     pub name: String,
-    /// The eight public characters.
-    pub public: String,
-    /// Live or test.
-    pub environment: Environment,
     /// What it is given.
     pub grant: Grant,
-    /// Beside the text in the MAC.
-    pub salt: [u8; 16],
-    /// HMAC-SHA256 of salt and text.
-    pub mac: [u8; 32],
-    /// Which pepper.
-    pub pepper_id: i64,
     /// Networks it may be used from.
     pub allowlist: Vec<ipnet::IpNet>,
     /// From this instant on it is refused.
     pub expires_at: Option<Timestamp>,
+    /// When its owner is reminded of it.
+    pub reminder: Option<Reminder>,
 }
 
-/// Stores a key, which begins a lineage.
+impl From<&Key> for Terms {
+    fn from(key: &Key) -> Self {
+        Self {
+            name: key.name.clone(),
+            grant: key.grant,
+            allowlist: key.allowlist.clone(),
+            expires_at: key.expires_at,
+            reminder: key.reminder,
+        }
+    }
+}
+
+/// Stores a key.
 pub fn create(tx: &Tx<'_>, org: OrgId, new: &NewKey, now: Timestamp) -> Result<KeyId> {
-    let permissions = match new.grant {
-        Grant::Preset(_) => 0,
-        Grant::Listed(permissions) => permissions.bits(),
-    };
-    let allowlist = serde_json::to_string(&new.allowlist).map_err(Error::internal)?;
+    let allowlist = serde_json::to_string(&new.terms.allowlist).map_err(Error::internal)?;
+    let limits = serde_json::to_string(&new.limits).map_err(Error::internal)?;
+    let (predecessor, lineage) = new.predecessor.unzip();
     tx.prepare(
         "INSERT INTO api_keys (uuid, org_id, user_id, lineage_id, name, public, environment, scope, permissions, salt,
-             mac, pepper_id, allowlist, created_at, expires_at)
-         VALUES (?1, ?2, ?3, 0, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+             mac, pepper_id, allowlist, created_at, expires_at, limits, reminder_days, reminder_at, predecessor_id)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
     )?
     .execute(rusqlite::params![
         UuidBytes(new.uuid),
         org,
         new.owner,
-        new.name,
-        new.public,
-        new.environment.as_str(),
-        new.grant.scope().map(crate::domain::access::Scope::as_str),
-        permissions,
-        new.salt,
-        new.mac,
-        new.pepper_id,
+        lineage.unwrap_or(0),
+        new.terms.name,
+        new.text.public,
+        new.text.environment.as_str(),
+        new.terms.grant.scope().map(Scope::as_str),
+        listed(new.terms.grant),
+        new.text.salt,
+        new.text.mac,
+        new.text.pepper_id,
         allowlist,
         now,
-        new.expires_at
+        new.terms.expires_at,
+        limits,
+        new.terms.reminder.map(|reminder| reminder.days),
+        new.terms.reminder.map(|reminder| reminder.first),
+        predecessor
     ])?;
     let id = tx.last_id();
-    tx.prepare("UPDATE api_keys SET lineage_id = id WHERE id = ?1")?.execute([id])?;
+    if lineage.is_none() {
+        tx.prepare("UPDATE api_keys SET lineage_id = id WHERE id = ?1")?.execute([id])?;
+    }
     Ok(KeyId::new(id))
+}
+
+/// What the column `permissions` holds: a preset has none of its own.
+fn listed(grant: Grant) -> u32 {
+    match grant {
+        Grant::Preset(_) => 0,
+        Grant::Listed(permissions) => permissions.bits(),
+    }
+}
+
+/// Changes what can be changed of a key.
+pub fn update(tx: &Tx<'_>, org: OrgId, id: KeyId, terms: &Terms) -> Result<()> {
+    let allowlist = serde_json::to_string(&terms.allowlist).map_err(Error::internal)?;
+    tx.prepare(
+        "UPDATE api_keys SET name = ?3, scope = ?4, permissions = ?5, allowlist = ?6, expires_at = ?7,
+             reminder_days = ?8, reminder_at = ?9 WHERE org_id = ?1 AND id = ?2",
+    )?
+    .execute(rusqlite::params![
+        org,
+        id,
+        terms.name,
+        terms.grant.scope().map(Scope::as_str),
+        listed(terms.grant),
+        allowlist,
+        terms.expires_at,
+        terms.reminder.map(|reminder| reminder.days),
+        terms.reminder.map(|reminder| reminder.first),
+    ])?;
+    Ok(())
+}
+
+/// Lets a key that has a successor work until the end of its grace.
+pub fn supersede(tx: &Tx<'_>, org: OrgId, id: KeyId, grace_until: Timestamp) -> Result<(), StoreError> {
+    tx.prepare("UPDATE api_keys SET grace_until = ?3 WHERE org_id = ?1 AND id = ?2")?.execute(rusqlite::params![
+        org,
+        id,
+        grace_until
+    ])?;
+    Ok(())
 }
 
 /// Whose keys.
@@ -167,14 +280,50 @@ fn conditions(whose: Whose, filter: &KeyFilter, now: Timestamp) -> Conditions {
         }
     };
     // As `Key::status` has it.
+    let now = Some(now.millis());
     match filter.status {
         None => conditions,
         Some(Status::Revoked) => conditions.when("t.revoked_at IS NOT NULL"),
-        Some(Status::Expired) => conditions.when("t.revoked_at IS NULL").with("t.expires_at <= ?", Some(now.millis())),
-        Some(Status::Active) => conditions
-            .when("t.revoked_at IS NULL")
-            .with("(t.expires_at IS NULL OR t.expires_at > ?)", Some(now.millis())),
+        Some(Status::Expired) => conditions.when("t.revoked_at IS NULL").with(concat!(ends!(), " <= ?"), now),
+        Some(Status::Rotating) => conditions.when("t.grace_until IS NOT NULL").with(works!(), now),
+        Some(Status::Active) => conditions.when("t.grace_until IS NULL").with(works!(), now),
     }
+}
+
+/// The ids of a lineage, oldest first.
+pub fn lineage(db: &Reader<'_, Main>, org: OrgId, lineage: i64) -> Result<Vec<KeyId>, StoreError> {
+    let mut statement = db.prepare("SELECT id FROM api_keys WHERE lineage_id = ?2 AND org_id = ?1 ORDER BY id")?;
+    let rows = statement.query_map(rusqlite::params![org, lineage], |row| row.get(0))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// How many keys of the organisation work at `now`.
+pub fn working(db: &Reader<'_, Main>, org: OrgId, now: Timestamp) -> Result<u64, StoreError> {
+    db.count_in_org(&VIEW, org.raw(), Conditions::default().with(works!(), Some(now.millis())))
+}
+
+/// Revokes those that work at `now`; gives which.
+pub fn revoke_all(
+    tx: &Tx<'_>,
+    org: OrgId,
+    whose: Whose,
+    reason: Option<&str>,
+    now: Timestamp,
+) -> Result<Vec<KeyId>, StoreError> {
+    let owner = match whose {
+        Whose::Of(user) => Some(user),
+        Whose::Everyones => None,
+    };
+    let mut statement = tx.prepare(concat!(
+        "UPDATE api_keys AS t SET revoked_at = ?2, revoke_reason = ?3
+         WHERE t.org_id = ?1 AND (?4 IS NULL OR t.user_id = ?4) AND t.revoked_at IS NULL AND coalesce(",
+        ends!(),
+        " > ?2, 1) RETURNING id"
+    ))?;
+    let rows = statement.query_map(rusqlite::params![org, now, reason, owner], |row| row.get(0))?;
+    let mut revoked: Vec<KeyId> = rows.collect::<rusqlite::Result<_>>()?;
+    revoked.sort_unstable_by_key(|id| id.raw());
+    Ok(revoked)
 }
 
 /// Revokes a key; one that is revoked already stays as it is.

@@ -228,9 +228,6 @@ pub const NOT_YET: &[(&str, &str, &str)] = &[
     ("GET", "/v1/audit", "the audit log: today by command"),
     ("GET", "/v1/webhooks", "the page itself has them on the roadmap"),
     ("GET", "/v1/alerts", "usage alerts come with the portal"),
-    ("POST", "/v1/keys/key_1/rotate", "rotation with a grace period"),
-    ("POST", "/v1/keys/revoke-all", "bulk revocation"),
-    ("GET", "/v1/keys/key_1/activity", "the activity of a key"),
     ("POST", "/v1/data-sources/ds_1/sync", "syncs of sources that are not files"),
     ("GET", "/portal/", "the developer portal"),
 ];

@@ -18,7 +18,7 @@ use crate::http::exchange::Exchange;
 use crate::http::face::Face;
 use crate::http::reply::{CreatedOrAccepted, Raw};
 use crate::http::wire::dashboard::{Dashboard, DashboardSummary, Refreshed};
-use crate::http::wire::key::Key;
+use crate::http::wire::key::{Key, KeyActivity, RevokedKeys};
 use crate::http::wire::limits::Usage;
 use crate::http::wire::organization::Organization;
 use crate::http::wire::query::{QueryResult, ResultColumn};
@@ -68,15 +68,20 @@ fn one<I: Spelling>(Which { operation, schema, status }: Which<'_>) -> Option<Va
         "Deleted" => written(&Deleted::of(deleted::<I>(operation)?)),
         "Generated" if status == 202 => generated::<I>(RunStatus::Running, &exchange),
         "Generated" => generated::<I>(RunStatus::Succeeded, &exchange),
+        "ApiKey" if operation == "keys_rotate" => {
+            written(&Key::<I>::made((world::successor(), world::key_text()), world::NOW))
+        }
         "ApiKey" if status == 201 => written(&Key::<I>::made((world::key(), world::key_text()), world::NOW)),
         "ApiKey" if operation == "keys_revoke" => written(&Key::<I>::of(world::revoked_key(), world::NOW)),
         "ApiKey" => written(&Key::<I>::of(world::used_key(), world::NOW)),
+        "KeyActivity" => written(&KeyActivity::from(world::activity())),
         "Organization" => written(&Organization::<I>::from(world::organization())),
         "QueryResult" => written(&query_result()),
         "QueuedRun" => written(&QueuedRun::<I>::from(world::run(RunStatus::Queued))),
         "Refreshed" => written(&Refreshed::<I>::of(world::refresh(), &exchange)),
         "Report" => written(&Report::<I>::of(world::report(), &exchange)),
         "ReportTemplate" => written(&ReportTemplate::<I>::from(world::template())),
+        "RevokedKeys" => written(&RevokedKeys { revoked: 2 }),
         "Run" => written(&Run::<I>::of(world::run(RunStatus::Succeeded), &exchange)),
         "Status" => written(&Status::<I>::of(&world::caller(), &world::balance())),
         "Tokens" => written(&Tokens::from(sessions::Tokens { access: token("access"), refresh: token("refresh") })),

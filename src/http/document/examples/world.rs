@@ -10,7 +10,7 @@ use crate::domain::access::{Grant, Role, Scope};
 use crate::domain::credits::Balance;
 use crate::domain::dashboard::{Dashboard, Position, SourceRef, Widget};
 use crate::domain::id::{DashboardId, Id, KeyId, OrgId, ReportId, RunId, SourceId, TemplateId, UserId, WidgetId};
-use crate::domain::key::Key;
+use crate::domain::key::{Key, Rotation};
 use crate::domain::key_text::{Environment, KeyText};
 use crate::domain::org::{Org, OrgKind, User};
 use crate::domain::plan::Plan;
@@ -23,7 +23,7 @@ use crate::domain::window::{Class, Headroom, Limits, Surface, WindowSet};
 use crate::service::caller::{Caller, Holder, Identity, KeyFacts, Who};
 use crate::service::dashboards::Refresh;
 use crate::service::explain::Verified;
-use crate::service::keys::{KeyUsage, KeyView};
+use crate::service::keys::{Activity, KeyUsage, KeyView};
 use crate::service::usage::{Credits, Organization, Usage};
 
 /// When a sandbox says that its objects were made: 2026-07-01T06:00:00Z.
@@ -55,6 +55,8 @@ pub const REPORT: Both<crate::domain::id::Report> = (ReportId::new(1), uuid(0x76
 pub const RUN: Both<crate::domain::id::Run> = (RunId::new(1), uuid(0x7b1c_8e44_52f0_6c11_a3d7));
 /// The first key.
 pub const KEY: Both<crate::domain::id::Key> = (KeyId::new(1), uuid(0x721b_a218_2f87_5da8_3593));
+/// One that it is rotated into.
+const SUCCESSOR: Both<crate::domain::id::Key> = (KeyId::new(3), uuid(0x7c10_9d5e_41c7_a2f4_6bd1));
 /// The owner.
 const OWNER: Both<crate::domain::id::User> = (UserId::new(1), uuid(0x79b5_81d1_d854_bb71_8002));
 /// The organisation.
@@ -244,9 +246,13 @@ pub fn key() -> KeyView {
             expires_at: Some(Timestamp::from_seconds(1_798_761_600)),
             revoked_at: None,
             allowlist: Vec::new(),
+            limits: Limits::default(),
+            reminder: None,
+            rotation: None,
         },
         permissions: grant.effective(Role::Owner),
         usage: None,
+        calls: 0,
     }
 }
 
@@ -258,7 +264,26 @@ pub fn used_key() -> KeyView {
         last_operation: "dashboards_get".to_owned(),
         last_address: "203.0.113.7".to_owned(),
     };
-    KeyView { usage: Some(usage), ..key() }
+    KeyView { calls: usage.calls, usage: Some(usage), ..key() }
+}
+
+/// The key that took over from it.
+pub fn successor() -> KeyView {
+    let (older, used) = (key().key, used_key());
+    let rotation = Rotation {
+        successor: None,
+        predecessor: Some((older.id, older.uuid)),
+        grace_until: Timestamp::from_seconds(NOW.seconds() + 86_400),
+    };
+    let span = older.expires_at.unwrap_or(NOW).since(MADE);
+    let (id, uuid) = SUCCESSOR;
+    let key = Key { id, uuid, created_at: NOW, expires_at: Some(NOW.plus(span)), rotation: Some(rotation), ..older };
+    KeyView { key, usage: None, ..used }
+}
+
+/// What the key was used for.
+pub fn activity() -> Activity {
+    Activity { usage: used_key().usage, requests: [180, 1_204, 1_204] }
 }
 
 /// The same key, revoked.
@@ -293,6 +318,7 @@ fn plan() -> Plan {
         generation_per_day: 2_000,
         credits_per_month: 10_000,
         ip_allowlist: true,
+        own_limits: true,
         trial_days: None,
     }
 }
@@ -372,6 +398,7 @@ pub fn caller() -> Caller {
         grant: key.grant,
         expires_at: key.expires_at,
         allowlist: key.allowlist,
+        own_limits: key.limits,
     };
     let identity =
         Identity { who: Who::Key(facts), holder: owner(), permissions, plan: Arc::new(plan()), limits: limits() };
