@@ -24,6 +24,7 @@ impl Jobs {
     pub fn start(app: &App, at_once: usize) -> Self {
         let (stop, stopped) = watch::channel(false);
         let mut running = vec![tokio::spawn(runner::run(app.clone(), at_once, Stop(stopped.clone())))];
+        running.push(tokio::spawn(tell(app.clone(), Stop(stopped.clone()))));
         running
             .extend(tasks::all().into_iter().map(|task| tokio::spawn(task.repeat(app.clone(), Stop(stopped.clone())))));
         Self { app: app.clone(), stop, running }
@@ -40,6 +41,15 @@ impl Jobs {
             let _ = task.await;
         }
         self.app.release_runs().await
+    }
+}
+
+/// Tells requests that their entries are in the chain; without this the chain's own thread does.
+async fn tell(app: App, mut stop: Stop) {
+    let Some(appender) = app.store.appender() else { return };
+    tokio::select! {
+        () = stop.begun() => {}
+        () = appender.tell() => {}
     }
 }
 
