@@ -49,10 +49,9 @@ fn response(codes: &[Code]) -> Value {
         .map(|code| (code.as_str().to_owned(), json!({"$ref": format!("#/components/examples/{}", code.as_str())})))
         .collect();
     let content = json!({"schema": {"$ref": "#/components/schemas/ErrorEnvelope"}, "examples": examples});
-    let example = json!({"$ref": format!("#/components/examples/{PROBLEM}")});
-    let problem = json!({"schema": {"$ref": "#/components/schemas/Problem"}, "examples": {PROBLEM: example}});
-    let content = json!({"application/json": content, "application/problem+json": problem});
-    json!({"description": words.join("\n\n"), "content": content})
+    // Problems are told of once, in the introduction: as a second media type of every answer they would make each
+    // error of a generated client one of two.
+    json!({"description": words.join("\n\n"), "content": {"application/json": content}})
 }
 
 /// The name of the example of a problem, beside those of the codes.
