@@ -35,6 +35,14 @@ struct Run<'r> {
 impl Run<'_> {
     /// What it found, if anything.
     fn findings(&self, sandbox: &Sandbox) -> Option<String> {
+        // On a machine that is busy its start alone may take the whole budget: then it gets a larger one.
+        let tried = [1, 6].into_iter().map(|patience| self.tried(sandbox, patience));
+        let (_, findings) = tried.into_iter().find(|(tested, _)| *tested).expect("schemathesis tested nothing");
+        findings
+    }
+
+    /// Whether anything was tested, and what was found.
+    fn tried(&self, sandbox: &Sandbox, patience: u32) -> (bool, Option<String>) {
         let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tools/schemathesis.toml");
         // A run of CI repeats; a longer one looks elsewhere each time.
         let seed = if factor() == 1 { "1" } else { &std::process::id().to_string() };
@@ -44,7 +52,7 @@ impl Run<'_> {
             .args(["--no-color", "run", &format!("{}{}/openapi.json", sandbox.text("url"), self.document)])
             .args(["--header", &format!("Authorization: Bearer {}", self.credential)])
             .args(["--seed", seed, "--phases", self.phases])
-            .args(["--max-time", &(self.seconds * factor()).to_string()])
+            .args(["--max-time", &(self.seconds * factor() * patience).to_string()])
             .args(self.further)
             // It leaves notes where it runs.
             .current_dir(sandbox.directory())
@@ -52,9 +60,9 @@ impl Run<'_> {
             .unwrap();
         let text = said(&output);
         let tested = text.lines().any(|line| line.contains(" generated, "));
-        assert!(tested, "schemathesis tested nothing:\n{text}");
-        (!output.status.success())
-            .then(|| format!("{} with the {}, {}:\n{text}", self.document, self.caller, self.phases))
+        let found = (!output.status.success())
+            .then(|| format!("{} with the {}, {}:\n{text}", self.document, self.caller, self.phases));
+        (tested, found)
     }
 }
 
@@ -68,7 +76,7 @@ fn factor() -> u32 {
 fn no_request_gets_an_answer_that_the_documents_do_not_have() {
     let sandbox = Sandbox::with(SETTINGS);
     // A key could end itself, and all that comes after it would be a 401: sessions try that, below.
-    let spared = ["--exclude-operation-id", "keys_revoke", "--exclude-operation-id", "keys_delete"];
+    let spared = ["--exclude-operation-id-regex", "^keys_(revoke|delete|rotate|revoke_all)$"];
     let mut findings = Vec::new();
     for document in DOCUMENTS {
         for role in ROLES {
@@ -77,7 +85,7 @@ fn no_request_gets_an_answer_that_the_documents_do_not_have() {
                 let caller = format!("{role}'s {scope} key");
                 Run { document, caller, credential, phases, seconds, further: &spared }.findings(&sandbox)
             };
-            findings.extend(run("read-write", full.as_str(), "examples,coverage", 5));
+            findings.extend(run("read-write", full.as_str(), "examples,coverage", 8));
             findings.extend(run("read-write", full.as_str(), "fuzzing,stateful", 8));
             findings.extend(run("read-only", reading.as_str(), "coverage,fuzzing", 4));
         }
