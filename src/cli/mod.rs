@@ -10,6 +10,7 @@ mod init;
 mod keys;
 mod openapi;
 mod operator;
+mod orgs;
 mod output;
 mod query;
 mod reports;
@@ -100,7 +101,10 @@ Example:
     Init(init::Init),
     /// Serve the API from a data directory.
     Serve(serve::Serve),
-    /// Add, list and unlock users.
+    /// Make and list organizations, set their plans, grant credits.
+    #[command(subcommand, arg_required_else_help = true)]
+    Org(orgs::OrgCommand),
+    /// Add, list, manage and unlock users.
     #[command(subcommand, arg_required_else_help = true)]
     User(users::UserCommand),
     /// Make, list, show and revoke API keys.
@@ -149,6 +153,7 @@ fn run(globals: &Globals, command: Command) -> Result<(), Failure> {
         Command::Sandbox(sandbox) => sandbox::run(globals, &sandbox),
         Command::Init(init) => init::run(globals, &init),
         Command::Serve(serve) => serve::run(globals, &serve),
+        Command::Org(command) => orgs::run(globals, command),
         Command::User(command) => users::run(globals, command),
         Command::Key(command) => keys::run(globals, command),
         Command::Source(command) => sources::run(globals, command),

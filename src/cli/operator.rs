@@ -27,8 +27,10 @@ impl OrgOption {
     pub fn find(&self, app: &App) -> Result<Org, Failure> {
         let mut orgs = app.orgs()?;
         let Some(text) = &self.org else {
-            if orgs.len() == 1 {
-                return Ok(orgs.remove(0));
+            // An organisation and its sandbox are one to those who name none.
+            let mut own: Vec<usize> = (0..orgs.len()).filter(|place| orgs[*place].parent.is_none()).collect();
+            if let (Some(only), true) = (own.pop(), own.is_empty()) {
+                return Ok(orgs.remove(only));
             }
             let known = known(&orgs);
             return Err(match orgs.len() {

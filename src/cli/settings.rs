@@ -11,6 +11,7 @@ use crate::config::{self, Config, LogFormat};
 use crate::domain::credits::Factors;
 use crate::domain::login::LoginLimits;
 use crate::domain::plan::Plan;
+use crate::domain::user::LinkTtl;
 use crate::http::cors::Origins;
 use crate::http::listener::Limits;
 use crate::http::settings::{HttpSettings, MetricsToken, SandboxPage};
@@ -48,6 +49,10 @@ pub fn services(config: &Config) -> Settings {
             failures_per_account: config.auth.login_failures_per_account,
             failures_per_address: config.auth.login_failures_per_address,
         },
+        link_ttl: LinkTtl {
+            invitation: config.auth.invitation_ttl.duration(),
+            reset: config.auth.reset_ttl.duration(),
+        },
         argon2: Argon2Cost { memory_kib: config.auth.argon2_memory_kib, iterations: config.auth.argon2_iterations },
         query: QueryLimits {
             rows: config.worker.rows.into(),
@@ -83,6 +88,7 @@ fn plan(name: &str, plan: &config::Plan) -> Plan {
         credits_per_month: plan.credits_per_month.into(),
         ip_allowlist: plan.ip_allowlist,
         own_limits: plan.own_limits,
+        sandbox_organization: plan.sandbox_organization,
         trial_days: plan.trial_days,
     }
 }

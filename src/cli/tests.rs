@@ -25,7 +25,7 @@ fn passwords_are_never_arguments() {
     {
         assert!(parsed(line).is_err(), "{line}");
     }
-    let refusal = parsed("claribi user create --email a@b --role viewer").unwrap_err();
+    let refusal = parsed("claribi org create --name A --email a@b").unwrap_err();
     assert!(refusal.contains("--password-stdin"), "{refusal}");
 }
 

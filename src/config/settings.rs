@@ -93,6 +93,8 @@ pub struct Auth {
     pub login_failures: u32,
     pub login_failures_per_account: u32,
     pub login_failures_per_address: u32,
+    pub invitation_ttl: Period,
+    pub reset_ttl: Period,
     pub argon2_memory_kib: u32,
     pub argon2_iterations: u32,
 }
@@ -121,6 +123,7 @@ pub struct Plan {
     pub credits_per_month: u32,
     pub ip_allowlist: bool,
     pub own_limits: bool,
+    pub sandbox_organization: bool,
     pub trial_days: Option<u32>,
 }
 

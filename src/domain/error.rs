@@ -82,6 +82,8 @@ pub enum Error {
         /// What took it away.
         by: TakenBy,
     },
+    /// What is bound to an account, asked for with a key.
+    SessionRequired,
     /// The plan has not got what is asked.
     PlanRequired {
         /// What is asked: "API access".
@@ -234,7 +236,7 @@ impl Error {
             Self::InvalidToken => Code::InvalidToken,
             Self::InvalidLogin => Code::InvalidLogin,
             Self::InsufficientCredits { .. } => Code::InsufficientCredits,
-            Self::PermissionMissing { .. } => Code::PermissionMissing,
+            Self::PermissionMissing { .. } | Self::SessionRequired => Code::PermissionMissing,
             Self::PlanRequired { .. } => Code::PlanRequired,
             Self::TrialEnded { .. } => Code::TrialEnded,
             Self::AddressNotAllowed(_) => Code::AddressNotAllowed,
@@ -288,6 +290,7 @@ impl Error {
                 }
                 facts
             }
+            Self::SessionRequired => vec![("refused_by", json!("scope"))],
             Self::PlanRequired { plan, needed, .. } => {
                 let mut facts = vec![("refused_by", json!("plan")), ("plan", json!(plan))];
                 facts.extend(needed.iter().map(|needed| ("needed_plan", json!(needed))));
@@ -367,6 +370,7 @@ impl fmt::Display for Error {
                     }
                 }
             }
+            Self::SessionRequired => out.write_str("API keys cannot do this; log in and use the session."),
             Self::PlanRequired { feature, plan, needed } => {
                 write!(out, "The plan `{plan}` does not include {feature}")?;
                 match needed {

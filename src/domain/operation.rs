@@ -15,6 +15,8 @@ pub enum Needs {
     Caller,
     /// A session, or a key with the read-write preset: managing one's own keys.
     KeyManagement,
+    /// A session: what is bound to the account behind it.
+    Session,
     /// A caller with this permission.
     Permission(Permission),
 }
@@ -87,6 +89,19 @@ pub const ONCE: &[Code] = &[Code::RequestInProgress, Code::IdempotencyMismatch];
 const FIND: &[Code] = &[Code::NotFound, Code::PreconditionFailed];
 const FILE: &[Code] = &[Code::NotFound, Code::NotReady, Code::PreconditionFailed, Code::RangeNotSatisfiable];
 const PAGE: &[Code] = &[Code::InvalidCursor];
+const BODY: &[Code] = &[Code::InvalidRequest, Code::InvalidJson, Code::UnknownField, Code::UnsupportedMediaType];
+const PEOPLE: &[Code] = &[
+    Code::InvalidRequest,
+    Code::InvalidJson,
+    Code::UnknownField,
+    Code::UnsupportedMediaType,
+    Code::NotFound,
+    Code::Conflict,
+    Code::PreconditionFailed,
+    Code::TrialEnded,
+];
+const OWN: &[Code] =
+    &[Code::InvalidRequest, Code::InvalidJson, Code::UnknownField, Code::UnsupportedMediaType, Code::Conflict];
 
 macro_rules! operations {
     ($($id:literal $needs:expr, $class:ident, $body:ident, $errors:expr $(, $repeats:ident)?;)*) => {
@@ -111,7 +126,7 @@ use Code::{
     InvalidRequest, InvalidSql, InvalidToken, NotAcceptable, NotFound, NotReady, PlanRequired, PreconditionFailed,
     QueryTimeout, QueryTooLarge, RateLimited, TrialEnded, UnknownField, UnsupportedMediaType,
 };
-use Needs::{Caller, KeyManagement, Nothing};
+use Needs::{Caller, KeyManagement, Nothing, Session};
 
 const fn of(permission: Permission) -> Needs {
     Needs::Permission(permission)
@@ -121,10 +136,33 @@ operations! {
     "auth_login" Nothing, General, Json, &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, InvalidLogin, RateLimited];
     "auth_refresh" Nothing, General, Json,
         &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, InvalidToken];
+    "auth_accept_invitation" Nothing, General, Json, BODY;
+    "auth_reset_password" Nothing, General, Json, BODY;
+    "auth_sandbox" Session, General, Json, OWN;
     "auth_status" Caller, General, None, &[];
     "auth_verify" Caller, General, None, &[];
     "users_me" Caller, General, None, &[PreconditionFailed];
+    "users_me_update" Session, General, Json,
+        &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, PreconditionFailed, Conflict];
+    "users_me_password" Session, General, Json, OWN;
+    "users_me_email" Session, General, Json, OWN;
+    "users_list" of(Permission::UsersRead), General, None, PAGE;
+    "users_create" of(Permission::UsersManage), General, Json,
+        &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, Conflict, TrialEnded], Once;
+    "users_get" of(Permission::UsersRead), General, None, FIND;
+    "users_update" of(Permission::UsersManage), General, Json, PEOPLE;
+    "users_delete" of(Permission::UsersManage), General, None, &[NotFound, PreconditionFailed, Conflict, TrialEnded];
+    "users_deactivate" of(Permission::UsersManage), General, Json, PEOPLE;
+    "users_reactivate" of(Permission::UsersManage), General, Json, PEOPLE;
+    "users_invite" of(Permission::UsersManage), General, Json, PEOPLE;
+    "users_reset_password" of(Permission::UsersManage), General, Json, PEOPLE;
+    "sessions_list" Session, General, None, PAGE;
+    "sessions_delete" Session, General, None, &[NotFound, Conflict, PreconditionFailed];
     "organization_get" Caller, General, None, &[PreconditionFailed];
+    "organization_update" of(Permission::OrganizationManage), General, Json,
+        &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, PreconditionFailed, TrialEnded];
+    "organization_sandbox" of(Permission::OrganizationManage), General, Json,
+        &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, Conflict, TrialEnded];
     "usage_get" of(Permission::UsageRead), General, None, &[];
     "dashboards_list" of(Permission::DashboardsRead), General, None, PAGE;
     "dashboards_create" of(Permission::DashboardsCreate), General, Json,
@@ -183,12 +221,26 @@ operations! {
 }
 
 /// Operations whose answers show a secret.
-const SHOWS_SECRET: &[&str] = &["auth_login", "auth_refresh", "keys_create", "keys_rotate"];
+const SHOWS_SECRET: &[&str] = &[
+    "auth_login",
+    "auth_refresh",
+    "auth_sandbox",
+    "keys_create",
+    "keys_rotate",
+    "users_create",
+    "users_invite",
+    "users_reset_password",
+];
 
 impl Operation {
     /// Whether its answers show a secret: they are neither compressed nor kept.
     pub fn shows_secret(&self) -> bool {
         SHOWS_SECRET.contains(&self.id)
+    }
+
+    /// Whether it takes a plan with a sandbox organisation.
+    pub fn takes_sandbox_plan(&self) -> bool {
+        self.id == "organization_sandbox"
     }
 
     /// The operation of that id.

@@ -1,12 +1,14 @@
-//! Organisations and the people in them.
+//! Organisations, and the names and addresses that people give.
 
 use uuid::Uuid;
 
-use super::access::Role;
 use super::error::{Error, Result};
-use super::id::{OrgId, UserId};
+use super::id::OrgId;
 use super::key_text::Environment;
 use super::time::Timestamp;
+
+/// The most characters of an organisation's name.
+pub const NAME_LENGTH: usize = 200;
 
 /// What an organisation is for; decides which kind of keys it has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,43 +55,12 @@ pub struct Org {
     pub kind: OrgKind,
     /// The name of its plan.
     pub plan: String,
+    /// The organisation whose sandbox it is, if it is one's.
+    pub parent: Option<OrgId>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
-}
-
-/// A person in an organisation.
-#[derive(Debug, Clone)]
-pub struct User {
-    /// Its row.
-    pub id: UserId,
-    /// Its id on `/api/v1/`.
-    pub uuid: Uuid,
-    /// The organisation.
-    pub org: OrgId,
-    /// Unique on the instance, lower case.
-    pub email: String,
-    /// May be empty.
-    pub first_name: String,
-    /// May be empty.
-    pub last_name: String,
-    /// The role now.
-    pub role: Role,
-    /// When it was made.
-    pub created_at: Timestamp,
-    /// When it last changed.
-    pub updated_at: Timestamp,
-}
-
-impl User {
-    /// First and last name, or the e-mail of a person who gave neither.
-    pub fn name(&self) -> String {
-        match format!("{} {}", self.first_name, self.last_name).trim() {
-            "" => self.email.clone(),
-            name => name.to_owned(),
-        }
-    }
 }
 
 /// An e-mail address, trimmed and in lower case: one `@` with something on both sides, no spaces, 254 bytes at most.

@@ -23,6 +23,8 @@ pub struct Plan {
     pub ip_allowlist: bool,
     /// Whether keys may have limits of their own.
     pub own_limits: bool,
+    /// Whether the organisation may have a sandbox organisation.
+    pub sandbox_organization: bool,
     /// Days after which the plan only reads; `None` never.
     pub trial_days: Option<u32>,
 }

@@ -18,8 +18,11 @@ use super::exchange::Exchange;
 use super::face::Face;
 use super::wire::dashboard::Dashboard;
 use super::wire::key::Key;
+use super::wire::organization::Organization;
 use super::wire::report::Report;
+use super::wire::session::Session;
 use super::wire::source::DataSource;
+use super::wire::user::User;
 use super::wire::{Hex, Integer, Spelling, UuidText};
 use crate::domain::condition::Condition;
 use crate::domain::error::{Error, Result};
@@ -164,6 +167,9 @@ impl Changing {
             Standing::Dashboard(dashboard) => tag_of(&Dashboard::<I>::from(dashboard.clone())),
             Standing::Source(source) => tag_of(&DataSource::<I>::from(source.clone())),
             Standing::Report(report) => tag_of(&Report::<I>::of(report.clone(), &self.0)),
+            Standing::User(user) => tag_of(&User::<I>::from(user.clone())),
+            Standing::Session(session) => tag_of(&Session::<I>::of(session, self.0.caller()?)),
+            Standing::Organization(organization) => tag_of(&Organization::<I>::from(organization.clone())),
             Standing::Key(key) => tag_of(&Key::<I>::of(key.clone(), self.0.at)),
         }
     }

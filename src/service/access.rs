@@ -266,14 +266,31 @@ impl App {
     /// # Errors
     /// `AddressNotAllowed`, then `PlanRequired`.
     pub fn admit_identity(&self, identity: &Identity, address: Option<IpAddr>) -> Result<()> {
+        self.admit_from(identity, address)?;
+        if identity.holder.home != identity.holder.org && !identity.plan.sandbox_organization {
+            return Err(self.sandbox_refusal(&identity.plan.name));
+        }
+        if identity.key().is_some() && !identity.plan.api_access {
+            return Err(self.api_access_refusal(&identity.plan.name));
+        }
+        Ok(())
+    }
+
+    fn admit_from(&self, identity: &Identity, address: Option<IpAddr>) -> Result<()> {
         let Some(key) = identity.key() else { return Ok(()) };
         if !key.admits(address) {
             return Err(Error::AddressNotAllowed(address));
         }
-        if !identity.plan.api_access {
-            return Err(self.api_access_refusal(&identity.plan.name));
-        }
         Ok(())
+    }
+
+    /// Says that a plan has no sandbox organisation, and which has.
+    pub(super) fn sandbox_refusal(&self, plan: &str) -> Error {
+        Error::PlanRequired {
+            feature: "a sandbox organization",
+            plan: plan.to_owned(),
+            needed: self.plan_with(|plan| plan.sandbox_organization),
+        }
     }
 
     /// Says that a plan has no API access, and which has.

@@ -18,6 +18,7 @@ use crate::domain::id::RunId;
 use crate::domain::login::LoginLimits;
 use crate::domain::plan::Plan;
 use crate::domain::time::Clock;
+use crate::domain::user::LinkTtl;
 use crate::keyring::Keyring;
 use crate::store::Store;
 use crate::worker::pool::Pool;
@@ -40,6 +41,8 @@ pub struct Settings {
     pub refresh_ttl: Duration,
     /// How many failed logins are borne.
     pub logins: LoginLimits,
+    /// How long one-time links work.
+    pub link_ttl: LinkTtl,
     /// How passwords are hashed.
     pub argon2: Argon2Cost,
     /// What one query may use.

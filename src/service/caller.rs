@@ -30,6 +30,8 @@ pub enum Who {
     Session(SessionId),
     /// The operator at the machine, in the name of a user.
     Operator(String),
+    /// A one-time link, whose bearer may do what the link is for and nothing else.
+    Link,
     /// Work in the background, in the name of a user.
     Job,
 }
@@ -104,7 +106,7 @@ impl Identity {
         match &self.who {
             Who::Key(key) => Some(key.lineage),
             Who::Session(session) => Some(-session.raw()),
-            Who::Operator(_) | Who::Job => None,
+            Who::Operator(_) | Who::Link | Who::Job => None,
         }
     }
 }
@@ -169,6 +171,11 @@ impl Caller {
         self.identity.holder.org
     }
 
+    /// The organisation whose member the caller is: the one it acts in, but in that one's sandbox.
+    pub fn home(&self) -> OrgId {
+        self.identity.holder.home
+    }
+
     /// Whether it has a permission.
     pub fn may(&self, permission: Permission) -> bool {
         self.identity.permissions.holds(permission)
@@ -176,6 +183,17 @@ impl Caller {
 
     /// Refuses a caller that lacks a permission, and one whose trial is over when it is not reading.
     pub fn require(&self, permission: Permission) -> Result<()> {
+        self.hold(permission)?;
+        let reads = permission.as_str().ends_with(":read") || permission == Permission::AnalyticsQuery;
+        if reads { Ok(()) } else { self.require_running_plan() }
+    }
+
+    /// Refuses a caller that lacks one of these, by naming the first: for what is done to a person who has them.
+    pub fn require_all(&self, permissions: Permissions) -> Result<()> {
+        permissions.iter().try_for_each(|permission| self.hold(permission))
+    }
+
+    fn hold(&self, permission: Permission) -> Result<()> {
         if !self.may(permission) {
             let role = self.identity.holder.role;
             let by = match &self.identity.who {
@@ -184,8 +202,7 @@ impl Caller {
             };
             return Err(Error::PermissionMissing { permission: Some(permission), by });
         }
-        let reads = permission.as_str().ends_with(":read") || permission == Permission::AnalyticsQuery;
-        if reads { Ok(()) } else { self.require_running_plan() }
+        Ok(())
     }
 
     /// Refuses callers whose trial is over: for what adds or changes something, whatever permission it takes.
@@ -194,6 +211,22 @@ impl Caller {
             return Err(Error::TrialEnded { plan: self.identity.plan.name.clone() });
         }
         Ok(())
+    }
+
+    /// Refuses keys: for what is bound to the account behind a session.
+    pub fn require_session(&self) -> Result<()> {
+        if self.identity.key().is_some() { Err(Error::SessionRequired) } else { Ok(()) }
+    }
+
+    /// Refuses what is done to people when it is done from a sandbox that they are members of by another organisation.
+    pub fn require_home(&self) -> Result<()> {
+        if self.home() == self.org() {
+            return Ok(());
+        }
+        Err(Error::Conflict(
+            "A sandbox has the people of the organization that it belongs to; do this there, with its credentials."
+                .to_owned(),
+        ))
     }
 
     /// Refuses keys that may not manage keys: those without the read-write preset.
@@ -211,6 +244,7 @@ impl Caller {
         match needs {
             Needs::Permission(permission) => self.require(permission),
             Needs::KeyManagement => self.require_key_management(),
+            Needs::Session => self.require_session(),
             Needs::Caller | Needs::Nothing => Ok(()),
         }
     }
@@ -226,7 +260,7 @@ impl Caller {
     pub fn actor(&self) -> String {
         match &self.identity.who {
             Who::Key(key) => key.id.prefixed(),
-            Who::Session(_) => self.identity.holder.user.prefixed(),
+            Who::Session(_) | Who::Link => self.identity.holder.user.prefixed(),
             Who::Operator(name) => format!("operator {name}"),
             Who::Job => format!("job for {}", self.identity.holder.user.prefixed()),
         }
@@ -244,7 +278,7 @@ impl Caller {
         let origin = match self.identity.who {
             Who::Operator(_) => Origin::Cli,
             Who::Job => Origin::Job,
-            Who::Key(_) | Who::Session(_) => Origin::Api,
+            Who::Key(_) | Who::Session(_) | Who::Link => Origin::Api,
         };
         let change = NewChange {
             at: self.at,

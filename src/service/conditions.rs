@@ -2,10 +2,13 @@
 //! that nothing comes between the question and the change.
 
 use super::keys::KeyView;
+use super::organizations::Organization;
 use crate::domain::dashboard::Dashboard;
 use crate::domain::error::Result;
 use crate::domain::report::Report;
+use crate::domain::session::Session;
 use crate::domain::source::Source;
+use crate::domain::user::User;
 
 /// An object as it stands now.
 #[derive(Debug, Clone, Copy)]
@@ -16,6 +19,12 @@ pub enum Standing<'o> {
     Source(&'o Source),
     /// A report with its newest run.
     Report(&'o Report),
+    /// A user.
+    User(&'o User),
+    /// A session.
+    Session(&'o Session),
+    /// An organisation with its credits.
+    Organization(&'o Organization),
     /// A key; how it was used does not matter.
     Key(&'o KeyView),
 }

@@ -69,6 +69,7 @@ impl App {
         let refused_by = match self.rehearse(caller, question, headroom) {
             Ok(()) => None,
             Err(Error::PermissionMissing { by: TakenBy::Role(_), .. }) => Some(RefusedBy::Role),
+            Err(Error::SessionRequired) => Some(RefusedBy::Scope),
             Err(Error::PermissionMissing { by: TakenBy::Scope(_), .. }) => Some(RefusedBy::Scope),
             Err(Error::PlanRequired { .. } | Error::TrialEnded { .. }) => Some(RefusedBy::Plan),
             Err(Error::AddressNotAllowed(_)) => Some(RefusedBy::Address),
@@ -95,6 +96,9 @@ impl App {
         let plan = &caller.identity().plan;
         if operation.errors.contains(&Code::PlanRequired) && !plan.api_access {
             return Err(self.api_access_refusal(&plan.name));
+        }
+        if operation.takes_sandbox_plan() && !plan.sandbox_organization {
+            return Err(self.sandbox_refusal(&plan.name));
         }
         if operation.errors.contains(&Code::TrialEnded) {
             caller.require_running_plan()?;

@@ -181,7 +181,7 @@ impl Identity {
         match &self.who {
             Who::Key(key) => Some(key.lineage),
             Who::Session(_) => Some(-self.holder.user.raw()),
-            Who::Operator(_) | Who::Job => None,
+            Who::Operator(_) | Who::Link | Who::Job => None,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Users and their passwords.
+//! Adding users with their passwords, and hashing.
 
 use argon2::password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash};
 use argon2::{Algorithm, Argon2, Params, Version};
@@ -8,8 +8,8 @@ use super::app::{App, Argon2Cost};
 use super::caller::Caller;
 use crate::domain::access::{Permission, Role};
 use crate::domain::error::{Error, Result};
-use crate::domain::org::{self, User};
-use crate::domain::password;
+use crate::domain::user::{Status, User, part_of_name};
+use crate::domain::{org, password};
 use crate::store::main::users::{self, NewUser};
 
 /// How long a password waits for its turn to be hashed: past that a flood of logins is told to come back.
@@ -36,6 +36,8 @@ impl App {
     /// Adds a user to the caller's organisation.
     pub async fn create_user(&self, caller: &Caller, request: UserRequest) -> Result<User> {
         caller.require(Permission::UsersManage)?;
+        caller.require_all(request.role.permissions())?;
+        caller.require_home()?;
         let new = self.prepare_user(request).await?;
         let (caller, email) = (caller.clone(), new.email.clone());
         self.store
@@ -49,36 +51,21 @@ impl App {
             .ok_or_else(|| Error::not_found::<crate::domain::id::User>(email))
     }
 
-    /// The caller's own user: everyone may know it.
-    pub fn own_user(&self, caller: &Caller) -> Result<User> {
-        let user = caller.identity().holder.user;
-        let found = self.store.read_now(|db| Ok(users::find(db, caller.org(), user)?))?;
-        found.ok_or_else(|| Error::not_found::<crate::domain::id::User>(user.prefixed()))
-    }
-
-    /// The users of the caller's organisation.
-    pub fn users(&self, caller: &Caller) -> Result<Vec<User>> {
-        caller.require(Permission::UsersRead)?;
-        self.store.read_now(|db| Ok(users::list(db, caller.org())?))
-    }
-
     /// Checks a request and hashes its password.
     pub(super) async fn prepare_user(&self, request: UserRequest) -> Result<NewUser> {
         let email = org::email(&request.email)?;
-        for (field, text) in [("first_name", &request.first_name), ("last_name", &request.last_name)] {
-            if !text.is_empty() {
-                org::name(field, text, 100)?;
-            }
-        }
+        let first_name = part_of_name("first_name", &request.first_name)?;
+        let last_name = part_of_name("last_name", &request.last_name)?;
         password::check(&request.password, &email)
             .map_err(|weakness| Error::field("password", weakness.to_string()))?;
         let password = self.hash_password(request.password).await?;
         Ok(NewUser {
             uuid: self.entropy.uuid(self.clock.now()),
             email,
-            first_name: request.first_name.trim().to_owned(),
-            last_name: request.last_name.trim().to_owned(),
+            first_name,
+            last_name,
             role: request.role,
+            status: Status::Active,
             password,
         })
     }

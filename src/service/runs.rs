@@ -17,12 +17,13 @@ use crate::domain::access::Permission;
 use crate::domain::credits::{Pdf, Work};
 use crate::domain::document::Document;
 use crate::domain::error::{Error, Result};
-use crate::domain::id::{DashboardKind, IdRef, Report as ReportKind, UserId};
+use crate::domain::id::{DashboardKind, IdRef, OrgId, Report as ReportKind, UserId};
 use crate::domain::profile::Profile;
 use crate::domain::report::{Report, ReportFormat, TemplateKind};
 use crate::domain::window::Limits;
+use crate::store::main::access::{self, Holder};
 use crate::store::main::runs::{self, Ending, Leased};
-use crate::store::main::{access, credits, reports};
+use crate::store::main::{credits, reports};
 use crate::worker::pool::Errand;
 use crate::worker::protocol::{Job, Outcome};
 
@@ -36,9 +37,9 @@ impl App {
     /// Makes the file of a leased run and ends the run, whatever happens.
     pub async fn execute_run(&self, leased: Leased) -> Result<()> {
         let Leased { org, run, key } = leased;
-        let made = self.make_file(&run.requested_by, &run).await;
+        let made = self.make_file(org, &run).await;
         let now = self.clock.now();
-        let identity = self.identity_of_user(run.requested_by)?;
+        let identity = self.identity_of_member(org, run.requested_by)?;
         let mut taking = self.taking(&identity, "reports_run", Some(run.id), now);
         (taking.reservation, taking.key) = (run.id.prefixed(), key);
         let caller = Caller::without_request(identity, now);
@@ -77,9 +78,17 @@ impl App {
         Ok(())
     }
 
-    /// The identity of a user as they are now, for work in their name.
+    /// The identity of a user as they are now, for work in their name in their own organisation.
     pub fn identity_of_user(&self, user: UserId) -> Result<Arc<Identity>> {
-        let holder = self.store.read_now(|db| Ok(access::user(db, user)?))?;
+        self.at_work(self.store.read_now(|db| Ok(access::user(db, user)?))?)
+    }
+
+    /// The same in an organisation that they are a member of.
+    fn identity_of_member(&self, org: OrgId, user: UserId) -> Result<Arc<Identity>> {
+        self.at_work(self.store.read_now(|db| Ok(access::member(db, org, user)?))?)
+    }
+
+    fn at_work(&self, holder: Option<Holder>) -> Result<Arc<Identity>> {
         let holder = holder.ok_or_else(|| Error::internal("a run of a user who is gone"))?;
         let plan = self.plan(&holder.plan)?;
         Ok(Arc::new(Identity {
@@ -91,8 +100,8 @@ impl App {
         }))
     }
 
-    async fn make_file(&self, user: &UserId, run: &crate::domain::report::Run) -> Result<(u64, Work)> {
-        let identity = self.identity_of_user(*user)?;
+    async fn make_file(&self, org: OrgId, run: &crate::domain::report::Run) -> Result<(u64, Work)> {
+        let identity = self.identity_of_member(org, run.requested_by)?;
         if !identity.holder.active {
             return Err(Error::Conflict(
                 "The user who asked for this run was deactivated; let another user run the report.".to_owned(),

@@ -8,14 +8,17 @@ use serde_json::json;
 use super::access::{Claims, ISSUER, TokenKind};
 use super::app::App;
 use super::caller::{Caller, Identity, Who};
+use super::conditions::Standing;
+use crate::domain::access::Permission;
 use crate::domain::credits::Balance;
 use crate::domain::error::{Error, Result};
-use crate::domain::id::RequestId;
+use crate::domain::id::{IdRef, RequestId, Session as SessionKind, SessionId, UserId};
+use crate::domain::key::Owner;
 use crate::domain::org;
+use crate::domain::page::{ListRequest, Page};
+use crate::domain::session::{Session, SessionFilter};
 use crate::domain::time::Timestamp;
-use crate::store::main::access;
-use crate::store::main::logins;
-use crate::store::main::users;
+use crate::store::main::{access, logins, sessions, users};
 
 /// The two tokens of a session.
 #[derive(Debug)]
@@ -70,7 +73,7 @@ impl App {
             .store
             .write(move |tx| {
                 logins::succeed(tx, &attempt.origin, now)?;
-                let session = users::create_session(tx, user, uuid, now, end)?;
+                let session = sessions::create(tx, holder.org, user, uuid, now, end)?;
                 let identity = Identity {
                     who: Who::Session(session),
                     permissions: holder.role.permissions(),
@@ -89,11 +92,74 @@ impl App {
                 Ok((session, caller))
             })
             .await?;
-        let tokens = Tokens {
-            access: self.token(user.prefixed(), session.raw(), TokenKind::Access, now)?,
-            refresh: self.token(user.prefixed(), session.raw(), TokenKind::Refresh, now)?,
+        Ok((self.tokens(user, session, now)?, caller))
+    }
+
+    /// The tokens of a session that has begun.
+    pub(super) fn tokens(&self, user: UserId, session: SessionId, now: Timestamp) -> Result<Tokens> {
+        let token = |kind| self.token(user.prefixed(), session.raw(), kind, now);
+        Ok(Tokens { access: token(TokenKind::Access)?, refresh: token(TokenKind::Refresh)? })
+    }
+
+    /// The caller's sessions that have not ended; with a filter, those of a user whom the caller may manage.
+    pub fn sessions(&self, caller: &Caller, request: &ListRequest<SessionFilter>) -> Result<Page<Session>> {
+        caller.require_session()?;
+        let (org, now) = (caller.home(), caller.at);
+        let user = match &request.filter.user {
+            None => caller.identity().holder.user,
+            Some(owner) => self.whose_sessions(caller, owner)?,
         };
-        Ok((tokens, caller))
+        self.page(
+            caller,
+            ("sessions", user),
+            request,
+            |db, filter, slice| Ok(sessions::list(db, org, user, filter, now, slice)?),
+            |db, filter| Ok(sessions::count(db, org, user, filter, now)?),
+        )
+    }
+
+    /// The user whose sessions the caller asks for; nobody has those of an unknown one.
+    fn whose_sessions(&self, caller: &Caller, owner: &Owner) -> Result<UserId> {
+        let found = self.store.read_now(|db| match owner {
+            Owner::Id(id) => Ok(users::find(db, caller.home(), id)?),
+            Owner::Email(email) => Ok(users::find_by_email(db, email)?),
+        })?;
+        match found.filter(|user| user.org == caller.home()) {
+            Some(user) if user.id == caller.identity().holder.user => Ok(user.id),
+            found => {
+                caller.require(Permission::UsersManage)?;
+                caller.require_home()?;
+                let Some(user) = found else { return Ok(UserId::new(0)) };
+                caller.require_all(user.role.permissions())?;
+                Ok(user.id)
+            }
+        }
+    }
+
+    /// Ends a session of the caller's own, or of a user whom the caller may manage, from the next request on.
+    pub async fn end_session(&self, caller: &Caller, id: &IdRef<SessionKind>, spelled: &str) -> Result<Session> {
+        caller.require_session()?;
+        let (caller, id, spelled) = (caller.clone(), *id, spelled.to_owned());
+        self.store
+            .write(move |tx| {
+                let unknown = || Error::not_found::<SessionKind>(&*spelled);
+                let session = sessions::find(tx, caller.home(), &id, caller.at)?.ok_or_else(unknown)?;
+                if session.user.0 != caller.identity().holder.user {
+                    // To who manages nobody, sessions of others do not exist.
+                    if !caller.may(Permission::UsersManage) {
+                        return Err(unknown());
+                    }
+                    let user = users::find(tx, caller.home(), &IdRef::Number(session.user.0))?.ok_or_else(unknown)?;
+                    caller.require_all(user.role.permissions())?;
+                    caller.require_home()?;
+                }
+                caller.expects(Standing::Session(&session))?;
+                sessions::end(tx, session.id, caller.at)?;
+                let before = json!({"user": session.user.0.prefixed()});
+                caller.record(tx, "session.delete", &session.id.prefixed(), Some(before), None)?;
+                Ok(session)
+            })
+            .await
     }
 
     /// A new access token; the refresh token stays as it is.

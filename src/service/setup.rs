@@ -3,19 +3,25 @@
 use std::sync::Arc;
 
 use serde_json::json;
+use uuid::Uuid;
 
 use super::app::App;
 use super::caller::{Caller, Identity, Who};
 use super::people::UserRequest;
 use crate::domain::access::Role;
 use crate::domain::error::{Error, Result};
-use crate::domain::id::{IdRef, OrgId, UserId};
-use crate::domain::org::{Org, OrgKind, name};
+use crate::domain::id::{IdRef, OrgId, User as UserKind, UserId};
+use crate::domain::org::{NAME_LENGTH, Org, OrgKind, name};
+use crate::domain::plan::Plan;
 use crate::domain::report::TemplateKind;
+use crate::domain::time::Timestamp;
 use crate::domain::window::Limits;
+use crate::store::Tx;
+use crate::store::main::access::{self, Holder};
 use crate::store::main::changes::{self, NewChange, Origin};
+use crate::store::main::instance::NewOrg;
 use crate::store::main::runs::{self, Ending};
-use crate::store::main::{access, credits, instance, sources, templates, users};
+use crate::store::main::{credits, instance, sources, templates, users};
 
 /// An organisation to be made.
 #[derive(Debug)]
@@ -35,25 +41,19 @@ pub struct Founding {
 impl App {
     /// Makes an organisation with its owner and the built-in templates.
     pub async fn found(&self, founding: Founding) -> Result<(OrgId, UserId)> {
-        let org_name = name("org", &founding.name, 200)?;
-        if !self.settings.plans.contains_key(&founding.plan) {
-            let known: Vec<&str> = self.settings.plans.keys().map(String::as_str).collect();
-            return Err(Error::field(
-                "plan",
-                format!("`{}` is no plan; there are {}.", founding.plan, known.join(", ")),
-            ));
-        }
+        let org_name = name("org", &founding.name, NAME_LENGTH)?;
+        self.known_plan(&founding.plan)?;
         let owner = self.prepare_user(UserRequest { role: Role::Owner, ..founding.owner }).await?;
         let now = self.clock.now();
-        let uuids: [uuid::Uuid; 3] = std::array::from_fn(|_| self.entropy.uuid(now));
+        let uuid = self.entropy.uuid(now);
+        let uuids = self.template_uuids(now);
         let (kind, plan, operator) = (founding.kind, founding.plan, founding.operator);
         self.store
             .write(move |tx| {
-                let org = instance::create_org(tx, uuids[0], &org_name, kind, &plan, now)?;
+                let new = NewOrg { uuid, name: &org_name, kind, plan: &plan, parent: None };
+                let org = instance::create_org(tx, &new, now)?;
                 let user = users::create(tx, org, &owner, now)?;
-                for (template, uuid) in TemplateKind::ALL.into_iter().zip(&uuids[1..]) {
-                    templates::create(tx, org, *uuid, template, now)?;
-                }
+                furnish(tx, org, &uuids, now)?;
                 let change = NewChange {
                     at: now,
                     org: Some(org),
@@ -71,6 +71,19 @@ impl App {
             .await
     }
 
+    /// The plan of that name, as somebody gave it.
+    pub(super) fn known_plan(&self, name: &str) -> Result<Arc<Plan>> {
+        self.settings.plans.get(name).cloned().ok_or_else(|| {
+            let known: Vec<&str> = self.settings.plans.keys().map(String::as_str).collect();
+            Error::field("plan", format!("`{name}` is no plan; there are {}.", known.join(", ")))
+        })
+    }
+
+    /// Uuids of the templates that every organisation has.
+    pub(super) fn template_uuids(&self, now: Timestamp) -> [Uuid; TemplateKind::ALL.len()] {
+        std::array::from_fn(|_| self.entropy.uuid(now))
+    }
+
     /// All organisations.
     pub fn orgs(&self) -> Result<Vec<Org>> {
         self.store.read_now(|db| Ok(instance::orgs(db)?))
@@ -79,7 +92,21 @@ impl App {
     /// The operator acting as a user: what a command does is done with this user's rights.
     pub fn operator_as(&self, user: UserId, operator: &str) -> Result<Caller> {
         let holder = self.store.read_now(|db| Ok(access::user(db, user)?))?;
-        let holder = holder.ok_or_else(|| Error::not_found::<crate::domain::id::User>(user.prefixed()))?;
+        self.operator(holder.ok_or_else(|| Error::not_found::<UserKind>(user.prefixed()))?, operator)
+    }
+
+    /// The operator acting with the rights of an organisation's owner.
+    pub fn operator_of(&self, org: OrgId, operator: &str) -> Result<Caller> {
+        let holder = self.store.read_now(|db| {
+            let home = instance::org(db, org)?.and_then(|found| found.parent).unwrap_or(org);
+            let owner = users::first_owner(db, home)?;
+            Ok(owner.map(|owner| access::member(db, org, owner)).transpose()?.flatten())
+        })?;
+        let holder = holder.ok_or_else(|| Error::Conflict("The organization has no owner.".to_owned()))?;
+        self.operator(holder, operator)
+    }
+
+    fn operator(&self, holder: Holder, operator: &str) -> Result<Caller> {
         let plan = self.plan(&holder.plan)?;
         let identity = Identity {
             who: Who::Operator(operator.to_owned()),
@@ -89,14 +116,6 @@ impl App {
             limits: Limits::default(),
         };
         Ok(Caller::without_request(Arc::new(identity), self.clock.now()))
-    }
-
-    /// The operator acting as an organisation's owner.
-    pub fn operator_of(&self, org: OrgId, operator: &str) -> Result<Caller> {
-        let people = self.store.read_now(|db| Ok(users::list(db, org)?))?;
-        let owner = people.iter().find(|user| user.role == Role::Owner);
-        let owner = owner.ok_or_else(|| Error::Conflict("The organization has no owner.".to_owned()))?;
-        self.operator_as(owner.id, operator)
     }
 
     /// Queues again what was running, gives back what was reserved for nothing, fails syncs that ended with the server.
@@ -162,6 +181,14 @@ impl App {
 fn directories(path: &std::path::Path) -> Vec<std::path::PathBuf> {
     let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
     entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
+}
+
+/// What every organisation has from its beginning: the built-in templates.
+pub(super) fn furnish(tx: &Tx<'_>, org: OrgId, uuids: &[Uuid; TemplateKind::ALL.len()], now: Timestamp) -> Result<()> {
+    for (template, uuid) in TemplateKind::ALL.into_iter().zip(uuids) {
+        templates::create(tx, org, *uuid, template, now)?;
+    }
+    Ok(())
 }
 
 /// An id of an organisation as the operator spells it.

@@ -1,17 +1,15 @@
-//! Credits, what is left of limits, and the organisation that has them.
+//! Credits, and what is left of limits.
 
 use super::app::App;
 use super::caller::{Caller, Identity};
 use crate::domain::access::Permission;
 use crate::domain::credits::Balance;
-use crate::domain::error::{Error, Result};
-use crate::domain::id::{Org as OrgKind, RunId};
-use crate::domain::org::Org;
+use crate::domain::error::Result;
+use crate::domain::id::RunId;
 use crate::domain::time::Timestamp;
 use crate::domain::window::Headroom;
 use crate::store::audit::usage;
 use crate::store::main::credits::{self, Taking};
-use crate::store::main::instance;
 
 /// What `GET …/usage` tells.
 #[derive(Debug)]
@@ -33,15 +31,6 @@ pub struct Credits {
     pub resets_at: Timestamp,
 }
 
-/// An organisation as every member of it may know it.
-#[derive(Debug)]
-pub struct Organization {
-    /// Its name and plan.
-    pub org: Org,
-    /// Its credits.
-    pub credits: Credits,
-}
-
 impl App {
     /// Credits, limits and requests; consumes nothing beyond itself.
     pub fn usage(&self, caller: &Caller) -> Result<Usage> {
@@ -58,14 +47,8 @@ impl App {
         })
     }
 
-    /// The caller's own organisation: everyone may know its name, plan and credits.
-    pub fn own_organization(&self, caller: &Caller) -> Result<Organization> {
-        let org = self.store.read_now(|db| Ok(instance::org(db, caller.org())?))?;
-        let org = org.ok_or_else(|| Error::not_found::<OrgKind>(caller.org().prefixed()))?;
-        Ok(Organization { org, credits: self.credits(caller)? })
-    }
-
-    fn credits(&self, caller: &Caller) -> Result<Credits> {
+    /// The credits of the organisation that the caller acts in.
+    pub(super) fn credits(&self, caller: &Caller) -> Result<Credits> {
         Ok(Credits { balance: self.balance(caller)?, resets_at: caller.at.next_month_start() })
     }
 

@@ -19,6 +19,7 @@ const MAIN: &[M<'static>] = &[
     M::up(include_str!("main/migrations/0002_idempotency.sql")),
     M::up(include_str!("main/migrations/0003_lists.sql")),
     M::up(include_str!("main/migrations/0004_key_life.sql")),
+    M::up(include_str!("main/migrations/0005_people.sql")),
     M::up(include_str!("main/migrations/0007_logins.sql")),
 ];
 const AUDIT: &[M<'static>] = &[

@@ -4,6 +4,7 @@ mod canaries;
 
 use std::collections::BTreeSet;
 
+use claribi::domain::operation::Needs;
 use claribi::http::document;
 use claribi::http::face::Face;
 use serde_json::{Value, json};
@@ -107,6 +108,8 @@ impl Objects {
             spelled(owner, "runs", &report["run_id"], "run_fffff").await,
             spelled(owner, "report-templates", &template, "tpl_fffff").await,
             spelled(owner, "keys", &key["id"], "key_fffff").await,
+            spelled(owner, "users", &json!("u_1"), "u_fffff").await,
+            spelled(owner, "sessions", &json!("ses_1"), "ses_fffff").await,
         ];
         let source = sales(stranger).await;
         let dashboard = stranger.post("/v1/dashboards", board(&source)).await.is(201)["id"].clone();
@@ -122,33 +125,38 @@ impl Objects {
 #[tokio::test(flavor = "multi_thread")]
 async fn another_organisations_ids_answer_exactly_as_unknown_ones() {
     let world = World::new().await;
-    let (owner, stranger) = (world.owner().await, world.stranger().await);
-    let objects = Objects::make(&owner, &stranger).await;
+    // The first session, which the stranger cannot end.
+    let in_session = world.owner_session().await;
+    let (owner, by_key) = (world.owner().await, world.stranger().await);
+    let by_session = world.session_of("stranger@example.com").await;
+    let objects = Objects::make(&owner, &by_key).await;
     let before = everything(&owner).await;
     for operation in OnObject::all() {
+        let stranger = if operation.entry.operation.needs == Needs::Session { &by_session } else { &by_key };
         let spelling = operation.entry.face as usize;
         let spelled: Vec<&Spelled> = operation.collections.iter().map(|name| objects.of(name)).collect();
         // The first object of the path is somebody else's; then, of two, the second within one's own first.
         let outer = spelled[0];
         let rest: Vec<&str> = spelled[1..].iter().map(|inner| inner.there[spelling].as_str()).collect();
         let (theirs, nobodys) = (&outer.there[spelling], outer.nowhere[spelling]);
-        let there = operation.ask(&stranger, &path_of(theirs, &rest)).await;
-        let nowhere = operation.ask(&stranger, &path_of(nobodys, &rest)).await;
+        let there = operation.ask(stranger, &path_of(theirs, &rest)).await;
+        let nowhere = operation.ask(stranger, &path_of(nobodys, &rest)).await;
         there.refuses(404, "not_found");
         assert_alike((&there, theirs), (&nowhere, nobodys), &operation.entry.named());
         if let [_, inner] = spelled.as_slice() {
             assert_eq!(operation.collections[0], "dashboards", "the stranger has dashboards to put things in");
             let (theirs, nobodys) = (&inner.there[spelling], inner.nowhere[spelling]);
-            let there = operation.ask(&stranger, &[&objects.dashboard, theirs]).await;
-            let nowhere = operation.ask(&stranger, &[&objects.dashboard, nobodys]).await;
+            let there = operation.ask(stranger, &[&objects.dashboard, theirs]).await;
+            let nowhere = operation.ask(stranger, &[&objects.dashboard, nobodys]).await;
             there.refuses(404, "not_found");
             assert_alike((&there, theirs), (&nowhere, nobodys), &operation.entry.named());
         }
     }
     assert_eq!(everything(&owner).await, before, "nothing changed");
-    let own = stranger.get("/v1/dashboards").await.is(200);
+    in_session.get("/v1/users/u_1").await.is(200);
+    let own = by_key.get("/v1/dashboards").await.is(200);
     assert_eq!(own["data"].as_array().unwrap().len(), 1, "its own");
-    assert_eq!(stranger.get("/v1/keys").await.is(200)["data"].as_array().unwrap().len(), 1, "its own");
+    assert_eq!(by_key.get("/v1/keys").await.is(200)["data"].as_array().unwrap().len(), 1, "its own");
 }
 
 /// The fields of a schema that hold ids, at any depth.
@@ -245,6 +253,7 @@ async fn objects_of_others_cannot_be_named_in_bodies_either() {
 async fn objects_of_others_narrow_lists_like_unknown_ones() {
     let world = World::new().await;
     let (owner, stranger) = (world.owner().await, world.stranger().await);
+    let by_session = world.session_of("stranger@example.com").await;
     let objects = Objects::make(&owner, &stranger).await;
     let mut asked = 0;
     for entry in entries() {
@@ -265,6 +274,7 @@ async fn objects_of_others_narrow_lists_like_unknown_ones() {
                 }
             };
             let [there, nowhere] = [&theirs, nobodys].map(|id| format!("{}?{name}={id}", entry.path));
+            let stranger = if entry.operation.needs == Needs::Session { &by_session } else { &stranger };
             let (there, nowhere) = (stranger.get(&there).await, stranger.get(&nowhere).await);
             there.is(200);
             // The platform face repeats the question in its links to other pages, of which there are none here.

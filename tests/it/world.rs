@@ -17,6 +17,7 @@ use claribi::domain::login::LoginLimits;
 use claribi::domain::org::OrgKind;
 use claribi::domain::plan::Plan;
 use claribi::domain::time::{Clock, FixedClock, Timestamp};
+use claribi::domain::user::LinkTtl;
 use claribi::http;
 use claribi::http::cors::Origins;
 use claribi::http::edge::Edge;
@@ -31,6 +32,7 @@ use claribi::service::once::Plain;
 use claribi::service::people::UserRequest;
 use claribi::service::setup::Founding;
 use claribi::store::audit::entries;
+use claribi::store::main::users;
 use claribi::store::{Role as StoreRole, Store, StoreSettings};
 use claribi::worker::pool::{Pool, PoolSettings};
 use claribi::worker::protocol::QueryLimits;
@@ -92,6 +94,7 @@ impl Default for Plot {
                 failures_per_account: 20,
                 failures_per_address: 50,
             },
+            link_ttl: LinkTtl { invitation: Duration::from_secs(7 * 86_400), reset: Duration::from_secs(3_600) },
             argon2: Argon2Cost { memory_kib: 8, iterations: 1 },
             query: QueryLimits {
                 rows: 10_000,
@@ -150,6 +153,7 @@ fn plan(name: &str) -> Plan {
         credits_per_month: credits,
         ip_allowlist: name == "enterprise",
         own_limits: name == "enterprise",
+        sandbox_organization: name == "enterprise",
         trial_days: (name == "trial").then_some(14),
     }
 }
@@ -279,20 +283,19 @@ impl World {
     pub async fn session(&self, role: Role) -> Actor {
         let email = self.email(role);
         self.member(role).await;
-        let request = RequestId(self.app.entropy.uuid(self.clock.now()));
-        let (tokens, _) =
-            self.app.login(&email, PASSWORD.to_owned().into(), [127, 0, 0, 1].into(), request).await.unwrap();
-        self.bearer(&tokens.access)
+        self.session_of(&email).await
     }
 
     /// A session of the owner's.
     pub async fn owner_session(&self) -> Actor {
+        self.session_of("owner@example.com").await
+    }
+
+    /// A session of the user with this e-mail.
+    pub async fn session_of(&self, email: &str) -> Actor {
         let request = RequestId(self.app.entropy.uuid(self.clock.now()));
-        let (tokens, _) = self
-            .app
-            .login("owner@example.com", PASSWORD.to_owned().into(), [127, 0, 0, 1].into(), request)
-            .await
-            .unwrap();
+        let address = [127, 0, 0, 1].into();
+        let (tokens, _) = self.app.login(email, PASSWORD.to_owned().into(), address, request).await.unwrap();
         self.bearer(&tokens.access)
     }
 
@@ -318,7 +321,7 @@ impl World {
     async fn member(&self, role: Role) -> UserId {
         let caller = self.operator_as(self.owner);
         let email = self.email(role);
-        if let Some(found) = self.app.users(&caller).unwrap().into_iter().find(|user| user.email == email) {
+        if let Some(found) = self.app.store.read_now(|db| Ok(users::find_by_email(db, &email)?)).unwrap() {
             return found.id;
         }
         self.app.create_user(&caller, user(&email, role)).await.unwrap().id

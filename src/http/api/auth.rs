@@ -4,12 +4,15 @@ use poem_openapi::OpenApi;
 use poem_openapi::param::Query;
 
 use super::{Id, Tag};
+use crate::domain::user::Purpose;
 use crate::http::body::Body;
 use crate::http::credential::Credential;
 use crate::http::fault::Reply;
 use crate::http::params::Exchanged;
 use crate::http::reply::Json;
+use crate::http::wire::Nothing;
 use crate::http::wire::session::{AccessToken, LoginRequest, RefreshRequest, Status, Tokens, Verification};
+use crate::http::wire::user::{ChosenPassword, User};
 use crate::service::app::App;
 
 /// Authentication on `/api/`.
@@ -36,6 +39,34 @@ impl AuthApi {
         Ok(Json(AccessToken { access: self.0.refresh_session(&request.refresh)? }))
     }
 
+    /// Begin a session in the organization's sandbox.
+    ///
+    /// A session acts in one organization for good: these tokens act in the sandbox, with the same role.
+    #[oai(path = "/sandbox", method = "post", operation_id = "auth_sandbox")]
+    async fn sandbox(&self, Credential(caller): Credential, _body: Body<Nothing>) -> Reply<Json<Tokens>> {
+        Ok(Json(self.0.enter_sandbox(&caller).await?.into()))
+    }
+
+    /// Accept an invitation by choosing a password.
+    ///
+    /// The token is what stands behind `#` in the link. It works once.
+    #[oai(path = "/accept-invitation", method = "post", operation_id = "auth_accept_invitation")]
+    async fn accept_invitation(
+        &self,
+        Body(chosen): Body<ChosenPassword>,
+        exchange: Exchanged,
+    ) -> Reply<Json<User<Id>>> {
+        choose(&self.0, Purpose::Invitation, chosen, &exchange).await
+    }
+
+    /// Choose another password by the link of a reset.
+    ///
+    /// The token is what stands behind `#` in the link. It works once. All sessions end; keys go on.
+    #[oai(path = "/reset-password", method = "post", operation_id = "auth_reset_password")]
+    async fn reset_password(&self, Body(chosen): Body<ChosenPassword>, exchange: Exchanged) -> Reply<Json<User<Id>>> {
+        choose(&self.0, Purpose::Reset, chosen, &exchange).await
+    }
+
     /// Get the caller's user and organization.
     #[oai(path = "/status", method = "get", operation_id = "auth_status")]
     async fn status(&self, Credential(caller): Credential) -> Reply<Json<Status<Id>>> {
@@ -58,4 +89,11 @@ impl AuthApi {
         let question = exchange.0.question(explain.0.as_deref(), address.0.as_deref())?;
         Ok(Json(Verification::of(&caller, self.0.verify(&caller, question)?)))
     }
+}
+
+async fn choose(app: &App, purpose: Purpose, chosen: ChosenPassword, exchange: &Exchanged) -> Reply<Json<User<Id>>> {
+    let (token, password) = chosen.read();
+    let (user, caller) = app.choose_password(purpose, &token, password, exchange.0.request).await?;
+    let _ = exchange.0.arrived.set(caller);
+    Ok(Json(user.into()))
 }

@@ -8,6 +8,7 @@ mod query;
 mod reports;
 mod runs;
 mod sources;
+mod users;
 
 use poem_openapi::Tags;
 
@@ -41,6 +42,8 @@ enum Tag {
     /// API keys.
     #[oai(rename = "API keys")]
     Keys,
+    /// The people of the organization, and their sessions.
+    Users,
 }
 
 /// The face's operations.
@@ -54,6 +57,8 @@ pub type Api = (
     runs::RunsApi,
     query::QueryApi,
     keys::KeysApi,
+    users::UsersApi,
+    users::SessionsApi,
 );
 
 /// The face over an app.
@@ -68,5 +73,7 @@ pub fn all(app: &App) -> Api {
         runs::RunsApi(app.clone()),
         query::QueryApi(app.clone()),
         keys::KeysApi(app.clone()),
+        users::UsersApi(app.clone()),
+        users::SessionsApi(app.clone()),
     )
 }

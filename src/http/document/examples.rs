@@ -16,8 +16,12 @@ pub use answers::{Which, of as answer};
 pub fn request(schema: &str, face: Face) -> Option<Value> {
     let (flights, sales) = (id(face, world::FLIGHTS), id(face, world::SALES));
     Some(match schema {
+        "ChosenPassword" => json!({
+            "token": format!("inv_{}", "0123456789abcdef".repeat(4)), "password": "correct horse battery",
+        }),
         "DashboardPatch" => json!({"name": "Q2 Revenue", "description": "How the second quarter went."}),
         "DataSourcePatch" => json!({"name": "NYC flights 2013"}),
+        "EmailChange" => json!({"current_password": "the sandbox prints it", "email": "olivia@example.com"}),
         "EmptyRequest" => json!({}),
         "KeyPatch" => json!({"name": "ci-snapshot-bot", "expires_at": "2027-01-01T00:00:00Z", "reminder_days": 90}),
         "LoginRequest" => json!({"email": "owner@sandbox.example", "password": "the sandbox prints it"}),
@@ -35,6 +39,15 @@ pub fn request(schema: &str, face: Face) -> Option<Value> {
             }],
         }),
         "NewKey" => json!({"name": "ci-snapshot-bot", "scope": "read-only", "expires_at": "2027-01-01T00:00:00Z"}),
+        "NewSandbox" => json!({"name": "Acme, trying out"}),
+        "NewUser" => json!({
+            "email": "grace@example.com", "role": "analyst", "first_name": "Grace", "last_name": "Hopper",
+        }),
+        "OrganizationPatch" => json!({"name": "Acme Corp"}),
+        "PasswordChange" => json!({
+            "current_password": "the sandbox prints it", "new_password": "correct horse battery",
+        }),
+        "ProfilePatch" => json!({"first_name": "Olivia", "last_name": "Owens"}),
         "NewReport" => json!({
             "template_id": id(face, world::TEMPLATE), "data_source_ids": [flights], "output_format": "pdf",
         }),
@@ -47,6 +60,7 @@ pub fn request(schema: &str, face: Face) -> Option<Value> {
         "RevokeAllRequest" => json!({"everyone": false, "reason": "The laptop was lost."}),
         "RevokeRequest" => json!({"reason": "The laptop was lost."}),
         "RotateRequest" => json!({"grace_seconds": 3_600}),
+        "UserPatch" => json!({"role": "analyst"}),
         "RunRequest" => json!({"format": "pdf"}),
         _ => return None,
     })
@@ -66,6 +80,8 @@ pub fn variable(collection: &str, face: Face) -> Option<Value> {
         "report-templates" => id(face, world::TEMPLATE),
         "reports" => id(face, world::REPORT),
         "runs" => id(face, world::RUN),
+        "sessions" => id(face, world::SESSION),
+        "users" => id(face, world::OWNER),
         "widgets" => id(face, world::WIDGET),
         _ => return None,
     })

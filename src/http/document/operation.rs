@@ -12,6 +12,9 @@ use crate::http::once;
 /// Completes the description of an operation at a path.
 pub fn complete(described: &mut Value, operation: &Operation, path: &str, face: Face, needless: &[String]) {
     describe(described, operation);
+    if operation.needs == Needs::Session {
+        described["security"] = serde_json::json!([{"bearer": []}]);
+    }
     parameters(described, path, face);
     body(described, face, needless);
     answers(described, operation, face);
@@ -22,6 +25,7 @@ fn describe(described: &mut Value, operation: &Operation) {
     let needs = match operation.needs {
         Needs::Nothing => "Needs no credential.".to_owned(),
         Needs::Caller => "Needs a credential, and no permission.".to_owned(),
+        Needs::Session => "Needs a session; keys are refused.".to_owned(),
         Needs::KeyManagement => "Needs a session, or a key with the read-write preset.".to_owned(),
         Needs::Permission(permission) => format!("Needs the permission `{}`.", permission.as_str()),
     };

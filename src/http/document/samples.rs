@@ -1,8 +1,8 @@
 //! How an operation is called from a shell, from Python and from JavaScript. The three are written from one [`Call`], which
 //! is read off the operation's own description: a sample cannot show what the document does not say.
 //!
-//! Samples stand in the documents as `x-codeSamples`. They take the key from the variable `CLARIBI_KEY`, and are run by
-//! tests as they are.
+//! Samples stand in the documents as `x-codeSamples`. They take the key from the variable `CLARIBI_KEY`, and the access
+//! token of a session from `CLARIBI_TOKEN` where keys are refused. Tests run them as they are.
 
 use serde_json::{Value, json};
 
@@ -25,7 +25,28 @@ struct Call<'d> {
 #[derive(PartialEq)]
 enum Credential {
     Key,
+    Session,
     Nothing,
+}
+
+impl Credential {
+    /// Keys go in either header, tokens of sessions in one of them.
+    fn read(described: &Value) -> Self {
+        match described["security"].as_array() {
+            None => Self::Nothing,
+            Some(schemes) if schemes.iter().any(|scheme| scheme.get("api_key").is_some()) => Self::Key,
+            Some(_) => Self::Session,
+        }
+    }
+
+    /// The variable that it is taken from.
+    const fn variable(&self) -> Option<&'static str> {
+        match self {
+            Self::Key => Some("CLARIBI_KEY"),
+            Self::Session => Some("CLARIBI_TOKEN"),
+            Self::Nothing => None,
+        }
+    }
 }
 
 enum Body<'d> {
@@ -73,7 +94,7 @@ impl<'d> Call<'d> {
         Some(Self {
             method: method.to_uppercase(),
             url: format!("{SERVER}{filled}"),
-            credential: if described.get("security").is_some() { Credential::Key } else { Credential::Nothing },
+            credential: Credential::read(described),
             body,
             answer: if is_file { Answer::File } else { Answer::Json },
         })
@@ -84,8 +105,8 @@ impl<'d> Call<'d> {
             ("GET", _) | ("POST", Body::Json(_) | Body::Upload) => format!("curl {}", quoted(&self.url)),
             (method, _) => format!("curl -X {method} {}", quoted(&self.url)),
         }];
-        if self.credential == Credential::Key {
-            parts.push(r#"-H "Authorization: Bearer $CLARIBI_KEY""#.to_owned());
+        if let Some(variable) = self.credential.variable() {
+            parts.push(format!("-H \"Authorization: Bearer ${variable}\""));
         }
         match &self.body {
             Body::Nothing => {}
@@ -106,8 +127,8 @@ impl<'d> Call<'d> {
 
     fn python(&self) -> String {
         let mut arguments = vec![format!("{:?}", self.url)];
-        if self.credential == Credential::Key {
-            arguments.push(r#"headers={"Authorization": f"Bearer {os.environ['CLARIBI_KEY']}"}"#.to_owned());
+        if let Some(variable) = self.credential.variable() {
+            arguments.push(format!("headers={{\"Authorization\": f\"Bearer {{os.environ['{variable}']}}\"}}"));
         }
         match &self.body {
             Body::Nothing => {}
@@ -118,7 +139,7 @@ impl<'d> Call<'d> {
             }
         }
         let import =
-            if self.credential == Credential::Key { "import os\n\nimport requests" } else { "import requests" };
+            if self.credential == Credential::Nothing { "import requests" } else { "import os\n\nimport requests" };
         let answer = match self.answer {
             Answer::Json => "print(response.json())".to_owned(),
             Answer::File => format!("with open({DOWNLOAD:?}, \"wb\") as file:\n    file.write(response.content)"),
@@ -132,11 +153,11 @@ impl<'d> Call<'d> {
         if self.method != "GET" {
             options.push(format!("method: {:?}", self.method));
         }
-        if self.credential == Credential::Key {
-            headers.push("Authorization: `Bearer ${process.env.CLARIBI_KEY}`");
+        if let Some(variable) = self.credential.variable() {
+            headers.push(format!("Authorization: `Bearer ${{process.env.{variable}}}`"));
         }
         if matches!(self.body, Body::Json(_)) {
-            headers.push(r#""Content-Type": "application/json""#);
+            headers.push(r#""Content-Type": "application/json""#.to_owned());
         }
         if !headers.is_empty() {
             options.push(format!("headers: {{ {} }}", headers.join(", ")));
@@ -223,7 +244,7 @@ mod tests {
     #[test]
     fn one_call_is_written_in_three_languages() {
         let described = json!({
-            "security": [],
+            "security": [{"bearer": []}, {"api_key": []}],
             "parameters": [{"in": "path", "name": "id", "example": "d_1"}],
             "requestBody": {"content": {"application/json": {"example": {"it's": [true, null]}}}},
         });

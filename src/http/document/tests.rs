@@ -122,6 +122,14 @@ fn documented_request_fields_are_the_ones_that_are_read() {
     check::<source::DataSourcePatch>();
     check::<session::LoginRequest>();
     check::<session::RefreshRequest>();
+    check::<user::NewUser>();
+    check::<user::UserPatch>();
+    check::<user::ProfilePatch>();
+    check::<user::PasswordChange>();
+    check::<user::EmailChange>();
+    check::<user::ChosenPassword>();
+    check::<organization::OrganizationPatch>();
+    check::<organization::NewSandbox>();
 }
 
 /// Whoever adds an operation or a type learns here what its page in the reference still lacks.
@@ -189,6 +197,14 @@ fn examples_of_requests_are_read_as_such_requests() {
     check::<report::RunRequest>();
     check::<report::ReportPatch>();
     check::<source::DataSourcePatch>();
+    check::<user::NewUser>();
+    check::<user::UserPatch>();
+    check::<user::ProfilePatch>();
+    check::<user::PasswordChange>();
+    check::<user::EmailChange>();
+    check::<user::ChosenPassword>();
+    check::<organization::OrganizationPatch>();
+    check::<organization::NewSandbox>();
 }
 
 /// A value that fits a schema, with all its fields.
@@ -241,6 +257,8 @@ fn answers_are_written_as_they_are_documented() {
     check::<session::Verification<Hex>>();
     check::<source::DataSource<Hex>>();
     check::<user::User<Hex>>();
+    check::<user::OneTimeLink>();
+    check::<session::Session<UuidText>>();
     check::<organization::Organization<Integer>>();
     check::<query::QueryResult>();
     check::<Deleted<Integer>>();

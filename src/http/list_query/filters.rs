@@ -4,13 +4,16 @@ use poem_openapi::registry::MetaSchema;
 
 use super::given::{Given, TEXT_LENGTH};
 use super::{ListFilter, Parameter};
+use crate::domain::access::Role;
 use crate::domain::dashboard::DashboardFilter;
 use crate::domain::error::Result;
 use crate::domain::key::{self, KeyFilter, Owner};
 use crate::domain::key_text::Environment;
 use crate::domain::page::SortBy;
 use crate::domain::report::{ReportFilter, ReportFormat, ReportTemplateFilter, RunFilter, RunStatus, TemplateKind};
+use crate::domain::session::SessionFilter;
 use crate::domain::source::{self, SourceFilter, SourceStatus};
+use crate::domain::user::{self, UserFilter};
 use crate::http::face::Face;
 
 impl ListFilter for DashboardFilter {
@@ -122,18 +125,61 @@ impl ListFilter for KeyFilter {
     }
 
     fn read(given: &Given<'_>) -> Result<Self> {
-        let user = given.text("user").map(|text| match text.contains('@') {
-            true => Owner::Email(text.to_lowercase()),
-            false => Owner::Id(given.spelled(text)),
-        });
         Ok(Self {
             times: given.times()?,
             q: given.sought("q")?,
             status: given.one_of("status", &key::Status::ALL, key::Status::as_str)?,
             environment: given.one_of("environment", &Environment::ALL, Environment::as_str)?,
-            user,
+            user: owner(given),
         })
     }
+}
+
+impl ListFilter for UserFilter {
+    const ORDERS: &'static [SortBy] = &[SortBy::CreatedAt, SortBy::UpdatedAt, SortBy::Name];
+
+    fn parameters(_face: Face) -> Vec<Parameter> {
+        let own = [
+            one_of("role", "What they are.", &Role::ALL, Role::as_str),
+            one_of("status", "How they stand.", &user::Status::ALL, user::Status::as_str),
+            sought("A part of the name or the e-mail, in any case."),
+        ];
+        own.into_iter().chain(created()).chain([updated()]).collect()
+    }
+
+    fn read(given: &Given<'_>) -> Result<Self> {
+        Ok(Self {
+            times: given.times()?,
+            q: given.sought("q")?,
+            role: given.one_of("role", &Role::ALL, Role::as_str)?,
+            status: given.one_of("status", &user::Status::ALL, user::Status::as_str)?,
+        })
+    }
+}
+
+impl ListFilter for SessionFilter {
+    const ORDERS: &'static [SortBy] = &[SortBy::CreatedAt];
+
+    fn parameters(_face: Face) -> Vec<Parameter> {
+        let user = text(
+            "user",
+            "Sessions of this user, whom the caller may manage: an id in any spelling of this face, or an e-mail. \
+             Without it, the caller's own.",
+        );
+        [user].into_iter().chain(created()).collect()
+    }
+
+    fn read(given: &Given<'_>) -> Result<Self> {
+        Ok(Self { times: given.times()?, user: owner(given) })
+    }
+}
+
+/// The user that the parameter `user` names.
+fn owner(given: &Given<'_>) -> Option<Owner> {
+    given.text("user").map(|text| match text.contains('@') {
+        true => Owner::Email(text.to_lowercase()),
+        false => Owner::Id(given.spelled(text)),
+    })
 }
 
 fn text(name: &'static str, description: &'static str) -> Parameter {
@@ -155,7 +201,11 @@ fn instant(name: &'static str, description: &'static str) -> Parameter {
 }
 
 fn part_of_name() -> Parameter {
-    let (name, schema) = text("q", "A part of the name, in any case.");
+    sought("A part of the name, in any case.")
+}
+
+fn sought(description: &'static str) -> Parameter {
+    let (name, schema) = text("q", description);
     (name, MetaSchema { max_length: Some(TEXT_LENGTH), ..schema })
 }
 

@@ -7,6 +7,7 @@ mod query;
 mod reports;
 mod runs;
 mod sources;
+mod users;
 
 use poem_openapi::Tags;
 
@@ -37,6 +38,8 @@ enum Tag {
     Query,
     /// API keys.
     Keys,
+    /// The people of the organization, and their sessions.
+    Users,
 }
 
 /// The face's operations.
@@ -49,6 +52,8 @@ pub type Api = (
     sources::DataSourcesApi,
     query::QueryApi,
     keys::KeysApi,
+    users::UsersApi,
+    users::SessionsApi,
 );
 
 /// The face over an app.
@@ -62,5 +67,7 @@ pub fn all(app: &App) -> Api {
         sources::DataSourcesApi(app.clone()),
         query::QueryApi(app.clone()),
         keys::KeysApi(app.clone()),
+        users::UsersApi(app.clone()),
+        users::SessionsApi(app.clone()),
     )
 }

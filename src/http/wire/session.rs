@@ -11,6 +11,8 @@ use super::{Spelling, Stamp};
 use crate::domain::access;
 use crate::domain::credits::Balance;
 use crate::domain::operation::Needs;
+use crate::domain::session as domain;
+use crate::http::conditional::Tagged;
 use crate::service::caller::{Caller, KeyFacts};
 use crate::service::explain;
 use crate::service::sessions as service;
@@ -62,7 +64,7 @@ pub struct AccessToken {
 }
 
 /// The roles of users.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Enum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Enum)]
 #[serde(rename_all = "lowercase")]
 #[oai(rename_all = "lowercase")]
 pub enum Role {
@@ -86,6 +88,47 @@ impl From<access::Role> for Role {
         }
     }
 }
+
+impl From<Role> for access::Role {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::Owner => Self::Owner,
+            Role::Administrator => Self::Administrator,
+            Role::Analyst => Self::Analyst,
+            Role::Viewer => Self::Viewer,
+        }
+    }
+}
+
+/// A session.
+#[derive(Serialize, Object)]
+pub struct Session<I: Type + ParseFromJSON + ToJSON> {
+    id: I,
+    user_id: I,
+    /// The organization that it acts in: the user's own, or that one's sandbox.
+    organization_id: I,
+    /// Whether it is the one that asks.
+    current: bool,
+    created_at: Stamp,
+    /// From this instant on it is refused.
+    expires_at: Stamp,
+}
+
+impl<I: Spelling> Session<I> {
+    /// A session as a caller sees it.
+    pub fn of(session: &domain::Session, caller: &Caller) -> Self {
+        Self {
+            id: I::of(session.id, session.uuid),
+            user_id: I::of(session.user.0, session.user.1),
+            organization_id: I::of(session.acts_in.0, session.acts_in.1),
+            current: caller.identity().session() == Some(session.id),
+            created_at: session.created_at.into(),
+            expires_at: session.expires_at.into(),
+        }
+    }
+}
+
+impl<I: Spelling> Tagged for Session<I> {}
 
 /// The caller's user and organization.
 #[derive(Serialize, Object)]
@@ -154,8 +197,8 @@ pub struct Verification<I: Type + ParseFromJSON + ToJSON> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[oai(skip_serializing_if_is_none)]
     refused_by: Option<Option<RefusedBy>>,
-    /// The permission that the call needs, `read-write` when it takes a session or a key with that preset, null when it
-    /// needs neither; only with `explain`.
+    /// The permission that the call needs, `read-write` when it takes a session or a key with that preset, `session`
+    /// when it takes a session, null when it needs none of these; only with `explain`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[oai(skip_serializing_if_is_none)]
     needs: Option<Option<String>>,
@@ -193,6 +236,7 @@ impl From<explain::RefusedBy> for RefusedBy {
 fn needed(needs: Needs) -> Option<String> {
     match needs {
         Needs::Nothing | Needs::Caller => None,
+        Needs::Session => Some("session".to_owned()),
         Needs::KeyManagement => Some(access::Scope::ReadWrite.as_str().to_owned()),
         Needs::Permission(permission) => Some(permission.as_str().to_owned()),
     }

@@ -86,7 +86,7 @@ impl<'a> Maker<'a> {
     /// The sandbox organisation, founded when there is none.
     pub(super) async fn find_or_found(app: &'a App) -> Result<Self> {
         let orgs = app.orgs()?;
-        if let Some(org) = orgs.iter().find(|org| org.kind == OrgKind::Sandbox) {
+        if let Some(org) = orgs.iter().find(|org| org.kind == OrgKind::Sandbox && org.parent.is_none()) {
             return Ok(Self { app, org: org.id, start: Start::Later });
         }
         if !orgs.is_empty() {

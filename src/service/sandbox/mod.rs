@@ -84,7 +84,7 @@ impl App {
         self.store
             .write(move |tx| {
                 let user = writer.identity().holder.user;
-                users::set_password(tx, writer.org(), user, &hash, writer.at)?;
+                users::set_password(tx, writer.org(), user, &hash, None, writer.at)?;
                 writer.record(tx, "user.reset_password", &user.prefixed(), None, None)
             })
             .await?;

@@ -26,9 +26,11 @@ pub struct Holder {
     pub names: (String, String),
     /// The role now.
     pub role: Role,
-    /// Whether the user may still come in.
+    /// Whether the user may come in: neither only invited, nor deactivated, nor removed.
     pub active: bool,
-    /// The organisation.
+    /// The organisation whose member the user is.
+    pub home: OrgId,
+    /// The organisation that is acted in: that one, or its sandbox.
     pub org: OrgId,
     /// The organisation's uuid.
     pub org_uuid: Uuid,
@@ -88,8 +90,8 @@ pub struct SessionAccess {
     pub holder: Holder,
 }
 
-const HOLDER: &str = "u.id AS user_id, u.uuid AS user_uuid, u.email, u.first_name, u.last_name, u.role, u.active,
-    o.id AS org_id, o.uuid AS org_uuid, o.name AS org_name, o.kind AS org_kind, o.plan, o.created_at AS org_created_at";
+const HOLDER: &str = "u.id AS user_id, u.uuid AS user_uuid, u.email, u.first_name, u.last_name, u.role,
+    u.status = 'active' AS active, u.org_id AS home_id, o.id AS org_id, o.uuid AS org_uuid, o.name AS org_name, o.kind AS org_kind, o.plan, o.created_at AS org_created_at";
 
 fn holder(row: &Row<'_>) -> rusqlite::Result<Holder> {
     Ok(Holder {
@@ -99,6 +101,7 @@ fn holder(row: &Row<'_>) -> rusqlite::Result<Holder> {
         names: (row.get("first_name")?, row.get("last_name")?),
         role: parsed(row, "role", Role::parse)?,
         active: row.get("active")?,
+        home: row.get("home_id")?,
         org: row.get("org_id")?,
         org_uuid: uuid(row, "org_uuid")?,
         org_name: row.get("org_name")?,
@@ -153,7 +156,7 @@ pub(super) fn grant(row: &Row<'_>) -> rusqlite::Result<Grant> {
 pub fn session(db: &Reader<'_, Main>, session: SessionId) -> Result<Option<SessionAccess>, StoreError> {
     let mut statement = db.prepare(&format!(
         "SELECT s.id AS session_id, s.expires_at, s.revoked_at, {HOLDER}
-         FROM sessions s JOIN users u ON u.id = s.user_id JOIN organizations o ON o.id = u.org_id WHERE s.id = ?1"
+         FROM sessions s JOIN users u ON u.id = s.user_id JOIN organizations o ON o.id = s.acts_in WHERE s.id = ?1"
     ))?;
     let mut rows = statement.query([session])?;
     Ok(rows
@@ -178,10 +181,20 @@ pub fn login(db: &Reader<'_, Main>, email: &str) -> Result<Option<(Holder, Strin
     Ok(rows.next()?.map(|row| Ok::<_, rusqlite::Error>((holder(row)?, row.get("password")?))).transpose()?)
 }
 
-/// The user of this id: for acting in somebody's name from the command line and in jobs.
+/// The user of this id, in their own organisation: for acting in somebody's name from the command line.
 pub fn user(db: &Reader<'_, Main>, user: UserId) -> Result<Option<Holder>, StoreError> {
     let mut statement =
         db.prepare(&format!("SELECT {HOLDER} FROM users u JOIN organizations o ON o.id = u.org_id WHERE u.id = ?1"))?;
     let mut rows = statement.query([user])?;
+    Ok(rows.next()?.map(holder).transpose()?)
+}
+
+/// The user of this id as a member of this organisation: their own one, or its sandbox.
+pub fn member(db: &Reader<'_, Main>, org: OrgId, user: UserId) -> Result<Option<Holder>, StoreError> {
+    let mut statement = db.prepare(&format!(
+        "SELECT {HOLDER} FROM users u JOIN organizations o ON o.id = u.org_id OR o.parent_id = u.org_id
+         WHERE u.id = ?1 AND o.id = ?2"
+    ))?;
+    let mut rows = statement.query(rusqlite::params![user, org])?;
     Ok(rows.next()?.map(holder).transpose()?)
 }

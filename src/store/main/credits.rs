@@ -103,6 +103,28 @@ pub fn repair(tx: &Tx<'_>, boot: &str, now: Timestamp) -> Result<usize, StoreErr
     Ok(stale.len())
 }
 
+/// Grants credits on top of the month's allowance.
+pub fn grant(tx: &Tx<'_>, org: OrgId, allowance: i64, amount: i64, now: Timestamp) -> Result<(), StoreError> {
+    open_month(tx, org, allowance, now)?;
+    tx.prepare("UPDATE balances SET granted = granted + ?2 WHERE org_id = ?1")?
+        .execute(rusqlite::params![org, amount])?;
+    enter(tx, org, "grant", amount, None, now)
+}
+
+/// Brings a month that has begun from one plan's allowance to another's. What is used or reserved already stays.
+pub fn change_allowance(tx: &Tx<'_>, org: OrgId, from: i64, to: i64, now: Timestamp) -> Result<(), StoreError> {
+    open_month(tx, org, from, now)?;
+    let free = balance(tx, org, from, now)?.remaining();
+    let difference = (to - from).max(-free);
+    tx.prepare("UPDATE balances SET granted = granted + ?2 WHERE org_id = ?1")?
+        .execute(rusqlite::params![org, difference])?;
+    match difference {
+        0 => Ok(()),
+        1.. => enter(tx, org, "grant", difference, None, now),
+        _ => enter(tx, org, "expire", -difference, None, now),
+    }
+}
+
 fn release(tx: &Tx<'_>, reservation: &str) -> Result<Option<i64>, StoreError> {
     let released: Option<(OrgId, i64)> = tx
         .prepare("DELETE FROM reservations WHERE reservation = ?1 RETURNING org_id, amount")?

@@ -14,6 +14,7 @@ use crate::domain::page::{More, Page};
 use crate::domain::report::RunStatus;
 use crate::domain::result::{Cell, ColumnType};
 use crate::domain::source::SourceStatus;
+use crate::domain::user::Purpose;
 use crate::http::exchange::Exchange;
 use crate::http::face::Face;
 use crate::http::reply::{CreatedOrAccepted, Raw};
@@ -23,9 +24,9 @@ use crate::http::wire::limits::Usage;
 use crate::http::wire::organization::Organization;
 use crate::http::wire::query::{QueryResult, ResultColumn};
 use crate::http::wire::report::{Generated, QueuedRun, Report, ReportTemplate, Run};
-use crate::http::wire::session::{AccessToken, Status, Tokens, Verification};
+use crate::http::wire::session::{AccessToken, Session, Status, Tokens, Verification};
 use crate::http::wire::source::DataSource;
-use crate::http::wire::user::User;
+use crate::http::wire::user::{OneTimeLink, User};
 use crate::http::wire::widget::Widget;
 use crate::http::wire::{Counted, Deleted, Hex, Integer, Listing, Spelling, UuidText};
 use crate::service::sessions;
@@ -75,6 +76,11 @@ fn one<I: Spelling>(Which { operation, schema, status }: Which<'_>) -> Option<Va
         "ApiKey" if operation == "keys_revoke" => written(&Key::<I>::of(world::revoked_key(), world::NOW)),
         "ApiKey" => written(&Key::<I>::of(world::used_key(), world::NOW)),
         "KeyActivity" => written(&KeyActivity::from(world::activity())),
+        "OneTimeLink" => written(&OneTimeLink::of(&world::link(Purpose::Reset), &exchange)),
+        "Session" => written(&Session::<I>::of(&world::session(), &world::caller())),
+        "User" if operation == "users_create" || operation == "users_invite" => {
+            written(&User::<I>::invited((world::invited(), world::link(Purpose::Invitation)), &exchange))
+        }
         "Organization" => written(&Organization::<I>::from(world::organization())),
         "QueryResult" => written(&query_result()),
         "QueuedRun" => written(&QueuedRun::<I>::from(world::run(RunStatus::Queued))),
@@ -115,6 +121,8 @@ fn deleted<I: Spelling>(operation: &str) -> Option<I> {
         "data_sources" => spell(world::FLIGHTS),
         "keys" => spell(world::KEY),
         "reports" => spell(world::REPORT),
+        "sessions" => spell(world::SESSION),
+        "users" => spell(world::OWNER),
         _ => None,
     }
 }

@@ -2,6 +2,7 @@
 //! that what the reference shows can be sent to one and is answered.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::value::to_raw_value;
 use uuid::Uuid;
@@ -9,22 +10,28 @@ use uuid::Uuid;
 use crate::domain::access::{Grant, Role, Scope};
 use crate::domain::credits::Balance;
 use crate::domain::dashboard::{Dashboard, Position, SourceRef, Widget};
-use crate::domain::id::{DashboardId, Id, KeyId, OrgId, ReportId, RunId, SourceId, TemplateId, UserId, WidgetId};
+use crate::domain::id::{
+    DashboardId, Id, KeyId, OrgId, ReportId, RunId, SessionId, SourceId, TemplateId, UserId, WidgetId,
+};
 use crate::domain::key::{Key, Rotation};
 use crate::domain::key_text::{Environment, KeyText};
-use crate::domain::org::{Org, OrgKind, User};
+use crate::domain::org::{Org, OrgKind};
 use crate::domain::plan::Plan;
 use crate::domain::report::{Report, ReportFormat, ReportTemplate, Run, RunStatus, TemplateKind};
 use crate::domain::result::{Cell, Column, ColumnType, Series, Table, WidgetData};
+use crate::domain::session::Session;
 use crate::domain::source::{Source, SourceColumn, SourceStatus, SourceTable};
 use crate::domain::time::Timestamp;
+use crate::domain::user::{Purpose, Status, User};
 use crate::domain::widget::{Format, FormatStyle, WidgetKind};
 use crate::domain::window::{Class, Headroom, Limits, Surface, WindowSet};
 use crate::service::caller::{Caller, Holder, Identity, KeyFacts, Who};
 use crate::service::dashboards::Refresh;
 use crate::service::explain::Verified;
 use crate::service::keys::{Activity, KeyUsage, KeyView};
-use crate::service::usage::{Credits, Organization, Usage};
+use crate::service::links::Link;
+use crate::service::organizations::Organization;
+use crate::service::usage::{Credits, Usage};
 
 /// When a sandbox says that its objects were made: 2026-07-01T06:00:00Z.
 const MADE: Timestamp = Timestamp::from_seconds(1_782_885_600);
@@ -58,7 +65,11 @@ pub const KEY: Both<crate::domain::id::Key> = (KeyId::new(1), uuid(0x721b_a218_2
 /// One that it is rotated into.
 const SUCCESSOR: Both<crate::domain::id::Key> = (KeyId::new(3), uuid(0x7c10_9d5e_41c7_a2f4_6bd1));
 /// The owner.
-const OWNER: Both<crate::domain::id::User> = (UserId::new(1), uuid(0x79b5_81d1_d854_bb71_8002));
+pub const OWNER: Both<crate::domain::id::User> = (UserId::new(1), uuid(0x79b5_81d1_d854_bb71_8002));
+/// A session of the owner's.
+pub const SESSION: Both<crate::domain::id::Session> = (SessionId::new(1), uuid(0x7d0e_91c2_3f5a_0b6d_77c4));
+/// A user who was invited.
+const GRACE: Both<crate::domain::id::User> = (UserId::new(5), uuid(0x7a44_8e19_02cd_5f3b_61aa));
 /// The organisation.
 const ORG: Both<crate::domain::id::Org> = (OrgId::new(1), uuid(0x753c_b6d7_6cec_99e0_7585));
 
@@ -319,6 +330,7 @@ fn plan() -> Plan {
         credits_per_month: 10_000,
         ip_allowlist: true,
         own_limits: true,
+        sandbox_organization: true,
         trial_days: None,
     }
 }
@@ -346,6 +358,7 @@ fn owner() -> Holder {
         names: ("Olivia".to_owned(), "Owner".to_owned()),
         role: Role::Owner,
         active: true,
+        home: ORG.0,
         org: ORG.0,
         org_uuid: ORG.1,
         org_name: "Acme Sandbox".to_owned(),
@@ -364,6 +377,8 @@ pub fn verified() -> Verified {
 pub fn user() -> User {
     let Holder { user, user_uuid, email, names, role, org, .. } = owner();
     User {
+        name: format!("{} {}", names.0, names.1),
+        status: Status::Active,
         id: user,
         uuid: user_uuid,
         org,
@@ -376,11 +391,59 @@ pub fn user() -> User {
     }
 }
 
+/// A user who was invited.
+pub fn invited() -> User {
+    User {
+        id: GRACE.0,
+        uuid: GRACE.1,
+        email: "grace@example.com".to_owned(),
+        name: "Grace Hopper".to_owned(),
+        first_name: "Grace".to_owned(),
+        last_name: "Hopper".to_owned(),
+        role: Role::Analyst,
+        status: Status::Invited,
+        created_at: NOW,
+        updated_at: NOW,
+        ..user()
+    }
+}
+
+/// The look of a one-time link, which leads nowhere.
+pub fn link(purpose: Purpose) -> Link {
+    let secret = "0123456789abcdef".repeat(4);
+    let ttl = match purpose {
+        Purpose::Invitation => Duration::from_secs(7 * 86_400),
+        Purpose::Reset => Duration::from_secs(3_600),
+    };
+    Link { token: format!("{}{secret}", purpose.token_prefix()).into(), expires_at: NOW.plus(ttl) }
+}
+
+/// The owner's session.
+pub fn session() -> Session {
+    Session {
+        id: SESSION.0,
+        uuid: SESSION.1,
+        user: OWNER,
+        acts_in: ORG,
+        created_at: NOW,
+        expires_at: NOW.plus(Duration::from_secs(7 * 86_400)),
+    }
+}
+
 /// The sandbox's organisation.
 pub fn organization() -> Organization {
     let Holder { org, org_uuid, org_name, org_kind, plan, .. } = owner();
-    let org = Org { id: org, uuid: org_uuid, name: org_name, kind: org_kind, plan, created_at: MADE, updated_at: MADE };
-    Organization { org, credits: credits() }
+    let org = Org {
+        id: org,
+        uuid: org_uuid,
+        name: org_name,
+        kind: org_kind,
+        plan,
+        parent: None,
+        created_at: MADE,
+        updated_at: MADE,
+    };
+    Organization { org, credits: credits(), sandbox: None }
 }
 
 /// The owner with the key.

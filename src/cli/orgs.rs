@@ -1,0 +1,163 @@
+//! `claribi org`: organisations, their plans and their credits.
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::Globals;
+use super::compose::{Instance, with_instance};
+use super::failure::Failure;
+use super::operator::{self, OrgOption};
+use super::output::{Output, grouped};
+use crate::domain::access::Role;
+use crate::domain::org::{Org, OrgKind};
+use crate::service::organizations::Organization;
+use crate::service::people::UserRequest;
+use crate::service::setup::Founding;
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum OrgCommand {
+    /// Make an organization with its owner.
+    #[command(after_help = "\
+Example:
+  echo \"$PASSWORD\" | claribi org create --name \"Globex\" --email hank@example.com --password-stdin")]
+    Create(CreateOrg),
+    /// List the organizations.
+    List,
+    /// Show an organization with its credits.
+    Show(ShowOrg),
+    /// Give an organization and its sandbox another plan; it holds from the next request on.
+    SetPlan(SetPlan),
+    /// Grant an organization credits for the present month.
+    GrantCredits(GrantCredits),
+}
+
+/// `org create`.
+#[derive(Debug, Args)]
+pub struct CreateOrg {
+    /// The organization's name.
+    #[arg(long)]
+    name: String,
+    /// The owner's e-mail, which is also the login.
+    #[arg(long)]
+    email: String,
+    /// Read the owner's password from standard input; there is no other way to give it.
+    #[arg(long, required = true)]
+    password_stdin: bool,
+    /// The organization's plan, one of the configuration's.
+    #[arg(long, default_value = "enterprise")]
+    plan: String,
+}
+
+/// `org show`.
+#[derive(Debug, Args)]
+pub struct ShowOrg {
+    #[command(flatten)]
+    org: OrgOption,
+}
+
+/// `org set-plan`.
+#[derive(Debug, Args)]
+pub struct SetPlan {
+    /// One of the configuration's plans.
+    plan: String,
+    #[command(flatten)]
+    org: OrgOption,
+}
+
+/// `org grant-credits`.
+#[derive(Debug, Args)]
+pub struct GrantCredits {
+    /// How many, on top of the month's.
+    credits: i64,
+    #[command(flatten)]
+    org: OrgOption,
+}
+
+/// Runs one.
+pub fn run(globals: &Globals, command: OrgCommand) -> Result<(), Failure> {
+    match command {
+        OrgCommand::Create(create) => run_create(globals, &create),
+        OrgCommand::List => run_list(globals),
+        OrgCommand::Show(show) => with_instance(globals, async |instance| print(globals, instance, &show.org)),
+        OrgCommand::SetPlan(set) => with_instance(globals, async |instance| {
+            instance.app.set_plan(&set.org.caller(&instance.app)?, &set.plan).await?;
+            instance.access_changed().await;
+            print(globals, instance, &set.org)
+        }),
+        OrgCommand::GrantCredits(grant) => with_instance(globals, async |instance| {
+            instance.app.grant_credits(&grant.org.caller(&instance.app)?, grant.credits).await?;
+            print(globals, instance, &grant.org)
+        }),
+    }
+}
+
+fn run_create(globals: &Globals, create: &CreateOrg) -> Result<(), Failure> {
+    with_instance(globals, async |instance| {
+        let founding = Founding {
+            name: create.name.clone(),
+            kind: OrgKind::Live,
+            plan: create.plan.clone(),
+            owner: UserRequest {
+                email: create.email.clone(),
+                first_name: String::new(),
+                last_name: String::new(),
+                role: Role::Owner,
+                password: operator::password()?,
+            },
+            operator: operator::name(),
+        };
+        let (org, _) = instance.app.found(founding).await?;
+        print(globals, instance, &OrgOption { org: Some(org.prefixed()) })
+    })
+}
+
+fn run_list(globals: &Globals) -> Result<(), Failure> {
+    let output = Output::new(globals.json);
+    with_instance(globals, async |instance| {
+        let orgs = instance.app.orgs()?;
+        let rows: Vec<Vec<String>> =
+            orgs.iter().map(|org| facts(org).into_iter().map(|(_, value)| value).collect()).collect();
+        output.rows(&["id", "name", "kind", "plan", "sandbox of", "created"], &rows, || {
+            orgs.iter().map(described).collect()
+        })
+    })
+}
+
+fn print(globals: &Globals, instance: &Instance, org: &OrgOption) -> Result<(), Failure> {
+    let Organization { org, credits, .. } = instance.app.own_organization(&org.caller(&instance.app)?)?;
+    let balance = credits.balance;
+    let mut all = facts(&org);
+    let number = |count: i64| grouped(u64::try_from(count).unwrap_or(0));
+    all.push(("credits", format!("{} of {} left", number(balance.remaining()), number(balance.limit))));
+    Output::new(globals.json).facts(&all, || {
+        let mut value = described(&org);
+        value["credits"] = json!({
+            "remaining": balance.remaining(), "used": balance.used, "reserved": balance.reserved,
+            "limit": balance.limit, "resets_at": credits.resets_at,
+        });
+        value
+    })
+}
+
+fn facts(org: &Org) -> Vec<(&'static str, String)> {
+    vec![
+        ("id", org.id.prefixed()),
+        ("name", org.name.clone()),
+        ("kind", org.kind.as_str().to_owned()),
+        ("plan", org.plan.clone()),
+        ("sandbox of", org.parent.map_or_else(String::new, crate::domain::id::Id::prefixed)),
+        ("created", org.created_at.to_string()),
+    ]
+}
+
+fn described(org: &Org) -> Value {
+    json!({
+        "id": org.id.prefixed(),
+        "name": org.name,
+        "kind": org.kind.as_str(),
+        "plan": org.plan,
+        "sandbox_of": org.parent.map(crate::domain::id::Id::prefixed),
+        "created_at": org.created_at,
+    })
+}
