@@ -77,6 +77,7 @@ pub const COMMON: &[Code] = &[
     Code::MisdirectedRequest,
     Code::RateLimited,
     Code::Internal,
+    Code::SetupRequired,
     Code::Overloaded,
     Code::AuditUnavailable,
 ];
@@ -123,6 +124,8 @@ operations! {
         &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, InvalidToken];
     "auth_status" Caller, General, None, &[];
     "auth_verify" Caller, General, None, &[];
+    "setup_complete" Nothing, General, Json,
+        &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, InvalidToken, NotFound];
     "users_me" Caller, General, None, &[PreconditionFailed];
     "organization_get" Caller, General, None, &[PreconditionFailed];
     "usage_get" of(Permission::UsageRead), General, None, &[];
@@ -175,12 +178,17 @@ operations! {
 }
 
 /// Operations whose answers show a secret.
-const SHOWS_SECRET: &[&str] = &["auth_login", "auth_refresh", "keys_create"];
+const SHOWS_SECRET: &[&str] = &["auth_login", "auth_refresh", "setup_complete", "keys_create"];
 
 impl Operation {
     /// Whether its answers show a secret: they are neither compressed nor kept.
     pub fn shows_secret(&self) -> bool {
         SHOWS_SECRET.contains(&self.id)
+    }
+
+    /// Whether it is there before there is an organisation, and then alone.
+    pub fn sets_up(&self) -> bool {
+        self.id == "setup_complete"
     }
 
     /// The operation of that id.

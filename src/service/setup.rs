@@ -29,8 +29,20 @@ pub struct Founding {
     /// Its owner; the role is the owner's, whatever it says.
     pub owner: UserRequest,
     /// Who makes it.
-    pub operator: String,
+    pub by: Founder,
 }
+
+/// Who makes an organisation.
+#[derive(Debug)]
+pub enum Founder {
+    /// The operator of this name, by a command.
+    Operator(String),
+    /// Whoever had the setup link; only while there is no other organisation.
+    SetupLink,
+}
+
+/// The plan of an installation's first organisation, unless told otherwise.
+pub const DEFAULT_PLAN: &str = "enterprise";
 
 impl App {
     /// Makes an organisation with its owner and the built-in templates.
@@ -46,9 +58,14 @@ impl App {
         let owner = self.prepare_user(UserRequest { role: Role::Owner, ..founding.owner }).await?;
         let now = self.clock.now();
         let uuids: [uuid::Uuid; 3] = std::array::from_fn(|_| self.entropy.uuid(now));
-        let (kind, plan, operator) = (founding.kind, founding.plan, founding.operator);
+        let (kind, plan, by) = (founding.kind, founding.plan, founding.by);
         self.store
             .write(move |tx| {
+                let (origin, actor) = match by {
+                    Founder::Operator(name) => (Origin::Cli, format!("operator {name}")),
+                    Founder::SetupLink if instance::has_org(tx)? => return Err(Error::NoSuchPath),
+                    Founder::SetupLink => (Origin::Api, "setup link".to_owned()),
+                };
                 let org = instance::create_org(tx, uuids[0], &org_name, kind, &plan, now)?;
                 let user = users::create(tx, org, &owner, now)?;
                 for (template, uuid) in TemplateKind::ALL.into_iter().zip(&uuids[1..]) {
@@ -57,8 +74,8 @@ impl App {
                 let change = NewChange {
                     at: now,
                     org: Some(org),
-                    origin: Origin::Cli,
-                    actor: &format!("operator {operator}"),
+                    origin,
+                    actor: &actor,
                     request: None,
                     action: "organization.create",
                     object: &org.prefixed(),

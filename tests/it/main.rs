@@ -39,6 +39,7 @@ mod readme;
 mod refusals;
 mod reports;
 mod sandbox;
+mod setup;
 mod sources;
 mod tidy;
 mod tokens;

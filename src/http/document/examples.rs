@@ -45,6 +45,10 @@ pub fn request(schema: &str, face: Face) -> Option<Value> {
         "ReportPatch" => json!({"name": "Flights, weekly", "output_format": "csv"}),
         "RevokeRequest" => json!({"reason": "The laptop was lost."}),
         "RunRequest" => json!({"format": "pdf"}),
+        "SetupRequest" => json!({
+            "token": "what stands behind the # in the setup link", "organization": "Acme Corp",
+            "email": "ada@example.com", "password": "a few unrelated words",
+        }),
         _ => return None,
     })
 }
