@@ -12,7 +12,7 @@ use crate::domain::access::Role;
 use crate::domain::org::{Org, OrgKind};
 use crate::service::organizations::Organization;
 use crate::service::people::UserRequest;
-use crate::service::setup::Founding;
+use crate::service::setup::{Founder, Founding};
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -105,7 +105,7 @@ fn run_create(globals: &Globals, create: &CreateOrg) -> Result<(), Failure> {
                 role: Role::Owner,
                 password: operator::password()?,
             },
-            operator: operator::name(),
+            by: Founder::Operator(operator::name()),
         };
         let (org, _) = instance.app.found(founding).await?;
         print(globals, instance, &OrgOption { org: Some(org.prefixed()) })

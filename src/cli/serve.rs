@@ -5,7 +5,7 @@
 //! grace, jobs end and their runs are queued again, workers end, the chain and both files are closed, the lock goes.
 
 use std::io::{ErrorKind, IsTerminal};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use clap::Args;
@@ -68,7 +68,12 @@ pub fn run(globals: &Globals, serve: &Serve) -> Result<(), Failure> {
             listener,
             hung_up: &|| reload(globals, serve.listen, |config| logs.set_level(&config.log.level)),
         };
-        served.until_stopped(|| announce(address)).await
+        served
+            .until_stopped(|| {
+                announce(address)?;
+                announce_setup(&app, &config, address)
+            })
+            .await
     });
     end(&app, runtime);
     drop(lock);
@@ -190,6 +195,23 @@ fn announce(address: SocketAddr) -> Result<(), Failure> {
         output.line(&format!("claribi serves http://{address}, Ctrl-C stops it."))?;
     }
     Ok(())
+}
+
+/// Prints the link by which an installation without an organisation is set up. To standard output and not to the log:
+/// whoever has it owns the installation.
+fn announce_setup(app: &App, config: &Config, mut address: SocketAddr) -> Result<(), Failure> {
+    let Some(token) = app.offer_setup()? else { return Ok(()) };
+    if address.ip().is_unspecified() {
+        address.set_ip(Ipv4Addr::LOCALHOST.into());
+    }
+    let origin = match &config.server.public_url {
+        Some(url) => url.as_str().trim_end_matches('/').to_owned(),
+        None => format!("http://{address}"),
+    };
+    Output::new(false).line(&format!(
+        "This installation has no owner yet. Set it up within 30 minutes at\n  {origin}/setup#{}",
+        token.as_str()
+    ))
 }
 
 /// Tells systemd, when it is there.

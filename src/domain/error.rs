@@ -168,6 +168,10 @@ pub enum Error {
         /// Seconds until another may be tried.
         retry_after: u64,
     },
+    /// There is no organisation yet.
+    NotSetUp,
+    /// A token that does not belong to the setup link that works now.
+    SetupLinkInvalid,
     /// A failure of earlier work, as it was written down then: its facts are gone, its code and words are not.
     Recorded {
         /// Its code.
@@ -233,7 +237,7 @@ impl Error {
             Self::KeyRevoked => Code::KeyRevoked,
             Self::KeyExpired => Code::KeyExpired,
             Self::KeyInUrl => Code::KeyInUrl,
-            Self::InvalidToken => Code::InvalidToken,
+            Self::InvalidToken | Self::SetupLinkInvalid => Code::InvalidToken,
             Self::InvalidLogin => Code::InvalidLogin,
             Self::InsufficientCredits { .. } => Code::InsufficientCredits,
             Self::PermissionMissing { .. } | Self::SessionRequired => Code::PermissionMissing,
@@ -261,6 +265,7 @@ impl Error {
             Self::RateLimited { .. } | Self::TooManyLogins { .. } => Code::RateLimited,
             Self::Recorded { code, .. } => *code,
             Self::Internal(_) => Code::Internal,
+            Self::NotSetUp => Code::SetupRequired,
             Self::Overloaded => Code::Overloaded,
             Self::AuditUnavailable => Code::AuditUnavailable,
         }
@@ -421,6 +426,10 @@ impl fmt::Display for Error {
                 let window = window.as_str();
                 write!(out, "The limit of {limit} requests per {window} is reached; try again in {retry_after} s.")
             }
+            Self::SetupLinkInvalid => out.write_str(
+                "This is not the setup link that works now: each is good for 30 minutes and until the server's next \
+                 start. Start the server again for a new one.",
+            ),
             Self::TooManyLogins { retry_after } => write!(
                 out,
                 "Too many logins failed; try again in {retry_after} s. The operator can forgive them by \

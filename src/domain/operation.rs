@@ -79,6 +79,7 @@ pub const COMMON: &[Code] = &[
     Code::MisdirectedRequest,
     Code::RateLimited,
     Code::Internal,
+    Code::SetupRequired,
     Code::Overloaded,
     Code::AuditUnavailable,
 ];
@@ -141,6 +142,8 @@ operations! {
     "auth_sandbox" Session, General, Json, OWN;
     "auth_status" Caller, General, None, &[];
     "auth_verify" Caller, General, None, &[];
+    "setup_complete" Nothing, General, Json,
+        &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, InvalidToken, NotFound];
     "users_me" Caller, General, None, &[PreconditionFailed];
     "users_me_update" Session, General, Json,
         &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, PreconditionFailed, Conflict];
@@ -225,6 +228,7 @@ const SHOWS_SECRET: &[&str] = &[
     "auth_login",
     "auth_refresh",
     "auth_sandbox",
+    "setup_complete",
     "keys_create",
     "keys_rotate",
     "users_create",
@@ -241,6 +245,11 @@ impl Operation {
     /// Whether it takes a plan with a sandbox organisation.
     pub fn takes_sandbox_plan(&self) -> bool {
         self.id == "organization_sandbox"
+    }
+
+    /// Whether it is there before there is an organisation, and then alone.
+    pub fn sets_up(&self) -> bool {
+        self.id == "setup_complete"
     }
 
     /// The operation of that id.

@@ -76,7 +76,10 @@ impl Asset {
     }
 }
 
-/// The asset at a path of the server: `/`, `/password`, `/docs/`, `/docs/redoc`, `/favicon.ico` and the files under `/assets/`.
+/// The page that sets an installation up, which is there until one is.
+pub const SETUP: &str = "/setup";
+
+/// The asset at a path of the server: `/`, `/password`, `/setup`, `/docs/`, `/docs/redoc`, `/favicon.ico` and the files under `/assets/`.
 ///
 /// The path is taken as it is, so an encoded or dotted one finds nothing.
 pub fn find(path: &str) -> Option<Asset> {
@@ -85,6 +88,7 @@ pub fn find(path: &str) -> Option<Asset> {
         "/password" => page("password.html"),
         "/docs/" => reference(),
         "/docs/redoc" => reading(),
+        SETUP => page("setup.html"),
         "/favicon.ico" => embedded("icon.svg"),
         _ => {
             let name = path.strip_prefix("/assets/")?;
@@ -189,7 +193,7 @@ mod tests {
 
     #[test]
     fn every_file_a_page_names_is_there() {
-        for path in ["/", "/password", "/docs/", "/docs/redoc"] {
+        for path in ["/", "/password", "/docs/", "/docs/redoc", SETUP] {
             let page = text(path);
             let files: Vec<_> = references(&page).into_iter().filter(|name| name.starts_with("/assets/")).collect();
             assert!(files.len() >= 5, "{path} names {files:?}");
@@ -201,7 +205,7 @@ mod tests {
 
     #[test]
     fn pages_load_nothing_from_elsewhere_and_have_no_inline_script_or_style() {
-        for path in ["/", "/password", "/docs/", "/docs/redoc"] {
+        for path in ["/", "/password", "/docs/", "/docs/redoc", SETUP] {
             let page = text(path);
             assert!(references(&page).iter().all(|name| name.starts_with('/') || name.starts_with('#')), "{path}");
             assert!(!page.contains("style=\"") && !page.contains("<style"), "{path}");

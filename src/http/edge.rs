@@ -271,6 +271,9 @@ impl Edge {
             Found::OtherMethods(allow) => return Err(Error::MethodNotAllowed(allow.to_owned())),
             Found::Nothing => return Err(Error::NoSuchPath),
         };
+        if !route.operation.sets_up() {
+            self.0.app.require_set_up()?;
+        }
         self.admit(&exchange, route, &request)?;
         let query = checked_query(route, request.uri().query())?;
         check_length(&request, exchange.body_limit())?;

@@ -103,6 +103,10 @@ pub(super) async fn page<B>(
             None => Ok(page_facts(edge, client).await),
         });
     }
+    // Once there is an organisation, nothing is there.
+    if path == assets::SETUP && edge.shared().app.is_set_up().unwrap_or(true) {
+        return None;
+    }
     if path.starts_with("/docs") && !edge.shared().settings.public_reference {
         return None;
     }

@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::{Notify, broadcast};
 
 use super::access::AccessCache;
 use super::limits::Limiter;
 use super::once::InFlight;
 use super::people::HASHING_QUEUE;
+use super::setup_link::Offer;
 use crate::datadir::DataDir;
 use crate::domain::credits::Factors;
 use crate::domain::entropy::Entropy;
@@ -120,7 +123,11 @@ pub struct Parts {
     /// Tells which runs are over.
     pub finished: broadcast::Sender<RunId>,
     /// The change up to which this run has looked for changes that no call covers.
-    pub adopted: std::sync::atomic::AtomicI64,
+    pub adopted: AtomicI64,
+    /// Whether there is an organisation, once somebody has seen it.
+    pub set_up: AtomicBool,
+    /// The link by which the first organisation may be made.
+    pub(super) setup_offer: Mutex<Option<Offer>>,
     /// One hash of a password at a time and core.
     pub hashing: Arc<tokio::sync::Semaphore>,
     /// One place for each password that is hashed or waits for its turn.
@@ -146,7 +153,9 @@ impl App {
             in_flight: InFlight::default(),
             queued: Notify::new(),
             finished: broadcast::channel(256).0,
-            adopted: std::sync::atomic::AtomicI64::new(0),
+            adopted: AtomicI64::new(0),
+            set_up: AtomicBool::new(false),
+            setup_offer: Mutex::new(None),
             hashing: Arc::new(tokio::sync::Semaphore::new(cores)),
             hashing_places: tokio::sync::Semaphore::new(cores + HASHING_QUEUE),
             store,

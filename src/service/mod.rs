@@ -27,6 +27,7 @@ pub mod runs;
 pub mod sandbox;
 pub mod sessions;
 pub mod setup;
+pub mod setup_link;
 pub mod sources;
 pub mod usage;
 pub mod users;

@@ -35,8 +35,20 @@ pub struct Founding {
     /// Its owner; the role is the owner's, whatever it says.
     pub owner: UserRequest,
     /// Who makes it.
-    pub operator: String,
+    pub by: Founder,
 }
+
+/// Who makes an organisation.
+#[derive(Debug)]
+pub enum Founder {
+    /// The operator of this name, by a command.
+    Operator(String),
+    /// Whoever had the setup link; only while there is no other organisation.
+    SetupLink,
+}
+
+/// The plan of an installation's first organisation, unless told otherwise.
+pub const DEFAULT_PLAN: &str = "enterprise";
 
 impl App {
     /// Makes an organisation with its owner and the built-in templates.
@@ -47,9 +59,14 @@ impl App {
         let now = self.clock.now();
         let uuid = self.entropy.uuid(now);
         let uuids = self.template_uuids(now);
-        let (kind, plan, operator) = (founding.kind, founding.plan, founding.operator);
+        let (kind, plan, by) = (founding.kind, founding.plan, founding.by);
         self.store
             .write(move |tx| {
+                let (origin, actor) = match by {
+                    Founder::Operator(name) => (Origin::Cli, format!("operator {name}")),
+                    Founder::SetupLink if instance::has_org(tx)? => return Err(Error::NoSuchPath),
+                    Founder::SetupLink => (Origin::Api, "setup link".to_owned()),
+                };
                 let new = NewOrg { uuid, name: &org_name, kind, plan: &plan, parent: None };
                 let org = instance::create_org(tx, &new, now)?;
                 let user = users::create(tx, org, &owner, now)?;
@@ -57,8 +74,8 @@ impl App {
                 let change = NewChange {
                     at: now,
                     org: Some(org),
-                    origin: Origin::Cli,
-                    actor: &format!("operator {operator}"),
+                    origin,
+                    actor: &actor,
                     request: None,
                     action: "organization.create",
                     object: &org.prefixed(),

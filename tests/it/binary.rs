@@ -34,6 +34,14 @@ impl Installation {
         Self { directory: tempfile::tempdir().unwrap() }
     }
 
+    /// Made by `claribi init --setup-link`: without an organisation.
+    pub fn without_an_owner() -> Self {
+        let made = Self { directory: tempfile::tempdir().unwrap() };
+        let init = made.run(&["init", "--setup-link"]);
+        assert!(init.status.success(), "{}", text(&init.stderr));
+        made
+    }
+
     pub fn data(&self) -> PathBuf {
         self.directory.path().join("data")
     }
@@ -81,18 +89,13 @@ impl Installation {
         let mut child = self
             .command(&[&["serve", "--listen", &address.to_string()], arguments].concat())
             .envs(variables.iter().map(|(name, value)| (name, value)))
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let log = Arc::new(Mutex::new(String::new()));
-        let (kept, stderr) = (log.clone(), child.stderr.take().unwrap());
-        std::thread::spawn(move || {
-            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                kept.lock().unwrap().push_str(&format!("{line}\n"));
-            }
-        });
-        let serving = Serving { child, address, log };
+        let log = kept(child.stderr.take().unwrap());
+        let said = kept(child.stdout.take().unwrap());
+        let serving = Serving { child, address, log, said };
         serving.until_ready();
         serving
     }
@@ -103,6 +106,19 @@ pub struct Serving {
     child: Child,
     pub address: SocketAddr,
     log: Arc<Mutex<String>>,
+    said: Arc<Mutex<String>>,
+}
+
+/// What a program writes, as far as it has.
+fn kept(output: impl Read + Send + 'static) -> Arc<Mutex<String>> {
+    let text = Arc::new(Mutex::new(String::new()));
+    let kept = text.clone();
+    std::thread::spawn(move || {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            kept.lock().unwrap().push_str(&format!("{line}\n"));
+        }
+    });
+    text
 }
 
 impl Serving {
@@ -142,6 +158,11 @@ impl Serving {
 
     pub fn log(&self) -> String {
         self.log.lock().unwrap().clone()
+    }
+
+    /// What it has written to standard output.
+    pub fn said(&self) -> String {
+        self.said.lock().unwrap().clone()
     }
 
     pub fn until_logged(&self, sentence: &str) {

@@ -69,6 +69,9 @@ pub fn body(operation: &Operation) -> Value {
         "reports_create" | "reports_generate" => json!({"template_id": "tpl_999"}),
         "auth_login" => json!({"email": "nobody@example.com", "password": "nothing at all"}),
         "auth_refresh" => json!({"refresh": "nothing"}),
+        "setup_complete" => {
+            json!({"token": "nothing", "organization": "x", "email": "x@example.com", "password": "nothing at all"})
+        }
         _ => json!({}),
     }
 }

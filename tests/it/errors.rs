@@ -20,6 +20,7 @@ const NOT_PROVOKED: &[(&str, &str)] = &[
     ("internal", "a defect or a failing disk; `a_failure_of_the_server_is_told_without_its_cause` makes one"),
     ("request_in_progress", "two requests of one Idempotency-Key at once; the tests of repeated requests send them"),
     ("range_not_satisfiable", "a finished report's file; the tests of ranges ask past its end"),
+    ("setup_required", "an installation without an organization; the tests of the setup make one"),
     ("overloaded", "a full queue; the tests of the queues fill them"),
     ("audit_unavailable", "a log that cannot be written: a disk that is full"),
 ];

@@ -44,6 +44,7 @@ mod readme;
 mod refusals;
 mod reports;
 mod sandbox;
+mod setup;
 mod sources;
 mod tidy;
 mod tokens;

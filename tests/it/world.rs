@@ -30,7 +30,7 @@ use claribi::service::caller::Caller;
 use claribi::service::keys::KeyRequest;
 use claribi::service::once::Plain;
 use claribi::service::people::UserRequest;
-use claribi::service::setup::Founding;
+use claribi::service::setup::{Founder, Founding};
 use claribi::store::audit::entries;
 use claribi::store::main::users;
 use claribi::store::{Role as StoreRole, Store, StoreSettings};
@@ -51,6 +51,8 @@ pub struct Plot {
     pub http: HttpSettings,
     pub kind: OrgKind,
     pub plan: &'static str,
+    /// Whether there is an organisation with an owner.
+    pub founded: Founded,
     /// Whether the server does its work in the background: reports, and adopting changes.
     pub background: Background,
     /// Worlds of one seed make the same keys in the same order.
@@ -62,6 +64,13 @@ pub struct Plot {
 pub enum Background {
     Done,
     LeftLying,
+}
+
+/// How far an installation is.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Founded {
+    WithAnOwner,
+    NotYet,
 }
 
 /// An installation.
@@ -131,7 +140,15 @@ impl Default for Plot {
             metrics_token: None,
             sandbox: None,
         };
-        Self { settings, http, kind: OrgKind::Live, plan: "enterprise", background: Background::Done, seed: 1 }
+        Self {
+            settings,
+            http,
+            kind: OrgKind::Live,
+            plan: "enterprise",
+            founded: Founded::WithAnOwner,
+            background: Background::Done,
+            seed: 1,
+        }
     }
 }
 
@@ -188,9 +205,12 @@ impl World {
             kind: plot.kind,
             plan: plot.plan.to_owned(),
             owner,
-            operator: "tests".to_owned(),
+            by: Founder::Operator("tests".to_owned()),
         };
-        let (org, owner) = app.found(founding).await.unwrap();
+        let (org, owner) = match plot.founded {
+            Founded::WithAnOwner => app.found(founding).await.unwrap(),
+            Founded::NotYet => (OrgId::new(0), UserId::new(0)),
+        };
         Self::serving(app, plot, clock, directory, org, owner)
     }
 
@@ -306,7 +326,7 @@ impl World {
             kind: self.plot.kind,
             plan: self.plot.plan.to_owned(),
             owner: user("stranger@example.com", Role::Owner),
-            operator: "tests".to_owned(),
+            by: Founder::Operator("tests".to_owned()),
         };
         let (_, owner) = self.app.found(founding).await.unwrap();
         self.make_key(owner, KeyRequest { scope: Some(Scope::ReadWrite), ..named() }).await

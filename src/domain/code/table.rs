@@ -130,6 +130,11 @@ codes! {
         "Trial ended" "The organization's trial has ended; reading still works, and another plan allows the rest."
         "Everything that was made during the trial can still be read and queried. To create, change, refresh and \
          generate again, let whoever operates the server give the organization another plan.";
+    SetupRequired "setup_required" 403 Refused No []
+        "Setup required" "The installation is not set up yet; open the link that `claribi serve` printed when it started."
+        "There is no organization yet, so nobody can have a key or log in. The operator opens the link that \
+         `claribi serve` prints at its start, which is good for 30 minutes and once, and makes the first owner; starting \
+         the server again prints a new one. After that everything else works at once.";
     NotFound "not_found" 404 Client No []
         "Not found" "The requested resource does not exist."
         "Check the path and the id. An id belongs to one organization: what another one owns is answered as if it did \

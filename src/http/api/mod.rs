@@ -7,6 +7,7 @@ mod keys;
 mod query;
 mod reports;
 mod runs;
+mod setup;
 mod sources;
 mod users;
 
@@ -49,6 +50,7 @@ enum Tag {
 /// The face's operations.
 pub type Api = (
     auth::AuthApi,
+    setup::SetupApi,
     account::AccountApi,
     sources::DataSourcesApi,
     dashboards::DashboardsApi,
@@ -65,6 +67,7 @@ pub type Api = (
 pub fn all(app: &App) -> Api {
     (
         auth::AuthApi(app.clone()),
+        setup::SetupApi(app.clone()),
         account::AccountApi(app.clone()),
         sources::DataSourcesApi(app.clone()),
         dashboards::DashboardsApi(app.clone()),

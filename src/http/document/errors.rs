@@ -21,6 +21,7 @@ const PUBLIC: &[Code] = &[
     Code::RequestTimeout,
     Code::MisdirectedRequest,
     Code::Internal,
+    Code::SetupRequired,
     Code::Overloaded,
     Code::AuditUnavailable,
 ];

@@ -62,6 +62,10 @@ pub fn request(schema: &str, face: Face) -> Option<Value> {
         "RotateRequest" => json!({"grace_seconds": 3_600}),
         "UserPatch" => json!({"role": "analyst"}),
         "RunRequest" => json!({"format": "pdf"}),
+        "SetupRequest" => json!({
+            "token": "what stands behind the # in the setup link", "organization": "Acme Corp",
+            "email": "ada@example.com", "password": "a few unrelated words",
+        }),
         _ => return None,
     })
 }

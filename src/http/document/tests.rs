@@ -10,7 +10,7 @@ use crate::domain::operation::{BodyKind, Needs};
 use crate::http::body;
 use crate::http::wire::{
     Counted, Deleted, Hex, Integer, Listing, UuidText, dashboard, key, limits, organization, query, report, session,
-    source, user, widget,
+    setup, source, user, widget,
 };
 
 fn document(face: Face) -> Value {
@@ -130,6 +130,7 @@ fn documented_request_fields_are_the_ones_that_are_read() {
     check::<user::ChosenPassword>();
     check::<organization::OrganizationPatch>();
     check::<organization::NewSandbox>();
+    check::<setup::SetupRequest>();
 }
 
 /// Whoever adds an operation or a type learns here what its page in the reference still lacks.
@@ -187,6 +188,7 @@ fn examples_of_requests_are_read_as_such_requests() {
     }
     check::<session::LoginRequest>();
     check::<session::RefreshRequest>();
+    check::<setup::SetupRequest>();
     check::<dashboard::NewDashboard>();
     check::<dashboard::DashboardPatch>();
     check::<dashboard::DashboardLabelPatch>();

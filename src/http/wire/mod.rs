@@ -9,6 +9,7 @@ pub mod organization;
 pub mod query;
 pub mod report;
 pub mod session;
+pub mod setup;
 pub mod source;
 mod spelling;
 mod stamp;

@@ -20,7 +20,7 @@ use crate::service::app::App;
 use crate::service::caller::Caller;
 use crate::service::once::Plain;
 use crate::service::people::UserRequest;
-use crate::service::setup::Founding;
+use crate::service::setup::{Founder, Founding};
 use crate::service::sources::{Incoming, IncomingFile};
 use crate::store::main::{sources, users};
 
@@ -97,7 +97,7 @@ impl<'a> Maker<'a> {
             kind: OrgKind::Sandbox,
             plan: PLAN.to_owned(),
             owner: person(app, (Role::Owner, OWNER_EMAIL, "Olivia", "Owner")),
-            operator: OPERATOR.to_owned(),
+            by: Founder::Operator(OPERATOR.to_owned()),
         };
         let (org, _) = seeded(app, Part::Org).found(founding).await?;
         Ok(Self { app, org, start: Start::First })

@@ -32,6 +32,11 @@ pub fn orgs(db: &Reader<'_, Main>) -> Result<Vec<Org>, StoreError> {
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
+/// Whether there is any organisation.
+pub fn has_org(db: &Reader<'_, Main>) -> Result<bool, StoreError> {
+    Ok(db.prepare("SELECT EXISTS (SELECT 1 FROM organizations)")?.query_row([], |row| row.get(0))?)
+}
+
 /// One organisation.
 pub fn org(db: &Reader<'_, Main>, id: OrgId) -> Result<Option<Org>, StoreError> {
     Ok(db.prepare(&format!("{SELECT} WHERE id = ?1"))?.query_row([id], read).optional()?)
