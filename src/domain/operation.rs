@@ -220,6 +220,8 @@ operations! {
     "keys_revoke_all" KeyManagement, General, Json, &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType];
     "keys_revoke" KeyManagement, General, Json,
         &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, PreconditionFailed];
+    "keys_report_leak" Nothing, General, Json,
+        &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, RateLimited];
     "keys_delete" KeyManagement, General, None, FIND;
 }
 

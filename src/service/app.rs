@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, broadcast};
 
 use super::access::AccessCache;
+use super::keys::LeakReports;
 use super::limits::Limiter;
 use super::once::InFlight;
 use super::people::HASHING_QUEUE;
@@ -116,6 +117,8 @@ pub struct Parts {
     pub access: AccessCache,
     /// Windows.
     pub limiter: Limiter,
+    /// Who reports leaked keys.
+    pub leaks: LeakReports,
     /// Requests with an Idempotency-Key that are being served.
     pub in_flight: InFlight,
     /// Woken when a run is queued.
@@ -150,6 +153,7 @@ impl App {
         Self(Arc::new(Parts {
             access: AccessCache::new(),
             limiter: Limiter::new(),
+            leaks: LeakReports::new(),
             in_flight: InFlight::default(),
             queued: Notify::new(),
             finished: broadcast::channel(256).0,

@@ -1,7 +1,8 @@
 //! API keys: make, list, show, and how they are used (PRODUCT 8.3). What is asked of a key's terms is in `terms`, how it
-//! changes in `change`, how it ends in `revoke`.
+//! changes in `change`, how it ends in `revoke` and `leak`.
 
 mod change;
+mod leak;
 mod revoke;
 mod terms;
 
@@ -27,6 +28,7 @@ use crate::store::main::access;
 use crate::store::main::keys::{self, KeptText, NewKey, Terms, Whose};
 
 pub use change::KeyPatch;
+pub use leak::LeakReports;
 pub use revoke::Reach;
 
 /// A key as a client asks for it.

@@ -65,6 +65,7 @@ pub fn body(operation: &Operation) -> Value {
             json!({"token": "nothing", "password": "a long enough sentence"})
         }
         "organization_update" => json!({"name": "x"}),
+        "keys_report_leak" => json!({"key": "nothing"}),
         "query_run" => json!({"sql": "SELECT 1"}),
         "reports_create" | "reports_generate" => json!({"template_id": "tpl_999"}),
         "auth_login" => json!({"email": "nobody@example.com", "password": "nothing at all"}),
@@ -113,7 +114,7 @@ async fn without_a_credential_every_operation_that_needs_one_is_refused_and_audi
     for (index, entry) in entries().iter().enumerate() {
         let answer = entry.call(&anonymous).await;
         if entry.operation.needs == Needs::Nothing {
-            assert_ne!(answer.code(), "credentials_missing", "{}", entry.named());
+            assert!(answer.status < 400 || answer.code() != "credentials_missing", "{}", entry.named());
         } else {
             assert_eq!((answer.status, answer.code().as_str()), (401, "credentials_missing"), "{}", entry.named());
         }

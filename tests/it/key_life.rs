@@ -1,6 +1,8 @@
 //! How a key changes while it lives: its terms, into another key, and its end together with others.
 
 use claribi::domain::access::{Permission, Role, Scope};
+use claribi::domain::key_text::{Environment, KeyText};
+use claribi::service::adopt::Adopt;
 use claribi::service::keys::KeyRequest;
 use serde_json::{Value, json};
 
@@ -414,4 +416,51 @@ async fn a_read_write_key_makes_and_rotates_the_keys_of_its_owner() {
     child.get("/v1/usage").await.refuses(401, "key_expired");
     assert_eq!(rotated["scope"], "read-write");
     assert_eq!(rotated["created_by"], "owner@example.com");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leaked_key_is_revoked_by_whoever_presents_it_and_the_answer_tells_nothing() {
+    let world = World::new().await;
+    let (session, anonymous) = (world.owner_session().await, world.anonymous());
+    let (id, client) = made(&world, &session, json!({"name": "leaked"})).await;
+    client.get(LIST).await.is(200);
+    let report = async |key: &str| anonymous.post("/v1/keys/report-leak", json!({"key": key})).await;
+    // The public characters alone do not do it: they are no secret.
+    let other = world.owner().await;
+    let secret = client.secret().to_owned();
+    for wrong in ["", "x", &secret[..24], &secret[..51], &format!("{}{}", &secret[..24], &other.secret()[24..])] {
+        assert_eq!(report(wrong).await.is(200), json!({"received": true}));
+    }
+    client.get(LIST).await.is(200);
+    let known = report(&format!(" {secret}\n")).await;
+    let nobodys = KeyText::mint(Environment::Live, &mut |bytes| bytes.fill(7));
+    let (again, unknown) = (report(&secret).await, report(nobodys.expose()).await);
+    client.get(LIST).await.refuses(401, "key_revoked");
+    other.get(LIST).await.is(200);
+    for answer in [&known, &again, &unknown] {
+        assert_eq!(answer.is(200), json!({"received": true}));
+        let names = |answer: &Answer| answer.headers.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+        assert_eq!(names(answer), names(&known));
+        assert!(!answer.text().contains("claribi_sk_"));
+    }
+    let app = world.app.clone();
+    tokio::task::spawn_blocking(move || app.adopt_changes(Adopt::All)).await.unwrap().unwrap();
+    let told: Vec<_> = world.events().into_iter().filter(|event| event.detail.contains("key.revoke")).collect();
+    assert_eq!((told.len(), told[0].actor.as_str()), (1, "address 127.0.0.1"));
+    assert!(told[0].detail.contains(&id), "{}", told[0].detail);
+    assert!(!world.is_written_down(&secret[24..46]), "the text is in no file");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reports_of_leaks_are_limited_by_address() {
+    let world = World::new().await;
+    let report = async |actor: &Actor| actor.post("/api/api-keys/report-leak/", json!({"key": "x"})).await;
+    for _ in 0..60 {
+        report(&world.anonymous()).await.is(200);
+    }
+    let refused = report(&world.owner().await).await;
+    refused.refuses(429, "rate_limited");
+    assert_eq!(refused.header("retry-after"), Some("3600"));
+    world.pass(3_600);
+    report(&world.anonymous()).await.is(200);
 }

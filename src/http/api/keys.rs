@@ -12,7 +12,8 @@ use crate::http::list_query::ListQuery;
 use crate::http::params::{Exchanged, Named};
 use crate::http::reply::{Changed, Created, Json, One};
 use crate::http::wire::key::{
-    Key, KeyActivity, KeyPatch, NewKey, RevokeAllRequest, RevokeRequest, RevokedKeys, RotateRequest,
+    Key, KeyActivity, KeyPatch, LeakReport, NewKey, Received, RevokeAllRequest, RevokeRequest, RevokedKeys,
+    RotateRequest,
 };
 use crate::http::wire::{Counted, Deleted, Spelling};
 use crate::service::app::App;
@@ -93,6 +94,16 @@ impl KeysApi {
         let (reach, reason) = request.read();
         let revoked = self.0.revoke_keys(&caller, reach, reason).await?;
         Ok(Json(RevokedKeys { revoked: revoked as u64 }))
+    }
+
+    /// Report a leaked API key, which revokes it at once.
+    ///
+    /// For whoever finds one. The answer is the same whatever becomes of it; reports are limited by address.
+    #[oai(path = "/report-leak", method = "post", operation_id = "keys_report_leak")]
+    async fn report_leak(&self, Body(report): Body<LeakReport>, exchange: Exchanged) -> Reply<Json<Received>> {
+        let (text, exchange) = (report.read(), exchange.0);
+        self.0.report_leak(text.as_ref(), exchange.request, exchange.address, exchange.at).await?;
+        Ok(Json(Received { received: true }))
     }
 
     /// Get what an API key was used for.

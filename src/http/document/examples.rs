@@ -24,6 +24,7 @@ pub fn request(schema: &str, face: Face) -> Option<Value> {
         "EmailChange" => json!({"current_password": "the sandbox prints it", "email": "olivia@example.com"}),
         "EmptyRequest" => json!({}),
         "KeyPatch" => json!({"name": "ci-snapshot-bot", "expires_at": "2027-01-01T00:00:00Z", "reminder_days": 90}),
+        "LeakReport" => json!({"key": world::key_text().expose()}),
         "LoginRequest" => json!({"email": "owner@sandbox.example", "password": "the sandbox prints it"}),
         "NewDashboard" => json!({
             "name": "Europe",

@@ -6,7 +6,9 @@ use poem_openapi::types::{MaybeUndefined, ParseFromJSON, ToJSON, Type};
 use poem_openapi::{Enum, Object};
 use serde::{Deserialize, Serialize};
 
-pub use asked::{KeyActivity, KeyPatch, RevokeAllRequest, RevokeRequest, RevokedKeys, RotateRequest};
+pub use asked::{
+    KeyActivity, KeyPatch, LeakReport, Received, RevokeAllRequest, RevokeRequest, RevokedKeys, RotateRequest,
+};
 
 use super::{Spelling, Stamp};
 use crate::domain::access;

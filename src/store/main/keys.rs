@@ -326,11 +326,11 @@ pub fn revoke_all(
     Ok(revoked)
 }
 
-/// Revokes a key; one that is revoked already stays as it is.
-pub fn revoke(tx: &Tx<'_>, org: OrgId, id: KeyId, reason: Option<&str>, now: Timestamp) -> Result<(), StoreError> {
-    tx.prepare(
+/// Revokes a key; one that is revoked already stays as it is. Gives whether it was revoked by this.
+pub fn revoke(tx: &Tx<'_>, org: OrgId, id: KeyId, reason: Option<&str>, now: Timestamp) -> Result<bool, StoreError> {
+    let revoked = tx.prepare(
         "UPDATE api_keys SET revoked_at = ?3, revoke_reason = ?4 WHERE org_id = ?1 AND id = ?2 AND revoked_at IS NULL",
     )?
     .execute(rusqlite::params![org, id, now, reason])?;
-    Ok(())
+    Ok(revoked > 0)
 }

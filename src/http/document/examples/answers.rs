@@ -19,7 +19,7 @@ use crate::http::exchange::Exchange;
 use crate::http::face::Face;
 use crate::http::reply::{CreatedOrAccepted, Raw};
 use crate::http::wire::dashboard::{Dashboard, DashboardSummary, Refreshed};
-use crate::http::wire::key::{Key, KeyActivity, RevokedKeys};
+use crate::http::wire::key::{Key, KeyActivity, Received, RevokedKeys};
 use crate::http::wire::limits::Usage;
 use crate::http::wire::organization::Organization;
 use crate::http::wire::query::{QueryResult, ResultColumn};
@@ -87,6 +87,7 @@ fn one<I: Spelling>(Which { operation, schema, status }: Which<'_>) -> Option<Va
         "Refreshed" => written(&Refreshed::<I>::of(world::refresh(), &exchange)),
         "Report" => written(&Report::<I>::of(world::report(), &exchange)),
         "ReportTemplate" => written(&ReportTemplate::<I>::from(world::template())),
+        "Received" => written(&Received { received: true }),
         "RevokedKeys" => written(&RevokedKeys { revoked: 2 }),
         "Run" => written(&Run::<I>::of(world::run(RunStatus::Succeeded), &exchange)),
         "Status" => written(&Status::<I>::of(&world::caller(), &world::balance())),

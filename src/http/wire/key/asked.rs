@@ -5,9 +5,11 @@ use std::time::Duration;
 use poem_openapi::Object;
 use poem_openapi::types::MaybeUndefined;
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use super::{LastUsed, Scope};
 use crate::domain::access;
+use crate::domain::key_text::KeyText;
 use crate::http::wire::Stamp;
 use crate::service::keys as service;
 
@@ -115,6 +117,28 @@ impl RevokeAllRequest {
 pub struct RevokedKeys {
     /// Keys that worked before.
     pub revoked: u64,
+}
+
+/// A key that somebody found.
+#[derive(Deserialize, Object)]
+#[serde(deny_unknown_fields)]
+pub struct LeakReport {
+    /// The whole key.
+    key: String,
+}
+
+impl LeakReport {
+    /// The key, if the text is one.
+    pub fn read(self) -> Option<KeyText> {
+        KeyText::parse(Zeroizing::new(self.key).trim())
+    }
+}
+
+/// That a report was read.
+#[derive(Debug, Serialize, Object)]
+pub struct Received {
+    /// Always true.
+    pub received: bool,
 }
 
 /// What a key was used for.
