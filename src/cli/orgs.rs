@@ -9,7 +9,10 @@ use super::failure::Failure;
 use super::operator::{self, OrgOption};
 use super::output::{Output, grouped};
 use crate::domain::access::Role;
+use crate::domain::id::Id;
+use crate::domain::ledger::{LedgerEntry, LedgerFilter};
 use crate::domain::org::{Org, OrgKind};
+use crate::domain::page::{Direction, ListRequest, Order, PageRequest, SortBy};
 use crate::service::organizations::Organization;
 use crate::service::people::UserRequest;
 use crate::service::setup::{Founder, Founding};
@@ -30,6 +33,8 @@ Example:
     SetPlan(SetPlan),
     /// Grant an organization credits for the present month.
     GrantCredits(GrantCredits),
+    /// List the ledger of credits, newest first: what was granted, held, taken and given back.
+    Credits(ShowLedger),
 }
 
 /// `org create`.
@@ -74,6 +79,16 @@ pub struct GrantCredits {
     org: OrgOption,
 }
 
+/// `org credits`.
+#[derive(Debug, Args)]
+pub struct ShowLedger {
+    /// How many entries at most.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    limit: u32,
+    #[command(flatten)]
+    org: OrgOption,
+}
+
 /// Runs one.
 pub fn run(globals: &Globals, command: OrgCommand) -> Result<(), Failure> {
     match command {
@@ -89,6 +104,7 @@ pub fn run(globals: &Globals, command: OrgCommand) -> Result<(), Failure> {
             instance.app.grant_credits(&grant.org.caller(&instance.app)?, grant.credits).await?;
             print(globals, instance, &grant.org)
         }),
+        OrgCommand::Credits(show) => with_instance(globals, async |instance| print_ledger(globals, instance, &show)),
     }
 }
 
@@ -137,6 +153,53 @@ fn print(globals: &Globals, instance: &Instance, org: &OrgOption) -> Result<(), 
             "limit": balance.limit, "resets_at": credits.resets_at,
         });
         value
+    })
+}
+
+fn print_ledger(globals: &Globals, instance: &Instance, show: &ShowLedger) -> Result<(), Failure> {
+    let newest = ListRequest {
+        page: PageRequest::Number { page: 1, size: show.limit },
+        order: Order { by: SortBy::CreatedAt, direction: Direction::Descending },
+        filter: LedgerFilter::default(),
+    };
+    let entries = instance.app.ledger(&show.org.caller(&instance.app)?, &newest)?.items;
+    let rows: Vec<Vec<String>> = entries.iter().map(ledger_row).collect();
+    let heading = ["entry", "when", "what", "credits", "balance", "operation", "who", "for"];
+    Output::new(globals.json).rows(&heading, &rows, || entries.iter().map(ledger_described).collect())
+}
+
+fn ledger_row(entry: &LedgerEntry) -> Vec<String> {
+    let who = entry.operator.as_ref().map(|name| format!("operator {name}"));
+    let who = who.or(entry.key.map(Id::prefixed)).or(entry.user.map(Id::prefixed));
+    let what_for = entry.run.map(Id::prefixed).or(entry.dashboard.map(Id::prefixed));
+    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+    vec![
+        entry.id.prefixed(),
+        entry.created_at.to_string(),
+        entry.kind.as_str().to_owned(),
+        entry.amount.to_string(),
+        entry.balance.to_string(),
+        or_dash(entry.operation.clone()),
+        or_dash(who),
+        or_dash(what_for),
+    ]
+}
+
+fn ledger_described(entry: &LedgerEntry) -> Value {
+    json!({
+        "id": entry.id.prefixed(),
+        "created_at": entry.created_at,
+        "kind": entry.kind.as_str(),
+        "amount": entry.amount,
+        "change": entry.kind.change(entry.amount),
+        "balance": entry.balance,
+        "reservation": entry.reservation,
+        "operation": entry.operation,
+        "user_id": entry.user.map(Id::prefixed),
+        "key_id": entry.key.map(Id::prefixed),
+        "run_id": entry.run.map(Id::prefixed),
+        "dashboard_id": entry.dashboard.map(Id::prefixed),
+        "operator": entry.operator,
     })
 }
 

@@ -47,29 +47,72 @@ pub enum Pdf {
     NotMade,
 }
 
+/// A part of what a piece of work costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    /// What it is for: `base`, `widgets`, `sections`, `million_rows`, `pdf`.
+    pub name: &'static str,
+    /// How many of them.
+    pub quantity: u64,
+    /// What all of them cost.
+    pub credits: i64,
+}
+
+impl Part {
+    fn of(name: &'static str, quantity: u64, each: i64) -> Self {
+        Self { name, quantity, credits: i64::try_from(quantity).unwrap_or(i64::MAX).saturating_mul(each) }
+    }
+}
+
 impl Factors {
     /// `base + parts × factor + ⌈rows ÷ 1,000,000⌉ × million_rows (+ pdf)`, at least 1.
     pub fn cost(&self, work: Work) -> i64 {
-        let count = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-        let millions = |rows: u64| count(rows.div_ceil(1_000_000)).saturating_mul(self.million_rows);
-        let cost = match work {
-            Work::Refresh { widgets, rows } => {
-                self.refresh.saturating_add(count(widgets).saturating_mul(self.widget)).saturating_add(millions(rows))
-            }
-            Work::Report { sections, rows, pdf } => self
-                .report
-                .saturating_add(count(sections).saturating_mul(self.section))
-                .saturating_add(millions(rows))
-                .saturating_add(if pdf == Pdf::Made { self.pdf } else { 0 }),
-        };
-        cost.max(1)
+        self.parts(work).iter().fold(0_i64, |sum, part| sum.saturating_add(part.credits)).max(1)
     }
+
+    /// What the cost is made of. Where all of it adds up to nothing, one credit is taken nevertheless.
+    pub fn parts(&self, work: Work) -> Vec<Part> {
+        let millions = |rows: u64| Part::of("million_rows", rows.div_ceil(1_000_000), self.million_rows);
+        match work {
+            Work::Refresh { widgets, rows } => {
+                vec![Part::of("base", 1, self.refresh), Part::of("widgets", widgets, self.widget), millions(rows)]
+            }
+            Work::Report { sections, rows, pdf } => vec![
+                Part::of("base", 1, self.report),
+                Part::of("sections", sections, self.section),
+                millions(rows),
+                Part::of("pdf", u64::from(pdf == Pdf::Made), self.pdf),
+            ],
+        }
+    }
+}
+
+/// What a piece of work is expected to cost, and whether it would be begun now.
+#[derive(Debug, Clone)]
+pub struct Estimate {
+    /// What would be reserved.
+    pub cost: i64,
+    /// What that is made of.
+    pub parts: Vec<Part>,
+    /// What the organisation has left.
+    pub remaining: i64,
+    /// What would refuse it; `None` when nothing does.
+    pub refused_by: Option<Obstacle>,
+}
+
+/// What stands in the way of work that costs credits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Obstacle {
+    /// A window of the caller's is full.
+    Limit,
+    /// There are fewer credits than the estimate.
+    Credits,
 }
 
 /// An organisation's credits in the present month.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Balance {
-    /// The month's allowance and grants.
+    /// The month's allowance and grants, and what work that began in an earlier month still holds.
     pub limit: i64,
     /// Settled.
     pub used: i64,
@@ -94,5 +137,9 @@ mod tests {
         assert_eq!(factors.cost(Work::Refresh { widgets: 4, rows: 336_776 }), 1 + 4 + 2);
         assert_eq!(factors.cost(Work::Report { sections: 3, rows: 1_000_001, pdf: Pdf::Made }), 5 + 3 + 4 + 3);
         assert_eq!(factors.cost(Work::Report { sections: 0, rows: 0, pdf: Pdf::NotMade }), 5);
+        let nothing = Factors { report: 0, refresh: 0, widget: 0, section: 0, million_rows: 0, pdf: 0 };
+        assert_eq!(nothing.cost(Work::Refresh { widgets: 9, rows: 9 }), 1, "nothing is free");
+        let dear = Factors { widget: i64::MAX, ..factors };
+        assert_eq!(dear.cost(Work::Refresh { widgets: 9, rows: 9 }), i64::MAX, "no factor overflows");
     }
 }

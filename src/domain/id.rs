@@ -49,6 +49,8 @@ kinds! {
     Org OrgId "org_" "organization";
     /// A session.
     Session SessionId "ses_" "session";
+    /// An entry of the ledger of credits.
+    LedgerEntry LedgerEntryId "cr_" "ledger entry";
 }
 
 /// The integer of one row, never reused.

@@ -13,6 +13,7 @@ pub mod error;
 pub mod id;
 pub mod key;
 pub mod key_text;
+pub mod ledger;
 pub mod login;
 pub mod operation;
 pub mod org;

@@ -167,6 +167,7 @@ operations! {
     "organization_sandbox" of(Permission::OrganizationManage), General, Json,
         &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, Conflict, TrialEnded];
     "usage_get" of(Permission::UsageRead), General, None, &[];
+    "usage_ledger" of(Permission::BillingManage), General, None, PAGE;
     "dashboards_list" of(Permission::DashboardsRead), General, None, PAGE;
     "dashboards_create" of(Permission::DashboardsCreate), General, Json,
         &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, TrialEnded], Once;
@@ -176,6 +177,8 @@ operations! {
     "dashboards_delete" of(Permission::DashboardsDelete), General, None, &[NotFound, PreconditionFailed, TrialEnded];
     "dashboards_refresh" of(Permission::DashboardsRefresh), Generation, Json,
         &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, InsufficientCredits, TrialEnded], Once;
+    "dashboards_refresh_estimate" of(Permission::DashboardsRefresh), General, Json,
+        &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, TrialEnded];
     "dashboards_widget" of(Permission::DashboardsRead), General, None, FIND;
     "data_sources_list" of(Permission::DataSourcesRead), General, None, PAGE;
     "data_sources_create" of(Permission::DataSourcesCreate), General, Upload,
@@ -200,6 +203,10 @@ operations! {
     "reports_delete" of(Permission::ReportsDelete), General, None, &[NotFound, PreconditionFailed, TrialEnded];
     "reports_run" of(Permission::ReportsGenerate), Generation, Json,
         &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, InsufficientCredits, TrialEnded], Once;
+    "reports_generate_estimate" of(Permission::ReportsGenerate), General, Json,
+        &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, NotReady, TrialEnded];
+    "reports_run_estimate" of(Permission::ReportsGenerate), General, Json,
+        &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, TrialEnded];
     "reports_download" of(Permission::ReportsRead), General, None, FILE;
     "report_templates_list" of(Permission::ReportsRead), General, None, PAGE;
     "report_templates_get" of(Permission::ReportsRead), General, None, FIND;

@@ -184,7 +184,9 @@ impl Caller {
     /// Refuses a caller that lacks a permission, and one whose trial is over when it is not reading.
     pub fn require(&self, permission: Permission) -> Result<()> {
         self.hold(permission)?;
-        let reads = permission.as_str().ends_with(":read") || permission == Permission::AnalyticsQuery;
+        // Billing is to read what was spent, and to end it.
+        let reads = permission.as_str().ends_with(":read")
+            || matches!(permission, Permission::AnalyticsQuery | Permission::BillingManage);
         if reads { Ok(()) } else { self.require_running_plan() }
     }
 
@@ -254,6 +256,14 @@ impl Caller {
             let end = self.identity.holder.org_created_at.millis() + i64::from(days) * 86_400_000;
             self.at.millis() >= end
         })
+    }
+
+    /// The name of whoever operates the server, when it is they; otherwise nothing.
+    pub(super) fn operator(&self) -> &str {
+        match &self.identity.who {
+            Who::Operator(name) => name,
+            _ => "",
+        }
     }
 
     /// Who this is in the record of changes.

@@ -18,8 +18,9 @@ use crate::domain::id::{
 };
 use crate::domain::page::{ListRequest, Page};
 use crate::domain::time::Timestamp;
+use crate::store::main::credits::{self, Taking};
 use crate::store::main::dashboards::{self, LastResult, Refreshed, StoredWidget};
-use crate::store::main::{credits, sources};
+use crate::store::main::sources;
 use crate::store::{Reader, Tx};
 use crate::worker::pool::Errand;
 use crate::worker::protocol::{Job, Outcome, TableFile, WidgetOutcome, WidgetQuery};
@@ -236,48 +237,49 @@ impl App {
     ) -> Result<A> {
         caller.require(Permission::DashboardsRefresh)?;
         let dashboard = self.find_dashboard(caller, id, spelled)?;
-        let tables = self.all_table_files(caller)?;
-        let widgets = dashboard.widgets.len() as u64;
-        let rows = self.expected_rows(caller, &dashboard)?;
-        let estimate = self.settings.credits.cost(Work::Refresh { widgets, rows });
-        let taking = self.taking(caller.identity(), "dashboards_refresh", None, caller.at);
-        let (reserving, at) = (taking.clone(), caller.at);
-        self.store.write(move |tx| credits::reserve(tx, &reserving, estimate, at)).await?;
-
-        let computed = self.compute_widgets(caller, &dashboard, tables).await;
-        let (writer, now) = (caller.clone(), self.clock.now());
-        match computed {
-            Ok((results, rows)) => {
-                let cost = self.settings.credits.cost(Work::Refresh { widgets: results.len() as u64, rows });
-                let failed = results.iter().filter(|(_, _, result)| matches!(result, Refreshed::Failed(_))).count();
-                let (count, dashboard_id) = (results.len(), dashboard.id);
-                self.store
-                    .write(move |tx| {
-                        dashboards::store_results(tx, writer.org(), dashboard_id, &results, now)?;
-                        let credits = credits::settle(tx, &taking, cost, now)?;
-                        let after = json!({"widgets": count, "failed": failed, "credits": credits});
-                        writer.record(tx, "dashboard.refresh", &dashboard_id.prefixed(), None, Some(after))?;
-                        let dashboard = stored_dashboard(tx, &writer, dashboard_id)?;
-                        writer.answer(tx, answer(Refresh { dashboard, refreshed_at: now, credits, failed }))
-                    })
-                    .await
-            }
-            Err(error) => {
-                self.store.write(move |tx| Ok(credits::refund(tx, &taking, now)?)).await?;
-                Err(error)
-            }
+        let estimate = self.settings.credits.cost(self.work_of_refresh(caller, &dashboard)?);
+        let taking = Taking { dashboard: Some(dashboard.id), ..self.taking(caller, "dashboards_refresh") };
+        let (reservation, at) = (taking.reservation.clone(), caller.at);
+        self.store.write(move |tx| credits::reserve(tx, &taking, estimate, at)).await?;
+        let done = self.refresh_reserved(caller, &dashboard, reservation.clone(), answer).await;
+        if done.is_err() {
+            self.give_back(reservation).await;
         }
+        done
     }
 
-    /// The rows of the sources that the widgets read: the estimate's view of what will be scanned.
-    fn expected_rows(&self, caller: &Caller, dashboard: &Dashboard) -> Result<u64> {
-        let mut rows = 0;
-        for source in dashboard.widgets.iter().filter_map(|widget| widget.source) {
-            let found = self.store.read_now(|db| Ok(sources::find(db, caller.org(), &IdRef::Number(source.id))?))?;
-            let largest = found.iter().flat_map(|source| &source.tables).map(|table| table.rows).max();
-            rows += largest.unwrap_or(0);
+    /// Computes all widgets, and keeps their results and what they cost, all or nothing.
+    async fn refresh_reserved<A: Answer>(
+        &self,
+        caller: &Caller,
+        dashboard: &Dashboard,
+        reservation: String,
+        answer: impl FnOnce(Refresh) -> A + Send + 'static,
+    ) -> Result<A> {
+        let tables = self.all_table_files(caller)?;
+        let (results, rows) = self.compute_widgets(caller, dashboard, tables).await?;
+        let (writer, now) = (caller.clone(), self.clock.now());
+        let cost = self.settings.credits.cost(Work::Refresh { widgets: results.len() as u64, rows });
+        let failed = results.iter().filter(|(_, _, result)| matches!(result, Refreshed::Failed(_))).count();
+        let (count, id) = (results.len(), dashboard.id);
+        self.store
+            .write(move |tx| {
+                dashboards::store_results(tx, writer.org(), id, &results, now)?;
+                let credits = credits::settle(tx, &reservation, cost, now)?;
+                let after = json!({"widgets": count, "failed": failed, "credits": credits});
+                writer.record(tx, "dashboard.refresh", &id.prefixed(), None, Some(after))?;
+                let dashboard = stored_dashboard(tx, &writer, id)?;
+                writer.answer(tx, answer(Refresh { dashboard, refreshed_at: now, credits, failed }))
+            })
+            .await
+    }
+
+    /// Gives back what was reserved for work that came to nothing. Where even that fails, the next start does it.
+    async fn give_back(&self, reservation: String) {
+        let now = self.clock.now();
+        if let Err(error) = self.store.write(move |tx| Ok(credits::refund(tx, &reservation, now)?)).await {
+            tracing::error!(?error, "credits of a failed refresh are given back at the next start only");
         }
-        Ok(rows)
     }
 
     async fn compute_widgets(

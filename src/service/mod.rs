@@ -9,6 +9,7 @@ mod compose;
 pub mod conditions;
 pub mod dashboards;
 pub mod downloads;
+pub mod estimates;
 pub mod explain;
 pub mod exposure;
 pub mod keys;

@@ -18,8 +18,9 @@ use crate::domain::access::Permission;
 use crate::domain::error::{Error, Result};
 use crate::domain::id::{Org as OrgOf, OrgId};
 use crate::domain::org::{self, Org, OrgKind};
+use crate::store::main::credits::{self, Account};
 use crate::store::main::instance::NewOrg;
-use crate::store::main::{credits, instance, sessions};
+use crate::store::main::{instance, sessions};
 
 /// What a sandbox is called unless it is told otherwise.
 const SANDBOX_NAME: &str = "Sandbox";
@@ -98,8 +99,8 @@ impl App {
             })
             .await?;
         let org = self.store.read_now(|db| Ok(instance::org(db, id)?))?.ok_or_else(|| gone(caller))?;
-        let allowance = self.plan(&plan)?.credits_per_month;
-        let balance = self.store.read_now(|db| Ok(credits::balance(db, id, allowance, caller.at)?))?;
+        let account = Account { org: id, allowance: self.plan(&plan)?.credits_per_month };
+        let balance = self.store.read_now(|db| Ok(credits::balance(db, account, caller.at)?))?;
         let credits = Credits { balance, resets_at: caller.at.next_month_start() };
         Ok(Organization { org, credits, sandbox: None })
     }
@@ -143,7 +144,8 @@ impl App {
                 }
                 for org in [Some(org.clone()), instance::sandbox(tx, org.id)?].into_iter().flatten() {
                     instance::set_plan(tx, org.id, &plan, writer.at)?;
-                    credits::change_allowance(tx, org.id, from, to, writer.at)?;
+                    let account = Account { org: org.id, allowance: from };
+                    credits::change_allowance(tx, account, to, writer.operator(), writer.at)?;
                 }
                 let (before, after) = (json!({"plan": org.plan}), json!({"plan": plan}));
                 writer.record(tx, "organization.set_plan", &org.id.prefixed(), Some(before), Some(after))
@@ -157,10 +159,9 @@ impl App {
             return Err(Error::field("credits", format!("must be 1 to {GRANT_LIMIT}.")));
         }
         let writer = operator.clone();
-        let allowance = operator.identity().plan.credits_per_month;
         self.store
             .write(move |tx| {
-                credits::grant(tx, writer.org(), allowance, amount, writer.at)?;
+                credits::grant(tx, writer.account(), amount, writer.operator(), writer.at)?;
                 let after = Some(json!({"credits": amount}));
                 writer.record(tx, "organization.grant_credits", &writer.org().prefixed(), None, after)
             })

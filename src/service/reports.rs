@@ -1,32 +1,29 @@
 //! Reports: definitions, runs and their files (PRODUCT 8.5). How a run is made is in
 //! [`super::runs`], its files are in [`super::downloads`].
 
+pub(super) mod work;
+
 use serde_json::json;
 
+use self::work::Planned;
 use super::app::App;
 use super::caller::Caller;
 use super::conditions::Standing;
 use super::once::{Answer, Effect};
 use crate::domain::access::Permission;
-use crate::domain::credits::{Pdf, Work};
+use crate::domain::credits::Work;
 use crate::domain::error::{Error, Result};
-use crate::domain::id::{
-    DashboardKind, IdRef, Report as ReportKind, ReportId, Run as RunKind, RunId, Source as SourceKind, Template,
-};
+use crate::domain::id::{IdRef, Report as ReportKind, ReportId, Run as RunKind, RunId, Template};
 use crate::domain::org::name;
 use crate::domain::page::{ListRequest, Page};
 use crate::domain::report::{
     NewReport, Report, ReportFilter, ReportFormat, ReportPatch, ReportTemplate, ReportTemplateFilter, Run, RunFilter,
-    TemplateKind,
 };
-use crate::domain::source::SourceStatus;
+use crate::store::Tx;
+use crate::store::main::credits::{self, Taking};
 use crate::store::main::reports::StoredReport;
 use crate::store::main::runs::NewRun;
-use crate::store::main::{credits, dashboards, reports, runs, sources, templates};
-use crate::store::{Main, Reader, Tx};
-
-/// The most sources of a profile.
-const SOURCE_LIMIT: usize = 20;
+use crate::store::main::{reports, runs, templates};
 
 impl App {
     /// The report templates.
@@ -160,7 +157,7 @@ impl App {
             .write(move |tx| {
                 let report = reports::find(tx, writer.org(), &id)?;
                 let report = report.ok_or_else(|| Error::not_found::<ReportKind>(spelled))?;
-                let work = app.expected_work(tx, &writer, &report)?;
+                let work = work::of_report(tx, &writer, &report)?;
                 let id = app.queue(tx, &writer, report.id, format.unwrap_or(report.format), work)?;
                 let run = runs::find(tx, writer.org(), &IdRef::Number(id))?;
                 writer.answer(tx, answer(run.ok_or_else(|| Error::not_found::<RunKind>(id.prefixed()))?))
@@ -228,6 +225,7 @@ impl App {
                 let found = found.ok_or_else(|| Error::not_found::<ReportKind>(spelled))?;
                 writer.expects(Standing::Report(&found))?;
                 let files = runs::uuids(tx, writer.org(), found.id)?;
+                credits::refund_queued(tx, writer.org(), found.id, writer.at)?;
                 reports::delete(tx, writer.org(), found.id)?;
                 writer.record(tx, "report.delete", &found.id.prefixed(), Some(json!({"name": found.name})), None)?;
                 tx.after_commit(move || {
@@ -243,16 +241,7 @@ impl App {
 
     fn insert_report(&self, tx: &Tx<'_>, caller: &Caller, new: &NewReport) -> Result<(ReportId, Work)> {
         let org = caller.org();
-        let template = templates::find(tx, org, &new.template.0)?;
-        let template = template.ok_or_else(|| Error::not_found::<Template>(&new.template.1))?;
-        let (sources, dashboard, subject, work) = match template.kind {
-            TemplateKind::Profile => profiled(tx, caller, new)?,
-            TemplateKind::Dashboard => printed(tx, caller, new)?,
-        };
-        let title = match &new.name {
-            Some(text) => name("name", text, 200)?,
-            None => format!("{}: {subject}", template.name).chars().take(200).collect(),
-        };
+        let Planned { template, title, sources, dashboard, work } = work::planned(tx, caller, new)?;
         let stored = StoredReport {
             uuid: self.entropy.uuid(caller.at),
             name: title,
@@ -267,28 +256,9 @@ impl App {
         Ok((id, work))
     }
 
-    fn expected_work(&self, db: &Reader<'_, Main>, caller: &Caller, report: &Report) -> Result<Work> {
-        match report.template.2 {
-            TemplateKind::Profile => {
-                let mut found = Vec::new();
-                for (id, _) in &report.sources {
-                    found.extend(sources::find(db, caller.org(), &IdRef::Number(*id))?);
-                }
-                Ok(profile_work(found.iter()))
-            }
-            TemplateKind::Dashboard => {
-                let widgets = match report.dashboard {
-                    Some((id, _)) => dashboards::widgets(db, caller.org(), id)?.len(),
-                    None => 0,
-                };
-                Ok(Work::Report { sections: widgets as u64, rows: 0, pdf: Pdf::NotMade })
-            }
-        }
-    }
-
     /// Queues a run, with the credits it is expected to take reserved.
     fn queue(&self, tx: &Tx<'_>, caller: &Caller, report: ReportId, format: ReportFormat, work: Work) -> Result<RunId> {
-        let estimate = self.settings.credits.cost(in_format(work, format));
+        let estimate = self.settings.credits.cost(work::in_format(work, format));
         let identity = caller.identity();
         let new = NewRun {
             uuid: self.entropy.uuid(caller.at),
@@ -299,70 +269,10 @@ impl App {
             reserved: estimate,
         };
         let run = runs::create(tx, caller.org(), &new, caller.at)?;
-        let mut taking = self.taking(identity, "reports_run", Some(run), caller.at);
-        taking.reservation = run.prefixed();
+        let taking = Taking { reservation: run.prefixed(), run: Some(run), ..self.taking(caller, "reports_run") };
         credits::reserve(tx, &taking, estimate, caller.at)?;
         let after = json!({"report": report.prefixed(), "format": format.as_str(), "reserved": estimate});
         caller.record(tx, "run.create", &run.prefixed(), None, Some(after))?;
         Ok(run)
     }
-}
-
-/// The same work in a format.
-pub(super) fn in_format(work: Work, format: ReportFormat) -> Work {
-    match work {
-        Work::Report { sections, rows, .. } => {
-            Work::Report { sections, rows, pdf: if format == ReportFormat::Pdf { Pdf::Made } else { Pdf::NotMade } }
-        }
-        other => other,
-    }
-}
-
-type Subject = (Vec<crate::domain::id::SourceId>, Option<crate::domain::id::DashboardId>, String, Work);
-
-/// The subject of a profile: sources that have data.
-fn profiled(db: &Reader<'_, Main>, caller: &Caller, new: &NewReport) -> Result<Subject> {
-    if new.dashboard.is_some() {
-        return Err(Error::field("dashboard_id", "does not belong to this template; give `data_source_ids`."));
-    }
-    if new.sources.is_empty() || new.sources.len() > SOURCE_LIMIT {
-        return Err(Error::field("data_source_ids", format!("must name 1 to {SOURCE_LIMIT} data sources.")));
-    }
-    let mut found = Vec::with_capacity(new.sources.len());
-    for (id, spelled) in &new.sources {
-        let source = sources::find(db, caller.org(), id)?.ok_or_else(|| Error::not_found::<SourceKind>(spelled))?;
-        if source.status != SourceStatus::Active {
-            return Err(Error::NotReady(format!(
-                "The data source `{}` has no data yet; wait until it is active.",
-                source.slug
-            )));
-        }
-        if !found.iter().any(|other: &crate::domain::source::Source| other.id == source.id) {
-            found.push(source);
-        }
-    }
-    let names: Vec<&str> = found.iter().map(|source| source.name.as_str()).collect();
-    Ok((found.iter().map(|source| source.id).collect(), None, names.join(", "), profile_work(found.iter())))
-}
-
-fn profile_work<'s>(sources: impl Iterator<Item = &'s crate::domain::source::Source>) -> Work {
-    let (mut sections, mut rows) = (0, 0);
-    for table in sources.flat_map(|source| &source.tables) {
-        sections += 1;
-        rows += table.rows;
-    }
-    Work::Report { sections, rows, pdf: Pdf::NotMade }
-}
-
-/// The subject of a dashboard's report.
-fn printed(db: &Reader<'_, Main>, caller: &Caller, new: &NewReport) -> Result<Subject> {
-    if !new.sources.is_empty() {
-        return Err(Error::field("data_source_ids", "does not belong to this template; give `dashboard_id`."));
-    }
-    let Some((id, spelled)) = &new.dashboard else {
-        return Err(Error::field("dashboard_id", "is missing; name the dashboard to print."));
-    };
-    let found = dashboards::find(db, caller.org(), id)?.ok_or_else(|| Error::not_found::<DashboardKind>(spelled))?;
-    let work = Work::Report { sections: found.widgets.len() as u64, rows: 0, pdf: Pdf::NotMade };
-    Ok((Vec::new(), Some(found.id), found.name, work))
 }

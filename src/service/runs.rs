@@ -10,7 +10,7 @@ use serde_json::json;
 use super::app::App;
 use super::caller::{Caller, Identity, Who};
 use super::compose;
-use super::reports::in_format;
+use super::reports::work::in_format;
 use super::sources::error_of;
 use crate::datadir::DataDir;
 use crate::domain::access::Permission;
@@ -36,13 +36,10 @@ impl App {
 
     /// Makes the file of a leased run and ends the run, whatever happens.
     pub async fn execute_run(&self, leased: Leased) -> Result<()> {
-        let Leased { org, run, key } = leased;
+        let Leased { org, run } = leased;
         let made = self.make_file(org, &run).await;
         let now = self.clock.now();
-        let identity = self.identity_of_member(org, run.requested_by)?;
-        let mut taking = self.taking(&identity, "reports_run", Some(run.id), now);
-        (taking.reservation, taking.key) = (run.id.prefixed(), key);
-        let caller = Caller::without_request(identity, now);
+        let caller = Caller::without_request(self.identity_of_member(org, run.requested_by)?, now);
         let (ending, cost) = match made {
             Ok((bytes, work)) => (Ending::File(bytes), Some(self.settings.credits.cost(in_format(work, run.format)))),
             Err(error) => {
@@ -56,9 +53,9 @@ impl App {
         self.store
             .write(move |tx| {
                 let credits = match cost {
-                    Some(cost) => credits::settle(tx, &taking, cost, now)?,
+                    Some(cost) => credits::settle(tx, &id.prefixed(), cost, now)?,
                     None => {
-                        credits::refund(tx, &taking, now)?;
+                        credits::refund(tx, &id.prefixed(), now)?;
                         0
                     }
                 };

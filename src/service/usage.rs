@@ -1,15 +1,17 @@
-//! Credits, and what is left of limits.
+//! Credits and their ledger, and what is left of limits.
 
 use super::app::App;
-use super::caller::{Caller, Identity};
+use super::caller::Caller;
 use crate::domain::access::Permission;
 use crate::domain::credits::Balance;
 use crate::domain::error::Result;
-use crate::domain::id::RunId;
+use crate::domain::ledger::{LedgerEntry, LedgerFilter};
+use crate::domain::page::{ListRequest, Page};
 use crate::domain::time::Timestamp;
 use crate::domain::window::Headroom;
 use crate::store::audit::usage;
-use crate::store::main::credits::{self, Taking};
+use crate::store::main::credits::{self, Account, Taking};
+use crate::store::main::ledger;
 
 /// What `GET …/usage` tells.
 #[derive(Debug)]
@@ -54,27 +56,41 @@ impl App {
 
     /// The balance of the caller's organisation.
     pub(super) fn balance(&self, caller: &Caller) -> Result<Balance> {
-        let (org, allowance) = (caller.org(), caller.identity().plan.credits_per_month);
-        self.store.read_now(|db| Ok(credits::balance(db, org, allowance, caller.at)?))
+        self.store.read_now(|db| Ok(credits::balance(db, caller.account(), caller.at)?))
     }
 
-    /// Who takes credits, for the ledger.
-    pub(super) fn taking(
-        &self,
-        identity: &Identity,
-        operation: &'static str,
-        run: Option<RunId>,
-        now: Timestamp,
-    ) -> Taking {
+    /// Who takes credits for work of an operation, under a name of its own.
+    pub(super) fn taking(&self, caller: &Caller, operation: &'static str) -> Taking {
+        let identity = caller.identity();
         Taking {
-            reservation: self.entropy.uuid(now).simple().to_string(),
-            org: identity.holder.org,
-            allowance: identity.plan.credits_per_month,
+            reservation: self.entropy.uuid(caller.at).simple().to_string(),
+            account: caller.account(),
             operation,
             user: identity.holder.user,
             key: identity.key().map(|key| key.id),
-            run,
+            run: None,
+            dashboard: None,
             boot: self.boot.clone(),
         }
+    }
+
+    /// A page of the ledger of credits.
+    pub fn ledger(&self, caller: &Caller, request: &ListRequest<LedgerFilter>) -> Result<Page<LedgerEntry>> {
+        caller.require(Permission::BillingManage)?;
+        let org = caller.org();
+        self.page(
+            caller,
+            "ledger",
+            request,
+            |db, filter, slice| Ok(ledger::list(db, org, filter, slice)?),
+            |db, filter| Ok(ledger::count(db, org, filter)?),
+        )
+    }
+}
+
+impl Caller {
+    /// Whose credits its work takes.
+    pub(super) fn account(&self) -> Account {
+        Account { org: self.org(), allowance: self.identity().plan.credits_per_month }
     }
 }

@@ -62,6 +62,11 @@ pub struct Tx<'c> {
 }
 
 impl<'c> Tx<'c> {
+    /// Over a connection on which a transaction has begun.
+    fn new(connection: &'c Connection) -> Self {
+        Self { reader: Reader::new(connection), after: RefCell::default() }
+    }
+
     /// Runs `effect` after the commit, before the caller has its answer; not at all when the transaction rolls back.
     pub fn after_commit(&self, effect: impl FnOnce() + Send + 'static) {
         self.after.borrow_mut().push(Box::new(effect));

@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::watch::Watch;
-use super::{Reader, StoreError, Tx};
+use super::{StoreError, Tx};
 use crate::domain::error::{Error, Result};
 use crate::domain::time::monotonic;
 
@@ -107,7 +107,7 @@ fn prepare<T: Send + 'static>(
 /// `BEGIN IMMEDIATE`, the closure, `COMMIT`, the new version of access, the effects; in this order, before any reply.
 fn transact<T>(connection: &Connection, watch: &Watch, write: impl FnOnce(&Tx<'_>) -> Result<T>) -> Result<T> {
     connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-    let tx = Tx { reader: Reader::new(connection), after: Default::default() };
+    let tx = Tx::new(connection);
     let outcome = catch_unwind(AssertUnwindSafe(|| write(&tx)))
         .unwrap_or_else(|_| Err(Error::internal("a transaction panicked")));
     // SQLite itself rolls back when the disk is full or memory runs out.

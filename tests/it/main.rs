@@ -15,6 +15,7 @@ mod compression;
 mod conditional;
 mod cors;
 mod coverage;
+mod credits;
 mod dashboards;
 mod documented;
 mod duplicates;

@@ -1,13 +1,12 @@
-//! The caller on the `/api/` face: its user and organization, its limits and credits.
+//! The caller on the `/api/` face: its user and organization.
 
 use poem_openapi::OpenApi;
 
-use super::{FACE, Id, Tag};
+use super::{Id, Tag};
 use crate::http::body::Body;
 use crate::http::credential::Credential;
 use crate::http::fault::Reply;
-use crate::http::reply::{Changed, Created, Json, One};
-use crate::http::wire::limits::Usage;
+use crate::http::reply::{Changed, Created, One};
 use crate::http::wire::organization::{NewSandbox, Organization, OrganizationPatch};
 use crate::service::app::App;
 
@@ -16,12 +15,6 @@ pub struct AccountApi(pub App);
 
 #[OpenApi(prefix_path = "/api", tag = "Tag::Account")]
 impl AccountApi {
-    /// Get credits, limits and counts of requests.
-    #[oai(path = "/usage", method = "get", operation_id = "usage_get")]
-    async fn usage(&self, Credential(caller): Credential) -> Reply<Json<Usage>> {
-        Ok(Json(Usage::of(&self.0.usage(&caller)?, FACE)))
-    }
-
     /// Get the caller's organization with its plan and credits.
     #[oai(path = "/organization", method = "get", operation_id = "organization_get")]
     async fn organization(&self, Credential(caller): Credential) -> Reply<One<Organization<Id>>> {

@@ -11,6 +11,7 @@ use crate::http::fault::Reply;
 use crate::http::list_query::ListQuery;
 use crate::http::params::{Exchanged, Named};
 use crate::http::reply::{Changed, Created, Json, One};
+use crate::http::wire::credits::Estimate;
 use crate::http::wire::dashboard::{Dashboard, DashboardPatch, DashboardSummary, NewDashboard, Refreshed};
 use crate::http::wire::widget::Widget;
 use crate::http::wire::{Counted, Deleted, Nothing, Spelling};
@@ -82,6 +83,19 @@ impl DashboardsApi {
     ) -> Reply<Json<Refreshed<Id>>> {
         let answer = move |refresh| Json(Refreshed::of(refresh, &exchange.0));
         Ok(self.0.refresh_dashboard(&caller, &id.id, &id.spelled, answer).await?)
+    }
+
+    /// Estimate what a refresh would cost.
+    ///
+    /// Costs nothing. The refresh itself reserves as much, and takes what is measured then, at most that.
+    #[oai(path = "/:id/refresh/estimate", method = "post", operation_id = "dashboards_refresh_estimate")]
+    async fn estimate(
+        &self,
+        Credential(caller): Credential,
+        id: Named<DashboardKind>,
+        _body: Body<Nothing>,
+    ) -> Reply<Json<Estimate>> {
+        Ok(Json(self.0.estimate_refresh(&caller, &id.id, &id.spelled, FACE.surface())?.into()))
     }
 
     /// Get one widget's data.

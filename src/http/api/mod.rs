@@ -9,6 +9,7 @@ mod reports;
 mod runs;
 mod setup;
 mod sources;
+mod usage;
 mod users;
 
 use poem_openapi::Tags;
@@ -27,8 +28,10 @@ const FACE: Face = Face::Platform;
 enum Tag {
     /// Sessions, and who is calling.
     Authentication,
-    /// The caller's user and organization, and what is left of limits and credits.
+    /// The caller's user and organization.
     Account,
+    /// Credits and limits, and what calls add up to.
+    Usage,
     /// Data sources and their tables.
     #[oai(rename = "Data sources")]
     DataSources,
@@ -52,6 +55,7 @@ pub type Api = (
     auth::AuthApi,
     setup::SetupApi,
     account::AccountApi,
+    usage::UsageApi,
     sources::DataSourcesApi,
     dashboards::DashboardsApi,
     reports::ReportsApi,
@@ -69,6 +73,7 @@ pub fn all(app: &App) -> Api {
         auth::AuthApi(app.clone()),
         setup::SetupApi(app.clone()),
         account::AccountApi(app.clone()),
+        usage::UsageApi(app.clone()),
         sources::DataSourcesApi(app.clone()),
         dashboards::DashboardsApi(app.clone()),
         reports::ReportsApi(app.clone()),

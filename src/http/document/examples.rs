@@ -2,6 +2,7 @@
 //! takes or gives a known type has its examples already.
 
 mod answers;
+mod metering;
 mod world;
 
 use serde_json::{Value, json};

@@ -9,8 +9,8 @@ use super::*;
 use crate::domain::operation::{BodyKind, Needs};
 use crate::http::body;
 use crate::http::wire::{
-    Counted, Deleted, Hex, Integer, Listing, UuidText, dashboard, key, limits, organization, query, report, session,
-    setup, source, user, widget,
+    Counted, Deleted, Hex, Integer, Listing, UuidText, credits, dashboard, key, limits, organization, query, report,
+    session, setup, source, user, widget,
 };
 
 fn document(face: Face) -> Value {
@@ -249,6 +249,8 @@ fn answers_are_written_as_they_are_documented() {
     check::<dashboard::Refreshed<UuidText>>();
     check::<key::Key<Integer>>();
     check::<limits::Usage>();
+    check::<credits::Estimate>();
+    check::<credits::LedgerEntry<Hex>>();
     check::<report::Report<Hex>>();
     check::<report::ReportTemplate<Hex>>();
     check::<report::Generated<UuidText>>();

@@ -9,6 +9,7 @@ use crate::domain::dashboard::DashboardFilter;
 use crate::domain::error::Result;
 use crate::domain::key::{self, KeyFilter, Owner};
 use crate::domain::key_text::Environment;
+use crate::domain::ledger::{EntryKind, LedgerFilter};
 use crate::domain::page::SortBy;
 use crate::domain::report::{ReportFilter, ReportFormat, ReportTemplateFilter, RunFilter, RunStatus, TemplateKind};
 use crate::domain::session::SessionFilter;
@@ -171,6 +172,28 @@ impl ListFilter for SessionFilter {
 
     fn read(given: &Given<'_>) -> Result<Self> {
         Ok(Self { times: given.times()?, user: owner(given) })
+    }
+}
+
+impl ListFilter for LedgerFilter {
+    const ORDERS: &'static [SortBy] = &[SortBy::CreatedAt];
+
+    fn parameters(_face: Face) -> Vec<Parameter> {
+        let own = [
+            one_of("kind", "What they are.", &EntryKind::ALL, EntryKind::as_str),
+            text("user", "Entries for this user: an id in any spelling of this face, or an e-mail."),
+            text("key", "Entries for work that was asked for with this API key: an id in any spelling of this face."),
+        ];
+        own.into_iter().chain(created()).collect()
+    }
+
+    fn read(given: &Given<'_>) -> Result<Self> {
+        Ok(Self {
+            times: given.times()?,
+            kind: given.one_of("kind", &EntryKind::ALL, EntryKind::as_str)?,
+            user: owner(given),
+            key: given.id("key"),
+        })
     }
 }
 

@@ -1,15 +1,14 @@
-//! The caller on the `/v1/` face: its credential, its user and organization, its limits and credits.
+//! The caller on the `/v1/` face: its credential, its user and organization.
 
 use poem_openapi::OpenApi;
 use poem_openapi::param::Query;
 
-use super::{FACE, Id, Tag};
+use super::{Id, Tag};
 use crate::http::body::Body;
 use crate::http::credential::Credential;
 use crate::http::fault::Reply;
 use crate::http::params::Exchanged;
 use crate::http::reply::{Changed, Created, Json, One};
-use crate::http::wire::limits::Usage;
 use crate::http::wire::organization::{NewSandbox, Organization, OrganizationPatch};
 use crate::http::wire::session::Verification;
 use crate::service::app::App;
@@ -34,12 +33,6 @@ impl AccountApi {
     ) -> Reply<Json<Verification<Id>>> {
         let question = exchange.0.question(explain.0.as_deref(), address.0.as_deref())?;
         Ok(Json(Verification::of(&caller, self.0.verify(&caller, question)?)))
-    }
-
-    /// Get credits, limits and counts of requests.
-    #[oai(path = "/usage", method = "get", operation_id = "usage_get")]
-    async fn usage(&self, Credential(caller): Credential) -> Reply<Json<Usage>> {
-        Ok(Json(Usage::of(&self.0.usage(&caller)?, FACE)))
     }
 
     /// Get the caller's organization with its plan and credits.

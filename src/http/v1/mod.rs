@@ -7,6 +7,7 @@ mod query;
 mod reports;
 mod runs;
 mod sources;
+mod usage;
 mod users;
 
 use poem_openapi::Tags;
@@ -23,8 +24,10 @@ const FACE: Face = Face::V1;
 /// The groups of the reference.
 #[derive(Tags)]
 enum Tag {
-    /// What a credential is and may do, and what is left of limits and credits.
+    /// What a credential is and may do, and its organization.
     Account,
+    /// Credits and limits, and what calls add up to.
+    Usage,
     /// Dashboards and their widgets.
     Dashboards,
     /// Reports and their templates.
@@ -45,6 +48,7 @@ enum Tag {
 /// The face's operations.
 pub type Api = (
     account::AccountApi,
+    usage::UsageApi,
     dashboards::DashboardsApi,
     reports::ReportsApi,
     reports::ReportTemplatesApi,
@@ -60,6 +64,7 @@ pub type Api = (
 pub fn all(app: &App) -> Api {
     (
         account::AccountApi(app.clone()),
+        usage::UsageApi(app.clone()),
         dashboards::DashboardsApi(app.clone()),
         reports::ReportsApi(app.clone()),
         reports::ReportTemplatesApi(app.clone()),

@@ -13,6 +13,7 @@ use crate::http::fault::Reply;
 use crate::http::list_query::ListQuery;
 use crate::http::params::{Exchanged, Named};
 use crate::http::reply::{Accepted, Changed, Created, CreatedOrAccepted, Json, One};
+use crate::http::wire::credits::Estimate;
 use crate::http::wire::report::{
     Generated, NewReport, QueuedRun, Report, ReportPatch, ReportTemplate, Run, RunRequest,
 };
@@ -64,6 +65,15 @@ impl ReportsApi {
         Ok(self.0.answer(&caller, Generated::of(run, &exchange.0)?).await?)
     }
 
+    /// Estimate what a report would cost.
+    ///
+    /// Costs nothing and makes nothing; refuses what making the report would refuse. Making it reserves as much, and
+    /// takes what is measured then, at most that.
+    #[oai(path = "/generate/estimate", method = "post", operation_id = "reports_generate_estimate")]
+    async fn estimate_new(&self, Credential(caller): Credential, Body(new): Body<NewReport>) -> Reply<Json<Estimate>> {
+        Ok(Json(self.0.estimate_report(&caller, &new.read(FACE), FACE.surface())?.into()))
+    }
+
     /// Get a report with its newest run.
     #[oai(path = "/:id", method = "get", operation_id = "reports_get")]
     async fn get(
@@ -107,6 +117,19 @@ impl ReportsApi {
     ) -> Reply<Accepted<QueuedRun<Id>>> {
         let answer = |run| Accepted(QueuedRun::from(run));
         Ok(self.0.run_report(&caller, &id.id, &id.spelled, request.format(), answer).await?)
+    }
+
+    /// Estimate what a run of a report would cost.
+    ///
+    /// Costs nothing. The run itself reserves as much, and takes what is measured then, at most that.
+    #[oai(path = "/:id/run/estimate", method = "post", operation_id = "reports_run_estimate")]
+    async fn estimate(
+        &self,
+        Credential(caller): Credential,
+        id: Named<ReportOf>,
+        Body(request): Body<RunRequest>,
+    ) -> Reply<Json<Estimate>> {
+        Ok(Json(self.0.estimate_run(&caller, &id.id, &id.spelled, request.format(), FACE.surface())?.into()))
     }
 
     /// List the runs of a report.

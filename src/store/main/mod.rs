@@ -8,6 +8,7 @@ pub mod dashboards;
 pub mod idempotency;
 pub mod instance;
 pub mod keys;
+pub mod ledger;
 pub mod links;
 pub mod logins;
 pub mod reports;

@@ -137,23 +137,20 @@ pub struct Leased {
     pub org: OrgId,
     /// The run.
     pub run: Run,
-    /// The key it was asked for with.
-    pub key: Option<KeyId>,
 }
 
 /// Takes the oldest queued run.
 pub fn lease(tx: &Tx<'_>, boot: &str, now: Timestamp) -> Result<Option<Leased>, StoreError> {
-    let taken: Option<(i64, OrgId, Option<KeyId>)> = tx
+    let taken: Option<(RunId, OrgId)> = tx
         .prepare(
             "UPDATE runs SET status = 'running', boot = ?1, attempt = attempt + 1, started_at = ?2
              WHERE id = (SELECT id FROM runs WHERE status = 'queued' ORDER BY id LIMIT 1)
-             RETURNING id, org_id, key_id",
+             RETURNING id, org_id",
         )?
-        .query_row(rusqlite::params![boot, now], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .query_row(rusqlite::params![boot, now], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    let Some((id, org, key)) = taken else { return Ok(None) };
-    let run = find(tx, org, &IdRef::Number(RunId::new(id)))?;
-    Ok(run.map(|run| Leased { org, run, key }))
+    let Some((id, org)) = taken else { return Ok(None) };
+    Ok(find(tx, org, &IdRef::Number(id))?.map(|run| Leased { org, run }))
 }
 
 /// How a run ended.

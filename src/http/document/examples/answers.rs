@@ -8,7 +8,7 @@ use serde_json::Value;
 use serde_json::value::to_raw_value;
 
 use super::super::SERVER;
-use super::world;
+use super::{metering, world};
 use crate::domain::id::{Kind, RequestId};
 use crate::domain::page::{More, Page};
 use crate::domain::report::RunStatus;
@@ -18,6 +18,7 @@ use crate::domain::user::Purpose;
 use crate::http::exchange::Exchange;
 use crate::http::face::Face;
 use crate::http::reply::{CreatedOrAccepted, Raw};
+use crate::http::wire::credits::{Estimate, LedgerEntry};
 use crate::http::wire::dashboard::{Dashboard, DashboardSummary, Refreshed};
 use crate::http::wire::key::{Key, KeyActivity, Received, RevokedKeys};
 use crate::http::wire::limits::Usage;
@@ -67,6 +68,8 @@ fn one<I: Spelling>(Which { operation, schema, status }: Which<'_>) -> Option<Va
         "DataSource" if status == 202 => written(&DataSource::<I>::from(world::source(SourceStatus::Syncing))),
         "DataSource" => written(&DataSource::<I>::from(world::source(SourceStatus::Active))),
         "Deleted" => written(&Deleted::of(deleted::<I>(operation)?)),
+        "Estimate" => written(&Estimate::from(metering::estimate())),
+        "LedgerEntry" => written(&LedgerEntry::<I>::from(metering::settled())),
         "Generated" if status == 202 => generated::<I>(RunStatus::Running, &exchange),
         "Generated" => generated::<I>(RunStatus::Succeeded, &exchange),
         "ApiKey" if operation == "keys_rotate" => {
