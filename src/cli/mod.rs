@@ -20,6 +20,7 @@ mod settings;
 mod sources;
 #[cfg(test)]
 mod tests;
+mod usage;
 mod users;
 
 use std::ffi::OsString;
@@ -125,6 +126,12 @@ Examples:
     /// Look at the audit log.
     #[command(subcommand, arg_required_else_help = true)]
     Audit(audit::AuditCommand),
+    /// Show what calls add up to, and what is left of credits.
+    #[command(after_help = "\
+Examples:
+  claribi usage --bucket day
+  claribi usage --key key_1 --bucket minute --json")]
+    Usage(usage::Usage),
     /// Print the OpenAPI document of a face.
     Openapi(openapi::OpenApi),
     /// The child process for queries, imports and reports.
@@ -160,6 +167,7 @@ fn run(globals: &Globals, command: Command) -> Result<(), Failure> {
         Command::Query(query) => query::run(globals, &query),
         Command::Report(command) => reports::run(globals, &command),
         Command::Audit(command) => audit::run(globals, &command),
+        Command::Usage(usage) => usage::run(globals, &usage),
         Command::Openapi(command) => openapi::run(globals, &command),
         Command::Worker => Ok(()),
     }

@@ -26,6 +26,7 @@ pub mod result;
 pub mod session;
 pub mod source;
 pub mod time;
+pub mod usage;
 pub mod user;
 pub mod widget;
 pub mod window;

@@ -167,6 +167,10 @@ operations! {
     "organization_sandbox" of(Permission::OrganizationManage), General, Json,
         &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, Conflict, TrialEnded];
     "usage_get" of(Permission::UsageRead), General, None, &[];
+    "usage_series" of(Permission::UsageRead), General, None, &[NotFound];
+    "usage_operations" of(Permission::UsageRead), General, None, &[NotFound];
+    "usage_keys" of(Permission::UsageRead), General, None, &[NotFound];
+    "usage_users" of(Permission::UsageRead), General, None, &[NotFound];
     "usage_ledger" of(Permission::BillingManage), General, None, PAGE;
     "dashboards_list" of(Permission::DashboardsRead), General, None, PAGE;
     "dashboards_create" of(Permission::DashboardsCreate), General, Json,

@@ -4,7 +4,7 @@
 //! framework knows arguments of one parameter only: to it, this one is an object, whose properties router and document
 //! take for the parameters that they are. What is documented is therefore what is let in.
 
-mod filters;
+pub(super) mod filters;
 mod given;
 
 use std::marker::PhantomData;
@@ -14,7 +14,7 @@ use poem_openapi::__private::UrlQuery;
 use poem_openapi::registry::{MetaOperationParam, MetaParamIn, MetaSchema, MetaSchemaRef};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
-use self::given::Given;
+pub(super) use self::given::Given;
 use super::credential::exchange;
 use super::face::Face;
 use super::fault::Fault;
@@ -89,9 +89,7 @@ impl<'a, S: Spelling, F: ListFilter> ApiExtractor<'a> for ListQuery<S, F> {
     }
 
     fn param_schema_ref() -> Option<MetaSchemaRef> {
-        let properties = Self::parameters().into_iter();
-        let properties = properties.map(|(name, schema)| (name, MetaSchemaRef::Inline(Box::new(schema)))).collect();
-        Some(MetaSchemaRef::Inline(Box::new(MetaSchema { properties, ..MetaSchema::new("object") })))
+        Some(spread(Self::parameters()))
     }
 
     async fn from_request(
@@ -104,6 +102,13 @@ impl<'a, S: Spelling, F: ListFilter> ApiExtractor<'a> for ListQuery<S, F> {
         let request = Self::read(&given).map_err(Fault::from)?;
         Ok(Self(request, PhantomData))
     }
+}
+
+/// The object that stands for these parameters.
+pub(super) fn spread(parameters: Vec<Parameter>) -> MetaSchemaRef {
+    let properties = parameters.into_iter();
+    let properties = properties.map(|(name, schema)| (name, MetaSchemaRef::Inline(Box::new(schema)))).collect();
+    MetaSchemaRef::Inline(Box::new(MetaSchema { properties, ..MetaSchema::new("object") }))
 }
 
 /// The names of the query parameters that an argument of a handler stands for.

@@ -39,6 +39,7 @@ pub mod routes;
 mod samples;
 pub mod settings;
 mod upload;
+mod usage_query;
 pub mod v1;
 mod wire;
 

@@ -6,8 +6,6 @@ mod leak;
 mod revoke;
 mod terms;
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
 use super::app::App;
@@ -20,6 +18,7 @@ use crate::domain::key::{Key, KeyFilter};
 use crate::domain::key_text::{self, KeyText};
 use crate::domain::page::{ListRequest, Page};
 use crate::domain::time::Timestamp;
+use crate::domain::usage::Callers;
 use crate::domain::window::Limits;
 use crate::store::Tx;
 use crate::store::audit::usage;
@@ -71,8 +70,6 @@ pub struct Activity {
     /// Requests of its lineage in the last 24 hours, 7 days and 30 days.
     pub requests: [u64; 3],
 }
-
-const DAY: Duration = Duration::from_secs(86_400);
 
 impl App {
     /// Makes a key of the caller's. The text is given here and nowhere else: `kept` is the answer without it, which is
@@ -155,12 +152,8 @@ impl App {
     /// What a key was used for.
     pub fn key_activity(&self, caller: &Caller, id: &IdRef<KeyKind>, spelled: &str) -> Result<Activity> {
         let KeyView { key, usage, .. } = self.key(caller, id, spelled)?;
-        let (org, lineage) = (caller.org(), self.lineage(caller, &key)?);
-        let count = |days: u32| {
-            let since = caller.at.minus(DAY * days);
-            self.store.read_usage_now(|calls| Ok(usage::calls_of_keys(calls, org, &lineage, since)?))
-        };
-        Ok(Activity { usage, requests: [count(1)?, count(7)?, count(30)?] })
+        let lineage = Callers::Keys(self.lineage(caller, &key)?);
+        Ok(Activity { usage, requests: self.recent_calls(caller, &lineage)? })
     }
 
     /// The key, those that it took over from, and those that took over from it.

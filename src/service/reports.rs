@@ -132,7 +132,7 @@ impl App {
             .store
             .write(move |tx| {
                 let (report, work) = app.insert_report(tx, &writer, &new)?;
-                let run = app.queue(tx, &writer, report, new.format, work)?;
+                let run = app.queue(tx, &writer, (report, new.format), work, "reports_generate")?;
                 writer.begin(tx, Effect::Run(run))?;
                 Ok(run)
             })
@@ -158,7 +158,8 @@ impl App {
                 let report = reports::find(tx, writer.org(), &id)?;
                 let report = report.ok_or_else(|| Error::not_found::<ReportKind>(spelled))?;
                 let work = work::of_report(tx, &writer, &report)?;
-                let id = app.queue(tx, &writer, report.id, format.unwrap_or(report.format), work)?;
+                let form = (report.id, format.unwrap_or(report.format));
+                let id = app.queue(tx, &writer, form, work, "reports_run")?;
                 let run = runs::find(tx, writer.org(), &IdRef::Number(id))?;
                 writer.answer(tx, answer(run.ok_or_else(|| Error::not_found::<RunKind>(id.prefixed()))?))
             })
@@ -257,7 +258,14 @@ impl App {
     }
 
     /// Queues a run, with the credits it is expected to take reserved.
-    fn queue(&self, tx: &Tx<'_>, caller: &Caller, report: ReportId, format: ReportFormat, work: Work) -> Result<RunId> {
+    fn queue(
+        &self,
+        tx: &Tx<'_>,
+        caller: &Caller,
+        (report, format): (ReportId, ReportFormat),
+        work: Work,
+        operation: &'static str,
+    ) -> Result<RunId> {
         let estimate = self.settings.credits.cost(work::in_format(work, format));
         let identity = caller.identity();
         let new = NewRun {
@@ -269,7 +277,7 @@ impl App {
             reserved: estimate,
         };
         let run = runs::create(tx, caller.org(), &new, caller.at)?;
-        let taking = Taking { reservation: run.prefixed(), run: Some(run), ..self.taking(caller, "reports_run") };
+        let taking = Taking { reservation: run.prefixed(), run: Some(run), ..self.taking(caller, operation) };
         credits::reserve(tx, &taking, estimate, caller.at)?;
         let after = json!({"report": report.prefixed(), "format": format.as_str(), "reserved": estimate});
         caller.record(tx, "run.create", &run.prefixed(), None, Some(after))?;

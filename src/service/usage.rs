@@ -1,5 +1,9 @@
 //! Credits and their ledger, and what is left of limits.
 
+mod figures;
+
+use std::time::Duration;
+
 use super::app::App;
 use super::caller::Caller;
 use crate::domain::access::Permission;
@@ -8,10 +12,15 @@ use crate::domain::error::Result;
 use crate::domain::ledger::{LedgerEntry, LedgerFilter};
 use crate::domain::page::{ListRequest, Page};
 use crate::domain::time::Timestamp;
+use crate::domain::usage::Callers;
 use crate::domain::window::Headroom;
-use crate::store::audit::usage;
+use crate::store::audit::usage::{self, Calls};
 use crate::store::main::credits::{self, Account, Taking};
 use crate::store::main::ledger;
+
+pub use figures::{FiguresRequest, Ranking, Series};
+
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// What `GET …/usage` tells.
 #[derive(Debug)]
@@ -37,15 +46,19 @@ impl App {
     /// Credits, limits and requests; consumes nothing beyond itself.
     pub fn usage(&self, caller: &Caller) -> Result<Usage> {
         caller.require(Permission::UsageRead)?;
-        let org = caller.org();
-        let count = |days: i64| {
-            let since = Timestamp::from_millis(caller.at.millis() - days * 86_400_000);
-            self.store.read_usage_now(|calls| Ok(usage::calls_since(calls, org, since)?))
-        };
         Ok(Usage {
             credits: self.credits(caller)?,
             headroom: self.headroom(caller.identity(), caller.at)?,
-            requests: [count(1)?, count(7)?, count(30)?],
+            requests: self.recent_calls(caller, &Callers::Everyone)?,
+        })
+    }
+
+    /// How many calls in the last 24 hours, 7 days and 30 days.
+    pub(super) fn recent_calls(&self, caller: &Caller, callers: &Callers) -> Result<[u64; 3]> {
+        let calls = Calls { org: caller.org(), callers, operation: None };
+        self.store.read_figures_now(|figures| {
+            let count = |days: u32| usage::count(figures, &calls, caller.at.minus(DAY * days), caller.at);
+            Ok([count(1)?, count(7)?, count(30)?])
         })
     }
 

@@ -190,7 +190,39 @@ impl Store {
         tokio::task::spawn_blocking(move || store.read_audit_now(read)).await.map_err(Error::internal)?
     }
 
-    /// Reads what calls add up to, on this thread. Beside a server this is up to a second behind.
+    /// Reads what calls add up to, on a thread that may block, as of one instant that the writer is not held up for
+    /// longer than it takes to copy what the file does not have. Beside a server this is up to a second behind.
+    pub async fn read_figures<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&UsageReader<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let store = self.clone();
+        tokio::task::spawn_blocking(move || store.read_figures_now(read)).await.map_err(Error::internal)?
+    }
+
+    /// The same on this thread.
+    pub fn read_figures_now<T>(&self, read: impl FnOnce(&UsageReader<'_>) -> Result<T>) -> Result<T> {
+        self.audit.readers.with(|connection| {
+            // Ended when it is dropped; it writes nothing.
+            let transaction = connection.unchecked_transaction().map_err(StoreError::from)?;
+            let reader = Reader::new(connection);
+            let pinned = |fresh: &Tally| {
+                // The first read is what makes the snapshot.
+                audit::entries::mark(&reader, audit::tally::MARK)?;
+                Ok::<_, StoreError>(fresh.clone())
+            };
+            let fresh = match self.appender() {
+                Some(appender) => appender.with_tally(pinned)?,
+                None => pinned(&Tally::default())?,
+            };
+            let done = read(&UsageReader::new(reader, &fresh));
+            drop(transaction);
+            done
+        })
+    }
+
+    /// Reads a little of what calls add up to, on this thread; the writer waits for it. Beside a server this is up to a
+    /// second behind.
     pub fn read_usage_now<T>(&self, read: impl FnOnce(&UsageReader<'_>) -> Result<T>) -> Result<T> {
         let both = |fresh: &Tally| {
             self.audit.readers.with(|connection| read(&UsageReader::new(Reader::new(connection), fresh)))

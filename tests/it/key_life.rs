@@ -170,6 +170,10 @@ async fn activity_tells_of_the_last_use_and_of_rolling_windows() {
     world.pass(120);
     assert_eq!(counts().await, [1, 2, 2]);
     world.pass(6 * 86_400);
+    assert_eq!(counts().await, [0, 2, 2], "minutes are kept for two days: past that the whole hour counts");
+    world.pass(3_600 - 120);
+    assert_eq!(counts().await, [0, 2, 2]);
+    world.pass(60);
     assert_eq!(counts().await, [0, 1, 2]);
     let told = world.owner_session().await.get(&path).await.is(200);
     assert_eq!((&told["latest_endpoint"], &told["last_used"]["endpoint"]), (&json!("usage_get"), &json!("usage_get")));

@@ -50,3 +50,4 @@ mod sources;
 mod tidy;
 mod tokens;
 mod transport;
+mod usage;

@@ -57,12 +57,20 @@ impl Latencies {
 
     /// Reads what [`Latencies::encode`] wrote; `None` for other bytes.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
-        let mut counts = BTreeMap::new();
+        let mut latencies = Self::default();
+        latencies.absorb(bytes)?;
+        Some(latencies)
+    }
+
+    /// Counts all that [`Latencies::encode`] wrote; `None` for other bytes.
+    pub fn absorb(&mut self, bytes: &[u8]) -> Option<()> {
         let mut reader = Reader::new(bytes);
         while reader.len() > 0 {
-            counts.insert(reader.byte()?, reader.unsigned()?);
+            let (class, count) = (reader.byte()?, reader.unsigned()?);
+            let sum = self.0.entry(class).or_default();
+            *sum = sum.saturating_add(count);
         }
-        Some(Self(counts))
+        Some(())
     }
 }
 

@@ -10,9 +10,11 @@ use crate::http::fault::Reply;
 use crate::http::list_query::ListQuery;
 use crate::http::params::Exchanged;
 use crate::http::reply::Json;
+use crate::http::usage_query::{Most, OverTime, UsageQuery};
 use crate::http::wire::Counted;
 use crate::http::wire::credits::LedgerEntry;
 use crate::http::wire::limits::Usage;
+use crate::http::wire::usage::{UsageOfKeys, UsageOfOperations, UsageOfUsers, UsageSeries};
 use crate::service::app::App;
 
 /// The usage of `/api/`.
@@ -24,6 +26,45 @@ impl UsageApi {
     #[oai(path = "/", method = "get", operation_id = "usage_get")]
     async fn get(&self, Credential(caller): Credential) -> Reply<Json<Usage>> {
         Ok(Json(Usage::of(&self.0.usage(&caller)?, FACE)))
+    }
+
+    /// Get what calls add up to over time.
+    ///
+    /// A point for each bucket, also for those without calls. A key sees its own figures, a session those of its user;
+    /// whoever may read the audit log or manage all keys sees the organization's.
+    #[oai(path = "/series", method = "get", operation_id = "usage_series")]
+    async fn series(
+        &self,
+        Credential(caller): Credential,
+        asked: UsageQuery<Id, OverTime>,
+    ) -> Reply<Json<UsageSeries>> {
+        Ok(Json(self.0.usage_series(&caller, asked.0).await?.into()))
+    }
+
+    /// Rank the operations that were called most.
+    #[oai(path = "/operations", method = "get", operation_id = "usage_operations")]
+    async fn operations(
+        &self,
+        Credential(caller): Credential,
+        asked: UsageQuery<Id, Most>,
+    ) -> Reply<Json<UsageOfOperations>> {
+        Ok(Json(self.0.usage_of_operations(&caller, asked.0).await?.into()))
+    }
+
+    /// Rank the keys that called most.
+    #[oai(path = "/keys", method = "get", operation_id = "usage_keys")]
+    async fn keys(&self, Credential(caller): Credential, asked: UsageQuery<Id, Most>) -> Reply<Json<UsageOfKeys<Id>>> {
+        Ok(Json(self.0.usage_of_keys(&caller, asked.0).await?.into()))
+    }
+
+    /// Rank the users who called most, by keys and in sessions.
+    #[oai(path = "/users", method = "get", operation_id = "usage_users")]
+    async fn users(
+        &self,
+        Credential(caller): Credential,
+        asked: UsageQuery<Id, Most>,
+    ) -> Reply<Json<UsageOfUsers<Id>>> {
+        Ok(Json(self.0.usage_of_users(&caller, asked.0).await?.into()))
     }
 
     /// List the ledger of credits.

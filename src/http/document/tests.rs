@@ -10,7 +10,7 @@ use crate::domain::operation::{BodyKind, Needs};
 use crate::http::body;
 use crate::http::wire::{
     Counted, Deleted, Hex, Integer, Listing, UuidText, credits, dashboard, key, limits, organization, query, report,
-    session, setup, source, user, widget,
+    session, setup, source, usage, user, widget,
 };
 
 fn document(face: Face) -> Value {
@@ -250,6 +250,10 @@ fn answers_are_written_as_they_are_documented() {
     check::<key::Key<Integer>>();
     check::<limits::Usage>();
     check::<credits::Estimate>();
+    check::<usage::UsageSeries>();
+    check::<usage::UsageOfOperations>();
+    check::<usage::UsageOfKeys<Hex>>();
+    check::<usage::UsageOfUsers<Integer>>();
     check::<credits::LedgerEntry<Hex>>();
     check::<report::Report<Hex>>();
     check::<report::ReportTemplate<Hex>>();

@@ -198,14 +198,15 @@ impl ListFilter for LedgerFilter {
 }
 
 /// The user that the parameter `user` names.
-fn owner(given: &Given<'_>) -> Option<Owner> {
+pub(in crate::http) fn owner(given: &Given<'_>) -> Option<Owner> {
     given.text("user").map(|text| match text.contains('@') {
         true => Owner::Email(text.to_lowercase()),
         false => Owner::Id(given.spelled(text)),
     })
 }
 
-fn text(name: &'static str, description: &'static str) -> Parameter {
+/// A parameter that is text.
+pub(in crate::http) fn text(name: &'static str, description: &'static str) -> Parameter {
     (name, MetaSchema { description: Some(description), ..MetaSchema::new("string") })
 }
 
@@ -219,7 +220,8 @@ fn one_of<T: Copy>(
     (name, MetaSchema { description: Some(description), enum_items, ..MetaSchema::new("string") })
 }
 
-fn instant(name: &'static str, description: &'static str) -> Parameter {
+/// A parameter that is an instant.
+pub(in crate::http) fn instant(name: &'static str, description: &'static str) -> Parameter {
     (name, MetaSchema { description: Some(description), ..MetaSchema::new_with_format("string", "date-time") })
 }
 

@@ -58,8 +58,11 @@ impl From<service::Credits> for Credits {
 /// The organization's requests.
 #[derive(Serialize, Object)]
 pub struct Requests {
+    /// The first minute counts as a whole.
     last_24h: u64,
+    /// The first hour counts as a whole.
     last_7d: u64,
+    /// The first hour counts as a whole.
     last_30d: u64,
 }
 

@@ -14,6 +14,7 @@ pub mod setup;
 pub mod source;
 mod spelling;
 mod stamp;
+pub mod usage;
 pub mod user;
 pub mod widget;
 

@@ -1,7 +1,8 @@
-//! What calls add up to: by key and operation over minutes, hours and days, and how each key was last used.
+//! What calls add up to: by key, user and operation over minutes, hours and days, and how each key was last used.
 //!
 //! Sums are kept in memory by the writer of the chain and brought to the file about once a second, so that a call
-//! costs no page for them. Readers add what is not there yet; after a crash it is counted again from the chain.
+//! costs no page for them. Readers add what is not there yet; after a crash it is counted again from the chain. What is
+//! past its time leaves the file when new sums are brought there, by the clock of the calls themselves.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -9,16 +10,16 @@ use std::net::IpAddr;
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::domain::audit::entry::Word;
-use crate::domain::audit::kind::Outcome;
-use crate::domain::audit::latency::Latencies;
 use crate::domain::audit::{Call, Entry};
+use crate::domain::usage::{Bucket, Figures};
 use crate::store::StoreError;
 
 /// The mark of the last entry whose counts are in the file.
-pub(super) const MARK: &str = "tallied";
-/// The lengths of the sums, in seconds.
-pub(super) const SPANS: [i64; 3] = [MINUTE, 3_600, 86_400];
-const MINUTE: i64 = 60;
+pub(in crate::store) const MARK: &str = "tallied";
+/// The key under which an organisation's sum over all keys and users stands.
+pub(super) const EVERYONE: i64 = -1;
+/// Rows of one length that leave the file at a time, at most: bringing sums there holds up calls.
+const FORGOTTEN: i64 = 500;
 
 /// What is summed together within one span of time.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -29,19 +30,10 @@ pub(super) struct Cell {
     pub start: i64,
     /// 0 for calls without a key.
     pub key: i64,
+    /// 0 for calls of nobody known.
+    pub user: i64,
     /// `none` for calls that met no operation.
     pub operation: Word,
-}
-
-/// The sums of a cell.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Sums {
-    /// Calls by outcome, in the order of [`Outcome::ALL`].
-    pub outcomes: [i64; Outcome::ALL.len()],
-    pub credits: i64,
-    pub bytes_in: i64,
-    pub bytes_out: i64,
-    pub latency: Latencies,
 }
 
 /// How a key was used.
@@ -54,9 +46,9 @@ pub(super) struct Used {
 }
 
 /// Sums that are not in the file yet.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(in crate::store) struct Tally {
-    minutes: HashMap<Cell, Sums>,
+    minutes: HashMap<Cell, Figures>,
     keys: HashMap<i64, Used>,
 }
 
@@ -92,22 +84,24 @@ impl Tally {
     }
 
     /// The minutes that are not in the file.
-    pub(super) fn minutes(&self) -> impl Iterator<Item = (&Cell, &Sums)> {
+    pub(super) fn minutes(&self) -> impl Iterator<Item = (&Cell, &Figures)> {
         self.minutes.iter()
     }
 
     /// Brings the sums to the file, within a transaction of the caller's, as those up to the entry `seq`.
     pub(super) fn write(&self, connection: &Connection, seq: i64) -> Result<(), StoreError> {
-        for span in SPANS {
-            let mut sums: HashMap<Cell, Sums> = HashMap::new();
+        for bucket in Bucket::ALL {
+            let mut sums: HashMap<Cell, Figures> = HashMap::new();
             for (cell, found) in &self.minutes {
-                let start = cell.start - cell.start.rem_euclid(span);
-                sums.entry(Cell { start, ..cell.clone() }).or_default().merge(found);
+                let cell = Cell { start: bucket.of(cell.start), ..cell.clone() };
+                sums.entry(Cell { key: EVERYONE, user: 0, ..cell.clone() }).or_default().merge(found);
+                sums.entry(cell).or_default().merge(found);
             }
             for (cell, sums) in sums {
-                add_to_file(connection, span, &cell, sums)?;
+                add_to_file(connection, bucket, &cell, sums)?;
             }
         }
+        self.forget(connection)?;
         let mut upsert = connection.prepare_cached(
             "INSERT INTO key_usage (key_id, calls, last_at, last_operation, last_address) VALUES (?1, ?2, ?3, ?4, ?5)
              ON CONFLICT (key_id) DO UPDATE SET calls = calls + ?2, last_at = ?3, last_operation = ?4,
@@ -119,6 +113,16 @@ impl Tally {
         connection
             .prepare_cached("INSERT INTO marks VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2")?
             .execute(rusqlite::params![MARK, seq])?;
+        Ok(())
+    }
+
+    /// Takes some of what is past its time from the file.
+    fn forget(&self, connection: &Connection) -> Result<(), StoreError> {
+        let Some(newest) = self.minutes.keys().map(|cell| cell.start).max() else { return Ok(()) };
+        let mut delete = connection.prepare_cached(FORGET)?;
+        for bucket in Bucket::ALL {
+            delete.execute([bucket.seconds(), bucket.of(newest) - bucket.kept(), FORGOTTEN])?;
+        }
         Ok(())
     }
 
@@ -134,67 +138,48 @@ impl Cell {
         let seconds = call.at_ms.div_euclid(1_000);
         Self {
             org: call.org.unwrap_or(0),
-            start: seconds - seconds.rem_euclid(MINUTE),
+            start: Bucket::Minute.of(seconds),
             key: call.key_id.unwrap_or(0),
+            user: call.user.unwrap_or(0),
             operation: call.operation.clone().unwrap_or(Word::Borrowed("none")),
         }
     }
 }
 
-impl Sums {
-    fn add(&mut self, call: &Call) {
-        self.outcomes[call.outcome as usize] += 1;
-        self.credits += call.credits;
-        self.bytes_in = self.bytes_in.saturating_add_unsigned(call.bytes_in);
-        self.bytes_out = self.bytes_out.saturating_add_unsigned(call.bytes_out);
-        self.latency.add(call.latency_us);
-    }
-
-    pub(super) fn merge(&mut self, other: &Self) {
-        for (count, more) in self.outcomes.iter_mut().zip(other.outcomes) {
-            *count += more;
-        }
-        self.credits += other.credits;
-        self.bytes_in = self.bytes_in.saturating_add(other.bytes_in);
-        self.bytes_out = self.bytes_out.saturating_add(other.bytes_out);
-        self.latency.merge(&other.latency);
-    }
-
-    /// Calls of whatever outcome.
-    pub(super) fn calls(&self) -> i64 {
-        self.outcomes.iter().sum()
-    }
-}
+/// Rows that are past their time, found by the index over their starts.
+const FORGET: &str = "DELETE FROM rollups WHERE (org_id, span, key_id, start, user_id, operation) IN (
+    SELECT org_id, span, key_id, start, user_id, operation FROM rollups WHERE span = ?1 AND start < ?2 LIMIT ?3)";
 
 /// Latencies add up class by class, which SQL cannot: the row is read and written.
-fn add_to_file(connection: &Connection, span: i64, cell: &Cell, mut sums: Sums) -> Result<(), StoreError> {
+fn add_to_file(connection: &Connection, bucket: Bucket, cell: &Cell, mut sums: Figures) -> Result<(), StoreError> {
+    let (span, Cell { org, start, key, user, operation }) = (bucket.seconds(), cell);
     let stored: Option<Vec<u8>> = connection
         .prepare_cached(
             "SELECT latency FROM rollups
-             WHERE org_id = ?1 AND span = ?2 AND start = ?3 AND key_id = ?4 AND operation = ?5",
+             WHERE org_id = ?1 AND span = ?2 AND key_id = ?3 AND start = ?4 AND user_id = ?5 AND operation = ?6",
         )?
-        .query_row(rusqlite::params![cell.org, span, cell.start, cell.key, cell.operation], |row| row.get(0))
+        .query_row(rusqlite::params![org, span, key, start, user, operation], |row| row.get(0))
         .optional()?;
-    if let Some(bytes) = stored {
-        let found = Latencies::decode(&bytes).ok_or_else(|| StoreError::Corrupt("`rollups.latency`".to_owned()))?;
-        sums.latency.merge(&found);
+    if stored.is_some_and(|bytes| sums.latency.absorb(&bytes).is_none()) {
+        return Err(StoreError::Corrupt("`rollups.latency`".to_owned()));
     }
     let [ok, refused, limited, client, server, gone] = sums.outcomes;
     connection
         .prepare_cached(
-            "INSERT INTO rollups (org_id, span, start, key_id, operation, ok, refused, limited, client, server, gone,
-                 credits, bytes_in, bytes_out, latency)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
-             ON CONFLICT DO UPDATE SET ok = ok + ?6, refused = refused + ?7, limited = limited + ?8,
-                 client = client + ?9, server = server + ?10, gone = gone + ?11, credits = credits + ?12,
-                 bytes_in = bytes_in + ?13, bytes_out = bytes_out + ?14, latency = ?15",
+            "INSERT INTO rollups (org_id, span, key_id, start, user_id, operation, ok, refused, limited, client, server,
+                 gone, credits, bytes_in, bytes_out, latency)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
+             ON CONFLICT DO UPDATE SET ok = ok + ?7, refused = refused + ?8, limited = limited + ?9,
+                 client = client + ?10, server = server + ?11, gone = gone + ?12, credits = credits + ?13,
+                 bytes_in = bytes_in + ?14, bytes_out = bytes_out + ?15, latency = ?16",
         )?
         .execute(rusqlite::params![
-            cell.org,
+            org,
             span,
-            cell.start,
-            cell.key,
-            cell.operation,
+            key,
+            start,
+            user,
+            operation,
             ok,
             refused,
             limited,
@@ -207,4 +192,80 @@ fn add_to_file(connection: &Connection, span: i64, cell: &Cell, mut sums: Sums) 
             sums.latency.encode(),
         ])?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::migrate;
+
+    fn file() -> Connection {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate::audit(&mut connection).unwrap();
+        connection
+    }
+
+    /// A minute's calls of a user's key.
+    fn tally(minute: i64, key: i64, calls: i64) -> Tally {
+        let mut tally = Tally::default();
+        let cell = Cell { org: 1, start: minute * 60, key, user: 7, operation: Word::Borrowed("dashboards_list") };
+        let mut figures = Figures::default();
+        figures.outcomes[0] = calls;
+        (0..calls).for_each(|_| figures.latency.add(900));
+        tally.minutes.insert(cell, figures);
+        tally
+    }
+
+    fn calls(connection: &Connection, span: i64, key: i64) -> (i64, i64) {
+        let sql = "SELECT count(*), coalesce(sum(ok), 0) FROM rollups WHERE span = ?1 AND key_id = ?2";
+        connection.query_row(sql, [span, key], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
+    }
+
+    #[test]
+    fn minutes_are_kept_for_48_hours_hours_for_90_days_and_days_for_two_years() {
+        const START: i64 = 30_000_000;
+        let connection = file();
+        for (minutes, expected) in [
+            (0, [(1, 2), (1, 2), (1, 2)]),
+            (48 * 60, [(2, 4), (2, 4), (2, 4)]),
+            (48 * 60 + 1, [(2, 4), (2, 6), (2, 6)]),
+            (90 * 1_440, [(1, 2), (3, 8), (3, 8)]),
+            (90 * 1_440 + 60, [(2, 4), (3, 8), (3, 10)]),
+            (731 * 1_440, [(1, 2), (1, 2), (4, 12)]),
+            (732 * 1_440, [(2, 4), (2, 4), (4, 12)]),
+        ] {
+            tally(START + minutes, 5, 2).write(&connection, 1).unwrap();
+            for (bucket, expected) in Bucket::ALL.into_iter().zip(expected) {
+                for key in [5, EVERYONE] {
+                    assert_eq!(calls(&connection, bucket.seconds(), key), expected, "{minutes} minutes on, {bucket:?}");
+                }
+            }
+        }
+        let bytes: Vec<u8> = connection.query_row("SELECT latency FROM rollups LIMIT 1", [], |row| row.get(0)).unwrap();
+        assert_eq!(crate::domain::audit::latency::Latencies::decode(&bytes).unwrap().within(0.5), Some(1_023));
+    }
+
+    #[test]
+    fn what_is_past_its_time_is_found_by_index_and_leaves_in_steps() {
+        let connection = file();
+        let plan: Vec<String> = connection
+            .prepare(&format!("EXPLAIN QUERY PLAN {FORGET}"))
+            .unwrap()
+            .query_map([60, 0, 1], |row| row.get("detail"))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        assert!(plan.iter().all(|line| !line.starts_with("SCAN rollups")), "{plan:?}");
+        for key in 1..=600 {
+            tally(0, key, 1).write(&connection, 1).unwrap();
+        }
+        tally(10_000, 1, 1).write(&connection, 1).unwrap();
+        let left = |connection: &Connection| -> i64 {
+            let sql = "SELECT count(*) FROM rollups WHERE span = 60 AND start = 0";
+            connection.query_row(sql, [], |row| row.get(0)).unwrap()
+        };
+        assert_eq!(left(&connection), 101, "a step of 500, of 600 keys and the sum over them");
+        tally(10_000, 1, 1).write(&connection, 1).unwrap();
+        assert_eq!(left(&connection), 0);
+    }
 }

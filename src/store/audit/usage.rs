@@ -1,11 +1,12 @@
 //! Reading what calls add up to. Everything takes what the writer has not brought to the file yet.
 
-use rusqlite::OptionalExtension;
+use rusqlite::{OptionalExtension, Row};
 
-use super::tally::Tally;
+use super::tally::{EVERYONE, Tally};
 use crate::domain::error::Result;
-use crate::domain::id::{KeyId, OrgId};
+use crate::domain::id::{KeyId, OrgId, UserId};
 use crate::domain::time::Timestamp;
+use crate::domain::usage::{Callers, Figures, Window};
 use crate::store::{Audit, Reader, StoreError};
 
 /// The file and what belongs to it: one consistent view of what calls add up to.
@@ -56,44 +57,114 @@ pub fn key_usage(usage: &UsageReader<'_>, key: KeyId) -> Result<Option<KeyUsage>
     }))
 }
 
-/// Calls of these keys of an organisation since an instant: the minute that the instant lies in counts as a whole. Days
-/// and hours that lie behind it as a whole are read as such.
-pub fn calls_of_keys(usage: &UsageReader<'_>, org: OrgId, keys: &[KeyId], since: Timestamp) -> Result<u64, StoreError> {
-    let minute = since.seconds().div_euclid(MINUTE) * MINUTE;
-    let hour = (minute + HOUR - 1).div_euclid(HOUR) * HOUR;
-    let day = (hour + DAY - 1).div_euclid(DAY) * DAY;
-    let ids = format!("[{}]", keys.iter().map(|key| key.raw().to_string()).collect::<Vec<_>>().join(","));
-    let mut statement = usage.db.prepare(
-        "SELECT coalesce(sum(ok + refused + limited + client + server + gone), 0) FROM rollups
-         WHERE org_id = ?1 AND span = ?2 AND start >= ?3 AND start < ?4
-             AND key_id IN (SELECT value FROM json_each(?5))",
-    )?;
-    let mut calls = 0_i64;
-    for (span, from, to) in [(MINUTE, minute, hour), (HOUR, hour, day), (DAY, day, i64::MAX)] {
-        let found: i64 = statement.query_row(rusqlite::params![org, span, from, to, ids], |row| row.get(0))?;
-        calls += found;
+/// The keys under which the rows of these callers stand.
+fn keys_of(callers: &Callers) -> Vec<i64> {
+    let raw = |keys: &[KeyId]| keys.iter().map(|key| key.raw()).collect::<Vec<_>>();
+    match callers {
+        Callers::Everyone => vec![EVERYONE],
+        Callers::Keys(keys) => raw(keys),
+        Callers::User(_, keys) | Callers::Each(keys) => [raw(keys), vec![0]].concat(),
     }
-    let is_theirs = |key: i64| keys.iter().any(|one| one.raw() == key);
-    let fresh = usage.fresh.minutes().filter(|(cell, _)| cell.start >= minute && is_theirs(cell.key));
-    calls += fresh.map(|(_, sums)| sums.calls()).sum::<i64>();
-    Ok(u64::try_from(calls).unwrap_or(0))
 }
 
-/// Calls of an organisation since an instant, by whole hours: the hour that the instant lies in counts as a whole.
-pub fn calls_since(usage: &UsageReader<'_>, org: OrgId, since: Timestamp) -> Result<u64, StoreError> {
-    let since = since.seconds().div_euclid(HOUR) * HOUR;
-    let stored: i64 = usage
-        .db
-        .prepare(
-            "SELECT coalesce(sum(ok + refused + limited + client + server + gone), 0) FROM rollups
-             WHERE org_id = ?1 AND span = 3600 AND start >= ?2",
-        )?
-        .query_row(rusqlite::params![org, since], |row| row.get(0))?;
-    let fresh = usage.fresh.minutes().filter(|(cell, _)| cell.org == org.raw() && cell.start >= since);
-    let fresh: i64 = fresh.map(|(_, sums)| sums.calls()).sum();
-    Ok(u64::try_from(stored + fresh).unwrap_or(0))
+fn user_of(callers: &Callers) -> Option<i64> {
+    match callers {
+        Callers::User(user, _) => Some(user.raw()),
+        Callers::Everyone | Callers::Keys(_) | Callers::Each(_) => None,
+    }
 }
 
-const MINUTE: i64 = 60;
-const HOUR: i64 = 3_600;
-const DAY: i64 = 86_400;
+/// Which calls of an organisation.
+#[derive(Debug, Clone)]
+pub struct Calls<'q> {
+    /// The organisation.
+    pub org: OrgId,
+    /// Whose.
+    pub callers: &'q Callers,
+    /// Of this operation alone; `none` for calls that met no operation.
+    pub operation: Option<&'q str>,
+}
+
+/// Calls that were counted together.
+#[derive(Debug)]
+pub struct Counted {
+    /// The second that their bucket begins with.
+    pub start: i64,
+    /// The key; `None` without one, and for everyone's as one.
+    pub key: Option<KeyId>,
+    /// The user; `None` for nobody known, and for everyone's as one.
+    pub user: Option<UserId>,
+    /// The operation.
+    pub operation: String,
+    /// What they add up to.
+    pub figures: Figures,
+}
+
+/// Calls within a window, in its buckets, in no order: what stands in the file, then what is not there yet.
+pub fn each(
+    usage: &UsageReader<'_>,
+    calls: &Calls<'_>,
+    window: &Window,
+    mut take: impl FnMut(Counted),
+) -> Result<(), StoreError> {
+    let keys = keys_of(calls.callers);
+    let ids = format!("[{}]", keys.iter().map(i64::to_string).collect::<Vec<_>>().join(","));
+    let mut statement = usage.db.prepare(
+        "SELECT r.start, r.key_id, r.user_id, r.operation, r.ok, r.refused, r.limited, r.client, r.server, r.gone,
+             r.credits, r.bytes_in, r.bytes_out, r.latency
+         FROM json_each(?1) k CROSS JOIN rollups r
+             ON r.org_id = ?2 AND r.span = ?3 AND r.key_id = k.value AND r.start >= ?4 AND r.start < ?5
+         WHERE (?6 IS NULL OR r.user_id = ?6) AND (?7 IS NULL OR r.operation = ?7)",
+    )?;
+    let (user, operation, span) = (user_of(calls.callers), calls.operation, window.bucket.seconds());
+    let mut rows = statement.query(rusqlite::params![ids, calls.org, span, window.from, window.to, user, operation])?;
+    while let Some(row) = rows.next()? {
+        take(read(row)?);
+    }
+    for (cell, figures) in usage.fresh.minutes() {
+        let theirs = *calls.callers == Callers::Everyone || keys.contains(&cell.key);
+        let of_user = user.is_none_or(|user| user == cell.user);
+        let asked = operation.is_none_or(|operation| operation == cell.operation);
+        let within = (window.from..window.to).contains(&cell.start);
+        if cell.org == calls.org.raw() && theirs && of_user && asked && within {
+            take(Counted {
+                start: window.bucket.of(cell.start),
+                key: (cell.key > 0).then(|| KeyId::new(cell.key)),
+                user: (cell.user > 0).then(|| UserId::new(cell.user)),
+                operation: cell.operation.clone().into_owned(),
+                figures: figures.clone(),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn read(row: &Row<'_>) -> Result<Counted, StoreError> {
+    let mut figures = Figures {
+        outcomes: [row.get(4)?, row.get(5)?, row.get(6)?, row.get(7)?, row.get(8)?, row.get(9)?],
+        credits: row.get(10)?,
+        bytes_in: row.get(11)?,
+        bytes_out: row.get(12)?,
+        ..Figures::default()
+    };
+    let latency = row.get_ref(13)?.as_blob().map_err(rusqlite::Error::from)?;
+    figures.latency.absorb(latency).ok_or_else(|| StoreError::Corrupt("`rollups.latency`".to_owned()))?;
+    let (key, user): (i64, i64) = (row.get(1)?, row.get(2)?);
+    Ok(Counted {
+        start: row.get(0)?,
+        key: (key > 0).then(|| KeyId::new(key)),
+        user: (user > 0).then(|| UserId::new(user)),
+        operation: row.get(3)?,
+        figures,
+    })
+}
+
+/// How many calls since an instant. The bucket that it lies in counts as a whole: a minute as long as those are kept, then
+/// an hour.
+pub fn count(usage: &UsageReader<'_>, calls: &Calls<'_>, since: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
+    let mut sum = 0;
+    for piece in Window::since(since, now).pieces() {
+        each(usage, calls, &piece, |counted| sum += counted.figures.calls())?;
+    }
+    Ok(u64::try_from(sum).unwrap_or(0))
+}

@@ -290,6 +290,17 @@ fn conditions(whose: Whose, filter: &KeyFilter, now: Timestamp) -> Conditions {
     }
 }
 
+/// The ids of all keys, those that work no more included.
+pub fn ids(db: &Reader<'_, Main>, org: OrgId, whose: Whose) -> Result<Vec<KeyId>, StoreError> {
+    let owner = match whose {
+        Whose::Of(user) => Some(user),
+        Whose::Everyones => None,
+    };
+    let mut statement = db.prepare("SELECT id FROM api_keys WHERE org_id = ?1 AND (?2 IS NULL OR user_id = ?2)")?;
+    let rows = statement.query_map(rusqlite::params![org, owner], |row| row.get(0))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
 /// The ids of a lineage, oldest first.
 pub fn lineage(db: &Reader<'_, Main>, org: OrgId, lineage: i64) -> Result<Vec<KeyId>, StoreError> {
     let mut statement = db.prepare("SELECT id FROM api_keys WHERE lineage_id = ?2 AND org_id = ?1 ORDER BY id")?;

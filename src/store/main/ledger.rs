@@ -1,6 +1,7 @@
 //! The ledger of credits as rows: it only grows, and the schema holds it to that. What an entry does to the balance is
 //! the business of [`super::credits`].
 
+use rusqlite::types::FromSql;
 use rusqlite::{OptionalExtension, Row};
 
 use super::credits::Taking;
@@ -9,6 +10,7 @@ use crate::domain::id::{DashboardId, KeyId, OrgId, RunId, UserId};
 use crate::domain::key::Owner;
 use crate::domain::ledger::{EntryKind, LedgerEntry, LedgerFilter};
 use crate::domain::time::Timestamp;
+use crate::domain::usage::{Callers, Window};
 use crate::store::list::{Conditions, Slice, View};
 use crate::store::row::parsed;
 use crate::store::{Main, Reader, StoreError, Tx};
@@ -146,4 +148,75 @@ fn conditions(filter: &LedgerFilter) -> Conditions {
             conditions.refers("t.user_id = ?", "t.user_id = (SELECT u.id FROM users u WHERE u.uuid = ?)", Some(id))
         }
     }
+}
+
+/// Whose spending, on what.
+#[derive(Debug, Clone)]
+pub struct Spending {
+    user: Option<i64>,
+    /// As a JSON array.
+    keys: Option<String>,
+    operation: Option<&'static str>,
+}
+
+impl Spending {
+    /// That of these callers, for one operation or all.
+    pub fn of(callers: &Callers, operation: Option<&'static str>) -> Self {
+        let (user, keys) = match callers {
+            Callers::Everyone | Callers::Each(_) => (None, None),
+            Callers::User(user, _) => (Some(user.raw()), None),
+            Callers::Keys(keys) => {
+                let ids: Vec<String> = keys.iter().map(|key| key.raw().to_string()).collect();
+                (None, Some(format!("[{}]", ids.join(","))))
+            }
+        };
+        Self { user, keys, operation }
+    }
+}
+
+/// What spending is told apart by.
+#[derive(Debug, Clone, Copy)]
+pub enum By {
+    /// Buckets of so many seconds, by the second that they begin with.
+    Bucket(i64),
+    /// The key.
+    Key,
+    /// The user.
+    User,
+    /// The operation.
+    Operation,
+}
+
+/// What a part is read as: a number, or the name of an operation.
+pub trait Group: FromSql {}
+impl Group for i64 {}
+impl Group for String {}
+
+/// What was taken within a window, told apart. What has no such part is left out.
+pub fn spent<K: Group>(
+    db: &Reader<'_, Main>,
+    org: OrgId,
+    spending: &Spending,
+    window: &Window,
+    by: By,
+) -> Result<Vec<(K, i64)>, StoreError> {
+    let (group, length) = match by {
+        By::Bucket(seconds) => ("t.created_at / 1000 / ?7 * ?7", seconds),
+        By::Key => ("t.key_id", 0),
+        By::User => ("t.user_id", 0),
+        By::Operation => ("t.operation", 0),
+    };
+    let mut statement = db.prepare(&format!(
+        "SELECT {group} AS part, sum(t.amount) FROM ledger t
+         WHERE t.org_id = ?1 AND t.kind = 'settle' AND t.created_at >= ?2 AND t.created_at < ?3
+             AND (?4 IS NULL OR t.user_id = ?4) AND (?5 IS NULL OR t.key_id IN (SELECT value FROM json_each(?5)))
+             AND (?6 IS NULL OR t.operation = ?6) AND (?7 = 0 OR ?7 > 0)
+         GROUP BY part HAVING part IS NOT NULL"
+    ))?;
+    let (from, to) = (Timestamp::from_seconds(window.from), Timestamp::from_seconds(window.to));
+    let Spending { user, keys, operation } = spending;
+    let rows = statement.query_map(rusqlite::params![org, from, to, user, keys, operation, length], |row| {
+        Ok((row.get(0)?, row.get(1)?))
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }

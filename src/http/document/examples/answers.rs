@@ -27,6 +27,7 @@ use crate::http::wire::query::{QueryResult, ResultColumn};
 use crate::http::wire::report::{Generated, QueuedRun, Report, ReportTemplate, Run};
 use crate::http::wire::session::{AccessToken, Session, Status, Tokens, Verification};
 use crate::http::wire::source::DataSource;
+use crate::http::wire::usage::{UsageOfKeys, UsageOfOperations, UsageOfUsers, UsageSeries};
 use crate::http::wire::user::{OneTimeLink, User};
 use crate::http::wire::widget::Widget;
 use crate::http::wire::{Counted, Deleted, Hex, Integer, Listing, Spelling, UuidText};
@@ -95,6 +96,10 @@ fn one<I: Spelling>(Which { operation, schema, status }: Which<'_>) -> Option<Va
         "Run" => written(&Run::<I>::of(world::run(RunStatus::Succeeded), &exchange)),
         "Status" => written(&Status::<I>::of(&world::caller(), &world::balance())),
         "Tokens" => written(&Tokens::from(sessions::Tokens { access: token("access"), refresh: token("refresh") })),
+        "UsageOfKeys" => written(&UsageOfKeys::<I>::from(metering::ranking(world::key().key))),
+        "UsageOfOperations" => written(&UsageOfOperations::from(metering::ranking("dashboards_list".to_owned()))),
+        "UsageOfUsers" => written(&UsageOfUsers::<I>::from(metering::ranking(world::user()))),
+        "UsageSeries" => written(&UsageSeries::from(metering::series())),
         "Usage" => written(&Usage::of(&world::usage(), I::FACE)),
         "User" => written(&User::<I>::from(world::user())),
         "Verification" => written(&Verification::<I>::of(&world::caller(), world::verified())),

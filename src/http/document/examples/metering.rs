@@ -4,6 +4,8 @@ use super::world::{self, NOW};
 use crate::domain::credits::{Estimate, Factors, Pdf, Work};
 use crate::domain::id::LedgerEntryId;
 use crate::domain::ledger::{EntryKind, LedgerEntry};
+use crate::domain::usage::{Bucket, Figures, Window};
+use crate::service::usage::{Ranking, Series};
 
 /// What the profile of the flights would cost.
 pub fn estimate() -> Estimate {
@@ -33,4 +35,35 @@ pub fn settled() -> LedgerEntry {
         dashboard: None,
         operator: None,
     }
+}
+
+/// Two hours of calls.
+pub fn series() -> Series {
+    let window = window();
+    let points: Vec<_> = window.starts().zip(1..).map(|(start, hour)| (start, figures(hour))).collect();
+    let mut total = Figures::default();
+    points.iter().for_each(|(_, figures)| total.merge(figures));
+    Series { window, points, total }
+}
+
+/// A ranking of one.
+pub fn ranking<T>(first: T) -> Ranking<T> {
+    Ranking { window: window(), entries: vec![(first, figures(3))], total: figures(3) }
+}
+
+fn window() -> Window {
+    let end = Bucket::Hour.of(NOW.seconds()) + 3_600;
+    Window { bucket: Bucket::Hour, from: end - 7_200, to: end }
+}
+
+fn figures(hour: i64) -> Figures {
+    let mut figures = Figures {
+        outcomes: [120 * hour, hour, 0, 2 * hour, 0, 0],
+        credits: 7 * hour,
+        bytes_in: 4_096 * hour,
+        bytes_out: 262_144 * hour,
+        ..Figures::default()
+    };
+    (0..123 * hour).for_each(|_| figures.latency.add(850));
+    figures
 }

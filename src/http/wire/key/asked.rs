@@ -146,11 +146,11 @@ pub struct Received {
 pub struct KeyActivity {
     /// The last use of this very key; null when it never was used.
     last_used: Option<LastUsed>,
-    /// Requests of the last 24 hours, with this key and with those of its rotations.
+    /// Requests of the last 24 hours, with this key and with those of its rotations; the first minute counts as a whole.
     requests_24h: u64,
-    /// The same of the last 7 days.
+    /// The same of the last 7 days; the first hour counts as a whole.
     requests_7d: u64,
-    /// The same of the last 30 days.
+    /// The same of the last 30 days; the first hour counts as a whole.
     requests_30d: u64,
     /// The operation that was called last with this very key.
     latest_endpoint: Option<String>,
