@@ -26,6 +26,10 @@ accept-openapi:
 fuzz factor="20":
     CLARIBI_TEST_FUZZ_FACTOR={{ factor }} tests/run fuzzed
 
+# Hold the limiter against a plain recount in so many random traces
+limiter-traces count="1000000":
+    CLARIBI_TEST_LIMITER_TRACES={{ count }} cargo test --release --locked --lib domain::window
+
 # Run the benchmarks
 bench *names:
     cargo bench --locked -- {{ names }}

@@ -130,7 +130,7 @@ impl Config {
             .map_err(|error| layers.explain(&error))?;
         match config.flaw() {
             None => Ok(config),
-            Some((setting, reason)) => Err(layers.invalid(setting, reason.to_owned())),
+            Some((setting, reason)) => Err(layers.invalid(&setting, reason.to_owned())),
         }
     }
 }

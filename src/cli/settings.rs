@@ -33,6 +33,7 @@ pub fn services(config: &Config) -> Settings {
         plans: plans.collect::<BTreeMap<_, _>>(),
         key_per_minute: config.limits.key_per_minute,
         session_per_minute: config.limits.session_per_minute,
+        limiter_memory: config.limits.memory.bytes(),
         credits: Factors {
             report: config.credits.report.into(),
             refresh: config.credits.refresh.into(),

@@ -3,10 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::quantity::{Listen, Network, Period, PublicUrl, Size, WebOrigin};
+
+/// The longest that failed logins may count for.
+const MONTH: Duration = Duration::from_secs(30 * 86_400);
 
 /// All settings.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
@@ -134,6 +138,7 @@ pub struct Plan {
 pub struct Limits {
     pub key_per_minute: u32,
     pub session_per_minute: u32,
+    pub memory: Size,
 }
 
 /// The factors of the cost function, in whole credits.
@@ -194,8 +199,9 @@ pub struct Portal {
 
 impl Config {
     /// The first setting whose value has the right type but cannot work, and why.
-    pub(super) fn flaw(&self) -> Option<(&'static str, &'static str)> {
+    pub(super) fn flaw(&self) -> Option<(String, &'static str)> {
         let (server, auth, keys, worker) = (&self.server, &self.auth, &self.keys, &self.worker);
+        let limits = &self.limits;
         let expiry_fits = keys.default_expiry.is_none_or(|span| keys.max_lifetime.is_none_or(|most| span <= most));
         let rules = [
             (server.max_connections > 0, "server.max_connections", "it must be above 0"),
@@ -204,6 +210,10 @@ impl Config {
             (auth.login_failures > 0, "auth.login_failures", "it must be above 0"),
             (auth.login_failures_per_account > 0, "auth.login_failures_per_account", "it must be above 0"),
             (auth.login_failures_per_address > 0, "auth.login_failures_per_address", "it must be above 0"),
+            (auth.login_window.duration() <= MONTH, "auth.login_window", "it must not be longer than 30d"),
+            (limits.key_per_minute > 0, "limits.key_per_minute", "it must be above 0"),
+            (limits.session_per_minute > 0, "limits.session_per_minute", "it must be above 0"),
+            (limits.memory.bytes() > 0, "limits.memory", "it must be above 0"),
             (auth.argon2_memory_kib >= 8, "auth.argon2_memory_kib", "argon2 needs at least 8"),
             (auth.argon2_iterations > 0, "auth.argon2_iterations", "it must be above 0"),
             (auth.access_ttl <= auth.refresh_ttl, "auth.access_ttl", "it must not be longer than `auth.refresh_ttl`"),
@@ -211,6 +221,27 @@ impl Config {
             (worker.query_memory <= worker.memory, "worker.query_memory", "it must not be more than `worker.memory`"),
             (worker.rows > 0, "worker.rows", "it must be above 0"),
             (worker.rows <= worker.max_rows, "worker.rows", "it must not be more than `worker.max_rows`"),
+        ];
+        let broken = rules.into_iter().find(|(holds, ..)| !holds);
+        let plans = self.plans.iter().filter_map(|(name, plan)| {
+            let (setting, reason) = plan.flaw()?;
+            Some((format!("plans.{name}.{setting}"), reason))
+        });
+        broken.map(|(_, setting, reason)| (setting.to_owned(), reason)).into_iter().chain(plans).next()
+    }
+}
+
+impl Plan {
+    fn flaw(&self) -> Option<(&'static str, &'static str)> {
+        const ABOVE_0: &str = "it must be above 0; `api_access = false` is what lets no key in";
+        let days = "it must not be less than what the plan admits in an hour";
+        let rules = [
+            (self.requests_per_hour > 0, "requests_per_hour", ABOVE_0),
+            (self.requests_per_day > 0, "requests_per_day", ABOVE_0),
+            (self.generation_per_hour > 0, "generation_per_hour", ABOVE_0),
+            (self.generation_per_day > 0, "generation_per_day", ABOVE_0),
+            (self.requests_per_day >= self.requests_per_hour, "requests_per_day", days),
+            (self.generation_per_day >= self.generation_per_hour, "generation_per_day", days),
         ];
         rules.into_iter().find(|(holds, ..)| !holds).map(|(_, setting, reason)| (setting, reason))
     }

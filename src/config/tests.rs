@@ -85,6 +85,29 @@ fn every_setting_is_explained_above_it() {
 }
 
 #[test]
+fn limits_that_admit_nothing_or_are_reversed_are_refused_with_their_name() {
+    for (setting, value, reason) in [
+        ("limits.key_per_minute", "0", "above 0"),
+        ("limits.session_per_minute", "0", "above 0"),
+        ("limits.key_per_minute", "-5", "-5"),
+        ("limits.memory", "0 B", "above 0"),
+        ("plans.enterprise.requests_per_hour", "0", "api_access"),
+        ("plans.enterprise.generation_per_day", "0", "api_access"),
+        ("plans.enterprise.requests_per_day", "4999", "in an hour"),
+        ("plans.enterprise.generation_per_hour", "2001", "in an hour"),
+        ("plans.enterprise.requests_per_hour", "4294967296", "4294967296"),
+        ("auth.login_window", "365000d", "30d"),
+        ("auth.login_window", "0s", "0s"),
+    ] {
+        let variable = format!("CLARIBI_{}", setting.replace('.', "__").to_uppercase());
+        let refusal = with_variables(&[(&variable, value)]).unwrap_err();
+        // Of two figures that do not fit together either may be named.
+        let section = setting.rsplit_once('.').unwrap().0;
+        assert!(refusal.contains(section) && refusal.contains(reason), "{setting} = {value}: {refusal}");
+    }
+}
+
+#[test]
 fn flags_go_over_variables_over_the_file_over_the_defaults() {
     let file = "[limits]\nkey_per_minute = 1\nsession_per_minute = 1\n[log]\nlevel = \"warn\"";
     let env = variables(&[("CLARIBI_LIMITS__KEY_PER_MINUTE", "2"), ("CLARIBI_LIMITS__SESSION_PER_MINUTE", "2")]);

@@ -25,6 +25,7 @@ pub mod report;
 pub mod result;
 pub mod session;
 pub mod source;
+pub mod steady;
 pub mod time;
 pub mod usage;
 pub mod user;

@@ -1,10 +1,10 @@
 //! Instants and the clock. Rules take `now`; only the composition root picks the clock.
 
 use std::fmt;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use parking_lot::Mutex;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Milliseconds since 1970-01-01T00:00:00Z. Printed as RFC 3339 in UTC with whole seconds and `Z` (PRODUCT 8.1).
@@ -157,7 +157,7 @@ impl Clock {
     pub fn monotonic(&self) -> Duration {
         match self {
             Self::System => monotonic(),
-            Self::Fixed(clock) => Duration::from_millis(u64::try_from(clock.now().millis()).unwrap_or(0)),
+            Self::Fixed(clock) => clock.0.lock().passed,
         }
     }
 }
@@ -171,22 +171,36 @@ pub fn monotonic() -> Duration {
 
 /// A clock that stands until it is moved. For tests.
 #[derive(Debug, Clone)]
-pub struct FixedClock(Arc<AtomicI64>);
+pub struct FixedClock(Arc<Mutex<Fixed>>);
+
+#[derive(Debug)]
+struct Fixed {
+    wall: Timestamp,
+    passed: Duration,
+}
 
 impl FixedClock {
     /// Stands at `start`.
     pub fn at(start: Timestamp) -> Self {
-        Self(Arc::new(AtomicI64::new(start.millis())))
+        Self(Arc::new(Mutex::new(Fixed { wall: start, passed: Duration::ZERO })))
     }
 
     /// The instant it stands at.
     pub fn now(&self) -> Timestamp {
-        Timestamp(self.0.load(Ordering::SeqCst))
+        self.0.lock().wall
     }
 
     /// Moves it on.
     pub fn advance(&self, span: Duration) {
-        self.0.fetch_add(i64::try_from(span.as_millis()).unwrap_or(0), Ordering::SeqCst);
+        let mut fixed = self.0.lock();
+        fixed.wall = fixed.wall.plus(span);
+        fixed.passed += span;
+    }
+
+    /// Sets the wall clock forwards or back by so many milliseconds, without any time passing.
+    pub fn step(&self, millis: i64) {
+        let mut fixed = self.0.lock();
+        fixed.wall = Timestamp(fixed.wall.millis().saturating_add(millis));
     }
 }
 

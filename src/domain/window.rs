@@ -4,12 +4,16 @@
 //! half-open interval of that length ever holds more than `limit` accepted requests, a request exactly `w` after
 //! another no longer meets it, and none is refused that would have fitted. A refused request leaves no trace.
 //!
+//! Instants are those of [`crate::domain::steady`], which no step of the wall clock moves. Where memory is short a set
+//! is made coarse: its day windows then hold on to requests for up to a minute longer, and admit none too many.
+//!
 //! Deliberately not here: the clock, locking, which limits a caller has, and where the history of a restart is read.
-
-use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
+use log::InstantLog;
+
+mod log;
 #[cfg(test)]
 mod tests;
 
@@ -17,12 +21,9 @@ const MINUTE_MS: i64 = 60_000;
 const HOUR_MS: i64 = 60 * MINUTE_MS;
 const DAY_MS: i64 = 24 * HOUR_MS;
 
-/// How many accepted instants a log keeps at least, even where no limit asks for them: a limit that is set or raised
+/// How many accepted instants are kept at least, even where no limit asks for them: a limit that is set or raised
 /// later then counts what came before it. 512 KiB, more than the largest limit that ships.
-const KEPT: usize = 1 << 17;
-
-/// Capacity that a log may hold on to while it is empty.
-const IDLE_CAPACITY: usize = 64;
+pub const KEPT: usize = 1 << 17;
 
 /// The windows, in the order in which they are listed on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -167,6 +168,13 @@ impl Headroom {
         full.max_by_key(|(_, room)| room.reset_at_ms)
     }
 
+    /// The same with every reset this much later; negative spans make it earlier.
+    #[must_use]
+    pub fn later_by(self, millis: i64) -> Self {
+        let later = |room: Room| Room { reset_at_ms: room.reset_at_ms.saturating_add(millis), ..room };
+        Self(self.0.map(|room| room.map(later)))
+    }
+
     /// The limited windows in the order of [`WindowName::ALL`].
     pub fn iter(&self) -> impl Iterator<Item = (WindowName, Room)> + '_ {
         WindowName::ALL.into_iter().zip(self.0).filter_map(|(name, room)| Some((name, room?)))
@@ -201,7 +209,7 @@ pub struct Admission {
 
 /// The accepted requests of one key lineage or one session.
 ///
-/// Four bytes a request, for as long as the longest window. Limits are given with each question, so changing them
+/// Four bytes a request, for as long as the longest window, unless it is made coarse. Limits are given with each question, so changing them
 /// loses no count.
 #[derive(Debug, Default)]
 pub struct WindowSet {
@@ -213,12 +221,49 @@ pub struct WindowSet {
     /// Where each window began when it was last admitted to: the place of its first request in its log, counted from
     /// the log's first ever. Only a place to start looking, so that a window which moved a little is found at once.
     starts: [u64; 5],
+    precision: Precision,
+}
+
+/// How much memory a set may take for what has left its hour windows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// Four bytes a request.
+    #[default]
+    Exact,
+    /// Eight bytes a minute, for the day at most 11 KiB: all requests of a minute leave with the last of them.
+    Coarse,
 }
 
 impl WindowSet {
     /// A caller that has made no request yet.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// How precisely the day is counted.
+    pub const fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// Changes that. Made coarse, what is older than an hour at this instant is folded at once, so nobody may ask about
+    /// earlier ones any more; made exact, what was folded stays so until it is a day old.
+    pub fn set_precision(&mut self, precision: Precision, now_ms: i64) {
+        self.precision = precision;
+        if precision == Precision::Coarse {
+            let horizon_ms = self.not_before_newest(now_ms).saturating_sub(HOUR_MS);
+            self.general.fold(horizon_ms, usize::MAX);
+            self.generation.fold(horizon_ms, usize::MAX);
+        }
+    }
+
+    /// Bytes of memory that it takes, its own included.
+    pub fn bytes(&self) -> usize {
+        size_of::<Self>() + self.general.bytes() + self.generation.bytes() + self.minute.bytes()
+    }
+
+    /// Whether nothing in it counts any more.
+    pub fn is_over(&self, now_ms: i64) -> bool {
+        self.newest_ms.is_none_or(|newest_ms| newest_ms <= now_ms.saturating_sub(DAY_MS))
     }
 
     /// Counts the request in all the windows that concern it, or in none of them.
@@ -271,6 +316,12 @@ impl WindowSet {
         if surface == Surface::Platform {
             self.minute.push(at_ms, MINUTE_MS, limit(WindowName::Minute));
         }
+        if self.precision == Precision::Coarse {
+            // Two for one that came: what has aged is folded sooner than it gathers.
+            let horizon_ms = at_ms.saturating_sub(HOUR_MS);
+            self.general.fold(horizon_ms, 2);
+            self.generation.fold(horizon_ms, 2);
+        }
         self.newest_ms = Some(at_ms);
     }
 
@@ -284,119 +335,5 @@ impl WindowSet {
 
     fn not_before_newest(&self, now_ms: i64) -> i64 {
         self.newest_ms.map_or(now_ms, |newest_ms| newest_ms.max(now_ms))
-    }
-}
-
-/// Accepted instants in ascending order, as milliseconds after a base that moves when they no longer fit 32 bits.
-#[derive(Debug, Default)]
-struct InstantLog {
-    base_ms: i64,
-    offsets: VecDeque<u32>,
-    /// How many instants were ever appended.
-    pushed: u64,
-}
-
-impl InstantLog {
-    /// What a window of `length_ms` that ends now has left; `start` is where it once began.
-    fn room(&self, now_ms: i64, length_ms: i64, limit: u32, start: u64) -> Room {
-        let used = self.used(now_ms, length_ms, start);
-        let remaining = limit.saturating_sub(u32::try_from(used).unwrap_or(u32::MAX));
-        // With more in the window than a lowered limit allows, room appears only when the limit-th newest leaves.
-        let deciding = used.min(usize::try_from(limit).unwrap_or(usize::MAX));
-        let reset_at_ms = match self.nth_newest(deciding) {
-            Some(instant_ms) => instant_ms.saturating_add(length_ms),
-            None if limit == 0 => now_ms.saturating_add(length_ms),
-            None => now_ms,
-        };
-        Room { limit, remaining, reset_at_ms }
-    }
-
-    /// How many instants are younger than `length_ms`.
-    fn used(&self, now_ms: i64, length_ms: i64, start: u64) -> usize {
-        let horizon_ms = now_ms.saturating_sub(length_ms);
-        if self.nth_newest(1).is_none_or(|newest_ms| newest_ms <= horizon_ms) {
-            return 0;
-        }
-        let dropped = self.pushed - self.offsets.len() as u64;
-        let start = usize::try_from(start.saturating_sub(dropped)).unwrap_or(usize::MAX);
-        self.offsets.len() - self.expired(horizon_ms, start)
-    }
-
-    /// How many instants lie at or before the horizon: strides that double from `start`, then halving.
-    fn expired(&self, horizon_ms: i64, start: usize) -> usize {
-        let is_expired =
-            |index: usize| self.offsets.get(index).is_some_and(|&offset| self.instant(offset) <= horizon_ms);
-        let start = start.min(self.offsets.len());
-        // What is before `low` has expired, what is at `high` has not.
-        let (mut low, mut high, mut stride) = (0, start, 1);
-        if start == 0 || is_expired(start - 1) {
-            (low, high) = (start, start);
-            while is_expired(high) {
-                low = high + 1;
-                high = low + stride;
-                stride *= 2;
-            }
-            high = high.min(self.offsets.len());
-        }
-        while low < high {
-            let middle = low.midpoint(high);
-            if is_expired(middle) { low = middle + 1 } else { high = middle }
-        }
-        low
-    }
-
-    /// The `nth` newest instant, the newest being the first; there is no zeroth.
-    fn nth_newest(&self, nth: usize) -> Option<i64> {
-        if nth == 0 {
-            return None;
-        }
-        let index = self.offsets.len().checked_sub(nth)?;
-        self.offsets.get(index).map(|&offset| self.instant(offset))
-    }
-
-    fn instant(&self, offset: u32) -> i64 {
-        self.base_ms.saturating_add(i64::from(offset))
-    }
-
-    /// Appends an instant that is not before the newest. What is older than `length_ms` goes, as does what exceeds
-    /// both `limit` and [`KEPT`]; two at a time, so that no request pays for a whole day.
-    fn push(&mut self, at_ms: i64, length_ms: i64, limit: u32) {
-        let horizon_ms = at_ms.saturating_sub(length_ms);
-        if self.nth_newest(1).is_none_or(|newest_ms| newest_ms <= horizon_ms) {
-            self.offsets.clear();
-            self.offsets.shrink_to(IDLE_CAPACITY);
-            self.base_ms = at_ms;
-        }
-        let kept = usize::try_from(limit).unwrap_or(usize::MAX).max(KEPT);
-        for _ in 0..2 {
-            let Some(&oldest) = self.offsets.front() else { break };
-            if self.instant(oldest) > horizon_ms && self.offsets.len() < kept {
-                break;
-            }
-            self.offsets.pop_front();
-        }
-        let roomy = self.offsets.len().max(IDLE_CAPACITY).saturating_mul(2);
-        if self.offsets.capacity() > roomy.saturating_mul(2) {
-            self.offsets.shrink_to(roomy);
-        }
-        let offset = match u32::try_from(at_ms.saturating_sub(self.base_ms)) {
-            Ok(offset) => offset,
-            Err(_) => self.rebase(at_ms, horizon_ms),
-        };
-        self.offsets.push_back(offset);
-        self.pushed += 1;
-    }
-
-    /// Moves the base to the oldest instant that still counts and gives the offset of `at_ms` from it. Happens once
-    /// in 49 days of steady use; the windows are shorter than that, so what is kept always fits.
-    fn rebase(&mut self, at_ms: i64, horizon_ms: i64) -> u32 {
-        let expired = self.expired(horizon_ms, 0);
-        self.offsets.drain(..expired);
-        let shift = self.offsets.front().copied().unwrap_or(0);
-        self.base_ms = if self.offsets.is_empty() { at_ms } else { self.instant(shift) };
-        for offset in &mut self.offsets {
-            *offset -= shift;
-        }
-        u32::try_from(at_ms.saturating_sub(self.base_ms)).unwrap_or(u32::MAX)
     }
 }

@@ -316,7 +316,7 @@ impl Edge {
         let identity = authenticate::identify(app, &presented, exchange.at)?;
         let _ = exchange.caller.set(Caller::of_request(identity.clone(), exchange.at, exchange.request));
         app.admit_identity(&identity, exchange.is_known.then_some(exchange.address))?;
-        let (admission, verdict) = app.admit(&identity, exchange.at, operation.class, exchange.face.surface());
+        let (admission, verdict) = app.admit(&identity, operation.class, exchange.face.surface());
         if let Some(admission) = admission {
             let _ = exchange.admission.set(admission);
         }
@@ -328,7 +328,7 @@ impl Edge {
         if let (Some(admission), Some(operation)) = (exchange.admission.get(), exchange.operation.get()) {
             limit_headers::stamp(response.headers_mut(), admission, exchange.face, operation.class, exchange.at);
         } else if let Some(caller) = exchange.caller.get()
-            && let Ok(Some(headroom)) = self.0.app.headroom(caller.identity(), exchange.at)
+            && let Ok(Some(headroom)) = self.0.app.headroom(caller.identity())
         {
             // Refused by address or plan before the windows were asked: nothing is counted, the rest is told.
             let admission = Admission { verdict: Verdict::Admitted, at_ms: exchange.at.millis(), headroom };

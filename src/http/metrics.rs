@@ -28,6 +28,7 @@ use super::pages;
 use crate::domain::audit::kind::Outcome;
 use crate::domain::error::{Error, Result};
 use crate::service::app::App;
+use crate::service::limits::LimiterLoad;
 
 /// The media type of the format.
 const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -203,7 +204,7 @@ impl Collector for House {
         page.gauges("worker_jobs", "Jobs of workers, by lane", None, &states, &jobs)?;
         page.counter("workers_started", "Worker processes started", load.workers_started)?;
         page.counter("workers_killed", "Worker processes that died or had to be killed", load.workers_killed)?;
-        page.gauge("limiter_callers", "Callers whose windows are in memory", load.callers as f64)?;
+        page.limiter(&load.limiter)?;
         page.counter("access_looks", "Looks for commits of other processes", load.looks)?;
         page.counter("access_commits_seen", "Looks that found a commit", load.commits_seen)
     }
@@ -222,6 +223,13 @@ impl Page<'_> {
         self.counter("connections_timed_out", "Connections without a request head in time", read(&counters.timed_out))?;
         self.counter("connections_stalled", "Connections whose client stopped reading", read(&counters.stalled))?;
         self.counter("accept_errors", "Times the system handed out no connection", read(&counters.accept_errors))
+    }
+
+    fn limiter(&mut self, load: &LimiterLoad) -> fmt::Result {
+        self.gauge("limiter_callers", "Callers whose windows are in memory", load.callers as f64)?;
+        let help = "Callers whose day is counted by minutes, because `limits.memory` is used up";
+        self.gauge("limiter_callers_coarse", help, load.coarse as f64)?;
+        self.gauge_in("limiter_memory", "Memory that the windows take", Unit::Bytes, load.bytes as f64)
     }
 
     fn counter(&mut self, name: &str, help: &str, value: u64) -> fmt::Result {

@@ -37,6 +37,18 @@ pub(super) fn all() -> Vec<Task> {
             Ok(())
         }),
         Task::new("adopt_changes", Duration::from_secs(1), move |app| look_for_changes(app, seen.clone())),
+        Task::new("fit_windows", Duration::from_secs(1), |app| async move {
+            blocking(move || {
+                app.fit_windows();
+                Ok(())
+            })
+            .await
+        }),
+        Task::new("forget_windows", Duration::from_secs(600), |app| async move {
+            let forgotten = blocking(move || Ok(app.forget_windows())).await?;
+            tracing::debug!(forgotten, "windows in which nothing counts any more are forgotten");
+            Ok(())
+        }),
         Task::new("tidy_workers", Duration::from_secs(60), |app| async move {
             app.pool.tidy(Idle::Old).await;
             Ok(())

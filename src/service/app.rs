@@ -37,6 +37,8 @@ pub struct Settings {
     pub key_per_minute: u32,
     /// Requests of a session per minute on the platform face.
     pub session_per_minute: u32,
+    /// Bytes of windows beyond which the busiest callers' days are counted by minutes.
+    pub limiter_memory: u64,
     /// What operations cost.
     pub credits: Factors,
     /// How long an access token is valid.
@@ -152,7 +154,7 @@ impl App {
         let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         Self(Arc::new(Parts {
             access: AccessCache::new(),
-            limiter: Limiter::new(),
+            limiter: Limiter::new(settings.limiter_memory),
             leaks: LeakReports::new(),
             in_flight: InFlight::default(),
             queued: Notify::new(),

@@ -55,7 +55,7 @@ impl App {
     fn estimate(&self, caller: &Caller, work: Work, surface: Surface) -> Result<Estimate> {
         let factors = &self.settings.credits;
         let (cost, remaining) = (factors.cost(work), self.balance(caller)?.remaining());
-        let headroom = self.headroom(caller.identity(), caller.at)?;
+        let headroom = self.headroom(caller.identity())?;
         // In the order in which a request meets them.
         let full = headroom.and_then(|headroom| headroom.full(Class::Generation, surface)).map(|_| Obstacle::Limit);
         let short = (cost > remaining).then_some(Obstacle::Credits);

@@ -59,7 +59,7 @@ pub struct Verified {
 impl App {
     /// What the caller may do now; consumes nothing beyond itself.
     pub fn verify(&self, caller: &Caller, question: Option<Question>) -> Result<Verified> {
-        let headroom = self.headroom(caller.identity(), caller.at)?;
+        let headroom = self.headroom(caller.identity())?;
         let explanation = question.map(|question| self.explain(caller, question, headroom.as_ref())).transpose()?;
         Ok(Verified { headroom, explanation })
     }
@@ -89,7 +89,7 @@ impl App {
             self.admit_identity(caller.identity(), address)?;
         }
         if let Some((window, room)) = headroom.and_then(|headroom| headroom.full(operation.class, surface)) {
-            return Err(caller.identity().rate_limited(window, room.reset_at_ms, caller.at));
+            return Err(caller.identity().rate_limited(window, room.reset_at_ms - caller.at.millis()));
         }
         caller.require_needs(operation.needs)?;
         // Sessions come in on every plan, and some of what they then ask for takes a better one.

@@ -1,6 +1,7 @@
 //! What the server is doing, in numbers: for metrics.
 
 use super::app::App;
+use super::limits::LimiterLoad;
 use crate::store::StoreLoad;
 
 /// The numbers of one moment; counts are since the start.
@@ -14,8 +15,8 @@ pub struct Load {
     pub workers_started: u64,
     /// Workers that died or had to be killed.
     pub workers_killed: u64,
-    /// Callers with windows in memory.
-    pub callers: u64,
+    /// Windows in memory.
+    pub limiter: LimiterLoad,
     /// Looks for commits of other processes.
     pub looks: u64,
     /// Those that found one.
@@ -31,7 +32,7 @@ impl App {
             lanes: self.pool.load(),
             workers_started,
             workers_killed,
-            callers: self.limiter.len(),
+            limiter: self.limiter.load(),
             looks: self.store.watch().looks(),
             commits_seen: self.store.watch().commits_seen(),
         }

@@ -48,7 +48,7 @@ impl App {
         caller.require(Permission::UsageRead)?;
         Ok(Usage {
             credits: self.credits(caller)?,
-            headroom: self.headroom(caller.identity(), caller.at)?,
+            headroom: self.headroom(caller.identity())?,
             requests: self.recent_calls(caller, &Callers::Everyone)?,
         })
     }

@@ -292,6 +292,17 @@ async fn own_limits_hold_below_the_plans_and_never_above() {
         assert_eq!(refusal["field"], format!("limits.{field}"));
     }
     let analyst = world.session(Role::Analyst).await;
+    for (field, limits) in [
+        ("limits.per_day", json!({"per_hour": 9, "per_day": 8})),
+        ("limits.generation_per_day", json!({"generation_per_hour": 2, "generation_per_day": 1})),
+    ] {
+        let refusal = session.post(KEYS, json!({"name": "x", "limits": limits})).await;
+        refusal.refuses(400, "invalid_request");
+        assert!(refusal.message().contains(field), "{}", refusal.message());
+    }
+    for limits in [json!({"per_hour": -1}), json!({"per_hour": 1.5}), json!({"per_day": 4_294_967_296_i64}), json!(7)] {
+        session.post(KEYS, json!({"name": "x", "limits": limits})).await.refuses(400, "invalid_request");
+    }
     let refusal = analyst.post(KEYS, json!({"name": "x", "limits": {"per_hour": 1}})).await;
     assert_eq!(refusal.refuses(403, "permission_missing")["permission"], "keys:manage_all");
     let modest = World::with(|plot| plot.plan = "professional").await;

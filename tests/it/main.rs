@@ -28,6 +28,7 @@ mod key_life;
 mod keys;
 mod known;
 mod limits;
+mod limits_hold;
 mod lists;
 mod logins;
 mod metrics;

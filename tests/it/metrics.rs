@@ -62,6 +62,8 @@ fn metrics_count_calls_by_operation_and_outcome() {
         assert_eq!(value(&page, "claribi_requests_in_flight"), 0.0);
         assert!(value(&page, "claribi_audit_entries_total") >= 5.0);
         assert_eq!(value(&page, "claribi_limiter_callers"), 1.0);
+        assert_eq!(value(&page, "claribi_limiter_callers_coarse"), 0.0);
+        assert!(value(&page, "claribi_limiter_memory_bytes") > 0.0);
         assert!(value(&page, "claribi_access_looks_total") >= 1.0);
         assert!(value(&page, "claribi_wal_bytes{file=\"audit.db\"}") > 0.0);
         for series in ["claribi_writer_queue", "claribi_audit_queue", "claribi_audit_lag_seconds"] {

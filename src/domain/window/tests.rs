@@ -108,8 +108,14 @@ fn trace() -> impl Strategy<Value = Vec<Step>> {
     })
 }
 
+/// Traces that are tried of each property: `just limiter-traces` tries a million.
+fn traces() -> ProptestConfig {
+    let asked = std::env::var_os("CLARIBI_TEST_LIMITER_TRACES");
+    ProptestConfig::with_cases(asked.map_or(400, |text| text.to_str().unwrap().parse().unwrap()))
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(600))]
+    #![proptest_config(traces())]
 
     #[test]
     fn every_decision_and_every_figure_is_that_of_a_plain_recount(trace in trace()) {
@@ -148,6 +154,37 @@ proptest! {
             };
             prop_assert!(asked_at(retry_at_ms - 1) != Verdict::Admitted);
             prop_assert_eq!(asked_at(retry_at_ms), Verdict::Admitted);
+        }
+    }
+
+    #[test]
+    fn a_coarse_set_admits_none_too_many_and_holds_on_for_a_minute_at_most(
+        trace in trace(),
+        made_coarse in any::<prop::sample::Index>(),
+    ) {
+        let (mut set, mut naive, mut clock) = (WindowSet::new(), Naive::default(), START);
+        let made_coarse = made_coarse.index(trace.len());
+        for (step, Step { advance_ms, class, surface, limits }) in trace.into_iter().enumerate() {
+            // Steady time never goes back, and folding relies on it.
+            clock += advance_ms.max(0);
+            if step == made_coarse {
+                set.set_precision(Precision::Coarse, clock);
+            }
+            let now_ms = naive.accepted.last().map_or(clock, |newest| newest.0.max(clock));
+            let (told, exact) = (set.peek(clock, &limits), naive.headroom(now_ms, &limits));
+            for name in WindowName::ALL {
+                let (Some(told), Some(exact)) = (told.get(name), exact.get(name)) else { continue };
+                if name.length_ms() <= HOUR_MS {
+                    prop_assert_eq!(told, exact);
+                    continue;
+                }
+                let late = naive.inside(name, now_ms - MINUTE_MS).len();
+                prop_assert!(told.remaining <= exact.remaining);
+                prop_assert!(told.remaining >= told.limit.saturating_sub(u32::try_from(late).unwrap()));
+            }
+            if set.admit(clock, class, surface, &limits).verdict == Verdict::Admitted {
+                prop_assert!(naive.admit(now_ms, class, surface, &limits));
+            }
         }
     }
 
@@ -246,7 +283,7 @@ fn years_of_steady_use_keep_only_the_last_day() {
         assert_eq!(ask(&mut set, START + hour * HOUR_MS, &limits), Verdict::Admitted);
     }
     assert!(set.general.offsets.len() <= 25);
-    assert!(set.general.offsets.capacity() <= 4 * IDLE_CAPACITY);
+    assert!(set.bytes() <= 4 << 10);
 }
 
 #[test]
@@ -254,12 +291,42 @@ fn a_huge_limit_allocates_nothing_up_front_and_an_expired_burst_is_given_back() 
     let limits = hourly(u32::MAX);
     let mut set = WindowSet::new();
     ask(&mut set, START, &limits);
-    assert!(set.general.offsets.capacity() <= IDLE_CAPACITY);
+    assert!(set.bytes() <= 1 << 10);
     for later in 0..100_000 {
         ask(&mut set, START + later, &limits);
     }
     ask(&mut set, START + 2 * DAY_MS, &limits);
-    assert!(set.general.offsets.capacity() <= IDLE_CAPACITY);
+    assert!(set.bytes() <= 1 << 10);
+}
+
+#[test]
+fn a_coarse_day_of_any_number_of_requests_takes_eleven_kibibytes_beside_the_last_hour() {
+    let limits = Limits { hour: Some(60_000), day: Some(u32::MAX), ..Limits::default() };
+    let mut set = WindowSet::new();
+    for later in 0..100_000 {
+        ask(&mut set, START + later * 700, &limits);
+    }
+    assert!(set.bytes() > 400_000, "{}", set.bytes());
+    let now_ms = START + 100_000 * 700;
+    set.set_precision(Precision::Coarse, now_ms);
+    let hour = 4 * 2 * 2 * 3_600_000 / 700;
+    assert!(set.bytes() < hour + (33 << 10), "{}", set.bytes());
+    for later in 100_000..160_000 {
+        ask(&mut set, START + later * 700, &limits);
+    }
+    assert!(set.bytes() < hour + (33 << 10), "{}", set.bytes());
+}
+
+#[test]
+fn fifty_days_of_steady_coarse_use_count_right() {
+    let limits = Limits { day: Some(1_000), ..Limits::default() };
+    let mut set = WindowSet::new();
+    set.set_precision(Precision::Coarse, START);
+    for later in 0..24 * 50 * 4 {
+        let answer = set.admit(START + later * HOUR_MS / 4, Class::General, Surface::Other, &limits);
+        let used = 1_000 - answer.headroom.get(WindowName::Day).unwrap().remaining;
+        assert_eq!(i64::from(used), (later + 1).min(24 * 4), "after {later} quarters of an hour");
+    }
 }
 
 #[test]

@@ -32,16 +32,16 @@ impl LeakReports {
         Self(Cache::builder().max_capacity(ADDRESSES).time_to_idle(Duration::from_secs(3_600)).build())
     }
 
-    fn admit(&self, address: IpAddr, now: Timestamp) -> Result<()> {
+    fn admit(&self, address: IpAddr, now_ms: i64) -> Result<()> {
         let limits = Limits { hour: Some(REPORTS_PER_HOUR), ..Limits::default() };
         let windows = self.0.get_with(network_of(address), || Arc::new(Mutex::new(WindowSet::new())));
-        let admission = windows.lock().admit(now.millis(), Class::General, Surface::Other, &limits);
+        let admission = windows.lock().admit(now_ms, Class::General, Surface::Other, &limits);
         match admission.verdict {
             Verdict::Admitted => Ok(()),
             Verdict::Refused { retry_at_ms, .. } => Err(Error::RateLimited {
                 window: WindowName::Hour,
                 limit: REPORTS_PER_HOUR,
-                retry_after: u64::try_from(retry_at_ms - now.millis()).unwrap_or(0).div_ceil(1_000).max(1),
+                retry_after: u64::try_from(retry_at_ms - now_ms).unwrap_or(0).div_ceil(1_000).max(1),
             }),
         }
     }
@@ -68,7 +68,7 @@ impl App {
         address: IpAddr,
         now: Timestamp,
     ) -> Result<()> {
-        self.leaks.admit(address, now)?;
+        self.leaks.admit(address, self.moment().at_ms)?;
         let owner = text.map(|text| self.owner_of_key(text)).transpose()?.flatten();
         let Some((org, id)) = owner.and_then(|owner| Some((owner.holder.org, owner.key()?.id))) else { return Ok(()) };
         self.store

@@ -94,6 +94,14 @@ impl App {
                 return Err(Error::field(format!("limits.{}", field_of(window)), reason));
             }
         }
+        for (hour, day) in
+            [(WindowName::Hour, WindowName::Day), (WindowName::GenerationHour, WindowName::GenerationDay)]
+        {
+            if asked.get(hour).zip(asked.get(day)).is_some_and(|(hour, day)| day < hour) {
+                let reason = format!("must not be less than limits.{}.", field_of(hour));
+                return Err(Error::field(format!("limits.{}", field_of(day)), reason));
+            }
+        }
         Ok(asked)
     }
 }

@@ -5,12 +5,13 @@ use rusqlite::{OptionalExtension, Row};
 use crate::domain::audit::{Entry, GENESIS, Hash};
 use crate::domain::error::Result;
 use crate::domain::id::OrgId;
-use crate::domain::time::Timestamp;
 use crate::domain::window::Class;
 use crate::store::{Audit, Reader, StoreError};
 
 /// Milliseconds of the hours that calls are counted by.
 pub const HOUR_MS: i64 = 3_600_000;
+/// Refused calls in a row, all older than what is looked for, after which nothing that was admitted is expected.
+const REFUSED_IN_A_ROW: u32 = 4_096;
 
 /// A link of the chain as it is stored.
 #[derive(Debug, Clone)]
@@ -78,26 +79,35 @@ pub struct Admitted {
     pub face: u8,
 }
 
-/// The admitted requests of a lineage since an instant, oldest first, at most as many of the newest as `limit`.
+/// The admitted requests of a lineage since an instant of the limiter's, oldest first, at most as many of the newest as
+/// `limit`.
 pub fn admitted(
     db: &Reader<'_, Audit>,
     lineage: i64,
-    since: Timestamp,
+    since_ms: i64,
     limit: usize,
 ) -> Result<Vec<Admitted>, StoreError> {
-    let mut statement = db.prepare("SELECT at, entry FROM entries WHERE lineage_id = ?1 ORDER BY seq DESC")?;
+    let mut statement = db.prepare("SELECT entry FROM entries WHERE lineage_id = ?1 ORDER BY seq DESC")?;
     let mut rows = statement.query([lineage])?;
-    let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
-        // Rows lie in the order of their ends, so a long call may be older than its neighbours: look an hour further.
-        if found.len() >= limit || row.get::<_, i64>("at")? < since.millis() - HOUR_MS {
-            break;
-        }
-        let Some(Entry::Call(call)) = Entry::decode(row.get_ref("entry")?.as_blob().map_err(rusqlite::Error::from)?)
-        else {
+    let (mut found, mut refused) = (Vec::new(), 0);
+    while found.len() < limit
+        && refused < REFUSED_IN_A_ROW
+        && let Some(row) = rows.next()?
+    {
+        let entry = Entry::decode(row.get_ref("entry")?.as_blob().map_err(rusqlite::Error::from)?);
+        let Some(Entry::Call(call)) = entry else { continue };
+        // What was refused says nothing of the limiter's time, and the wall clock may have been anything.
+        let Some(at_ms) = call.admitted_at_ms else {
+            let is_old = call.at_ms < since_ms.saturating_sub(HOUR_MS);
+            refused = if is_old { refused + 1 } else { refused };
             continue;
         };
-        if let Some(at_ms) = call.admitted_at_ms {
+        // Rows lie in the order of their ends, so a long call may be older than its neighbours: look an hour further.
+        if at_ms < since_ms.saturating_sub(HOUR_MS) {
+            break;
+        }
+        refused = 0;
+        if at_ms > since_ms {
             found.push(Admitted { at_ms, class: call.class, face: call.face });
         }
     }
