@@ -1,6 +1,9 @@
-//! `claribi key`: API keys, also while a server runs. What ends keys and what replaces them is in `life`.
+//! `claribi key`: API keys, also while a server runs. What changes keys is in `edit`, what ends and replaces them in `life`.
 
+mod edit;
 mod life;
+
+use std::collections::BTreeMap;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -13,11 +16,13 @@ use super::output::{Form, Output, remark};
 use crate::config::Period;
 use crate::domain::access::{Permission, Scope};
 use crate::domain::id::{BareIntegers, IdRef};
+use crate::domain::key::{Flag, KeyFilter, Owner, Sought};
 use crate::domain::key_text::KeyText;
 use crate::domain::page::{ListRequest, MAX_SIZE, More};
 use crate::domain::time::Timestamp;
+use crate::domain::window::{Limits, WindowName};
 use crate::service::caller::Caller;
-use crate::service::keys::{KeyRequest, KeyView};
+use crate::service::keys::{KeyRequest, KeyView, field_of};
 use crate::service::once::Plain;
 use crate::store::main::keys;
 
@@ -34,9 +39,20 @@ Examples:
 In a pipe the key alone is printed.")]
     Create(CreateKey),
     /// List the keys of an organization.
+    #[command(after_help = "\
+Examples:
+  claribi key list --status stale
+  claribi key list --user grace@example.com --status expiring --json")]
     List(ListKeys),
     /// Show one key.
     Show(ShowKey),
+    /// Change a key that works: name, permissions, expiry, networks, reminder, limits.
+    #[command(after_help = "\
+Examples:
+  claribi key edit claribi_sk_live_8Zf3kQ1x --name \"nightly report\" --expires 90d
+  claribi key edit key_2a --scope read-only --per-hour 100
+  claribi key edit key_2a --expires never --no-ip --no-limits")]
+    Edit(edit::EditKey),
     /// Make a new key that takes over from one; the old one works for a grace.
     #[command(after_help = "\
 Examples:
@@ -77,11 +93,58 @@ pub struct CreateKey {
     /// Remind the user of it every 30, 60 or 90 days.
     #[arg(long, value_name = "DAYS")]
     reminder: Option<u32>,
+    #[command(flatten)]
+    limits: OwnLimits,
+    /// The organization that the key is for, by id or name: the user's own unless told otherwise, or its sandbox.
+    #[arg(long = "org", value_name = "ORG")]
+    org: Option<String>,
+}
+
+/// Limits of a key's own, below those of its plan.
+#[derive(Debug, Args)]
+pub struct OwnLimits {
+    /// Requests on /api/ in any 60 seconds; limits of a key's own lie within the plan's.
+    #[arg(long, value_name = "REQUESTS")]
+    per_minute: Option<u32>,
+    /// Requests in any 60 minutes.
+    #[arg(long, value_name = "REQUESTS")]
+    per_hour: Option<u32>,
+    /// Requests in any 24 hours.
+    #[arg(long, value_name = "REQUESTS")]
+    per_day: Option<u32>,
+    /// Report runs and refreshes in any 60 minutes.
+    #[arg(long, value_name = "RUNS")]
+    generation_per_hour: Option<u32>,
+    /// Report runs and refreshes in any 24 hours.
+    #[arg(long, value_name = "RUNS")]
+    generation_per_day: Option<u32>,
+}
+
+impl OwnLimits {
+    /// What is given, and what there was of the rest.
+    fn over(&self, before: Limits) -> Limits {
+        Limits {
+            minute: self.per_minute.or(before.minute),
+            hour: self.per_hour.or(before.hour),
+            day: self.per_day.or(before.day),
+            generation_hour: self.generation_per_hour.or(before.generation_hour),
+            generation_day: self.generation_per_day.or(before.generation_day),
+        }
+    }
 }
 
 /// `key list`.
 #[derive(Debug, Args)]
 pub struct ListKeys {
+    /// active, rotating, expiring, expired, revoked, stale or old.
+    #[arg(long, value_parser = status_of)]
+    status: Option<Sought>,
+    /// Keys of this user, by e-mail.
+    #[arg(long, value_name = "EMAIL")]
+    user: Option<String>,
+    /// Keys with this in their name.
+    #[arg(long, value_name = "TEXT")]
+    name: Option<String>,
     #[command(flatten)]
     org: OrgOption,
 }
@@ -91,6 +154,11 @@ pub struct ListKeys {
 pub struct ShowKey {
     /// The key's id, or its printed prefix.
     key: String,
+}
+
+fn status_of(text: &str) -> Result<Sought, String> {
+    let found = Sought::ALL.into_iter().find(|sought| sought.as_str() == text);
+    found.ok_or_else(|| format!("there are {}", Sought::ALL.map(Sought::as_str).join(", ")))
 }
 
 fn scope(text: &str) -> Result<Scope, String> {
@@ -108,6 +176,7 @@ pub fn run(globals: &Globals, command: KeyCommand) -> Result<(), Failure> {
             let now = instance.app.clock.now();
             output.facts(&facts(&view, now), || described(&view, now))
         }
+        KeyCommand::Edit(edit) => edit::run(instance, edit, output).await,
         KeyCommand::Rotate(rotate) => life::run_rotate(instance, rotate, output).await,
         KeyCommand::Revoke(revoke) => life::run_revoke(instance, revoke, output).await,
         KeyCommand::RevokeAll(revoke) => life::run_revoke_all(instance, revoke, output).await,
@@ -117,7 +186,7 @@ pub fn run(globals: &Globals, command: KeyCommand) -> Result<(), Failure> {
 
 async fn run_create(instance: &Instance, create: &CreateKey, output: Output) -> Result<(), Failure> {
     let app = &instance.app;
-    let caller = app.operator_as(operator::user(app, &create.user)?, &operator::name())?;
+    let caller = OrgOption { org: create.org.clone() }.caller_as(app, &create.user)?;
     let request = KeyRequest {
         name: create.name.clone(),
         scope: create.scope,
@@ -125,7 +194,7 @@ async fn run_create(instance: &Instance, create: &CreateKey, output: Output) -> 
         expires_at: create.expires.map(|span| caller.at.plus(span.duration())),
         ip_allowlist: create.addresses.clone(),
         reminder_days: create.reminder,
-        ..KeyRequest::default()
+        limits: create.limits.over(Limits::default()),
     };
     let (view, text) = app.create_key(&caller, request, Plain).await?;
     instance.access_changed().await;
@@ -153,9 +222,17 @@ fn print_new(view: &KeyView, text: &KeyText, now: Timestamp, output: Output) -> 
 
 fn run_list(instance: &Instance, list: &ListKeys, output: Output) -> Result<(), Failure> {
     let caller = list.org.caller(&instance.app)?;
+    let filter = KeyFilter {
+        q: list.name.clone(),
+        status: list.status,
+        user: list.user.as_ref().map(|email| Owner::Email(email.trim().to_lowercase())),
+        ..KeyFilter::default()
+    };
     let (mut views, mut cursor) = (Vec::new(), None);
     loop {
-        let page = instance.app.keys(&caller, &ListRequest::after(cursor, MAX_SIZE))?;
+        let page = instance
+            .app
+            .keys(&caller, &ListRequest { filter: filter.clone(), ..ListRequest::after(cursor, MAX_SIZE) })?;
         views.extend(page.items);
         cursor = match page.more {
             More::Cursor(Some(next)) => Some(next),
@@ -239,12 +316,24 @@ fn facts(view: &KeyView, now: Timestamp) -> Vec<(&'static str, String)> {
         let networks: Vec<String> = view.key.allowlist.iter().map(ToString::to_string).collect();
         facts.push(("only from", networks.join(" ")));
     }
+    if !view.key.limits.is_empty() {
+        let own: Vec<String> = limits(view.key.limits)
+            .into_iter()
+            .map(|(name, most)| format!("{most} {}", name.replace('_', " ")))
+            .collect();
+        facts.push(("own limits", own.join(", ")));
+    }
     facts.push(("calls", view.calls.to_string()));
     if let Some(usage) = &view.usage {
         facts.push(("last operation", usage.last_operation.clone()));
         facts.push(("last address", usage.last_address.clone()));
     }
     facts
+}
+
+/// Limits of a key's own by the names of their fields.
+fn limits(limits: Limits) -> Vec<(&'static str, u32)> {
+    WindowName::ALL.into_iter().filter_map(|window| Some((field_of(window), limits.get(window)?))).collect()
 }
 
 fn granted(view: &KeyView) -> String {
@@ -257,6 +346,7 @@ fn granted(view: &KeyView) -> String {
 fn status(view: &KeyView, now: Timestamp) -> String {
     let flags = view.key.flags(now, view.usage.as_ref().map(|usage| usage.last_at));
     let status = view.key.status(now).as_str();
+    let flags: Vec<&str> = flags.into_iter().map(Flag::as_str).collect();
     if flags.is_empty() { status.to_owned() } else { format!("{status} ({})", flags.join(", ")) }
 }
 
@@ -272,8 +362,9 @@ fn described(view: &KeyView, now: Timestamp) -> Value {
         "permissions": view.permissions.iter().map(Permission::as_str).collect::<Vec<_>>(),
         "environment": key.environment.as_str(),
         "status": key.status(now).as_str(),
-        "flags": key.flags(now, used.map(|usage| usage.last_at)),
+        "flags": key.flags(now, used.map(|usage| usage.last_at)).into_iter().map(Flag::as_str).collect::<Vec<_>>(),
         "ip_allowlist": key.allowlist,
+        "limits": (!key.limits.is_empty()).then(|| limits(key.limits).into_iter().collect::<BTreeMap<_, _>>()),
         "created_at": key.created_at,
         "created_by": key.owner_email,
         "expires_at": key.expires_at,

@@ -46,6 +46,15 @@ impl OrgOption {
         }
     }
 
+    /// The operator as the user of this e-mail: in the organisation that was named, or in the user's own.
+    pub fn caller_as(&self, app: &App, email: &str) -> Result<Caller, Failure> {
+        let user = user(app, email)?;
+        Ok(match self.org {
+            Some(_) => app.operator_in(self.find(app)?.id, user, &name())?,
+            None => app.operator_as(user, &name())?,
+        })
+    }
+
     /// The operator with the rights of that organisation's owner.
     pub fn caller(&self, app: &App) -> Result<Caller, Failure> {
         Ok(app.operator_of(self.find(app)?.id, &name())?)

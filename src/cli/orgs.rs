@@ -23,7 +23,10 @@ pub enum OrgCommand {
     /// Make an organization with its owner.
     #[command(after_help = "\
 Example:
-  echo \"$PASSWORD\" | claribi org create --name \"Globex\" --email hank@example.com --password-stdin")]
+  echo \"$PASSWORD\" | claribi org create --name \"Globex\" --email hank@example.com --password-stdin
+
+An organization of the kind sandbox stands alone. The sandbox that shares an organization's
+people is made by POST /v1/organization/sandbox.")]
     Create(CreateOrg),
     /// List the organizations.
     List,
@@ -52,6 +55,13 @@ pub struct CreateOrg {
     /// The organization's plan, one of the configuration's.
     #[arg(long, default_value = "enterprise")]
     plan: String,
+    /// live, whose keys are for work, or sandbox, whose keys are for trying out.
+    #[arg(long, value_parser = kind, default_value = "live")]
+    kind: OrgKind,
+}
+
+fn kind(text: &str) -> Result<OrgKind, String> {
+    OrgKind::parse(text).ok_or_else(|| "there are live and sandbox".to_owned())
 }
 
 /// `org show`.
@@ -112,7 +122,7 @@ fn run_create(globals: &Globals, create: &CreateOrg) -> Result<(), Failure> {
     with_instance(globals, async |instance| {
         let founding = Founding {
             name: create.name.clone(),
-            kind: OrgKind::Live,
+            kind: create.kind,
             plan: create.plan.clone(),
             owner: UserRequest {
                 email: create.email.clone(),

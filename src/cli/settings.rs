@@ -91,6 +91,7 @@ fn plan(name: &str, plan: &config::Plan) -> Plan {
         own_limits: plan.own_limits,
         sandbox_organization: plan.sandbox_organization,
         trial_days: plan.trial_days,
+        goes_on: None,
     }
 }
 

@@ -97,6 +97,8 @@ pub enum Error {
     TrialEnded {
         /// The plan that is the trial.
         plan: String,
+        /// A plan to go on with.
+        needed: Option<String>,
     },
     /// The key's allowlist does not hold the caller's address, or that address is not known.
     AddressNotAllowed(Option<IpAddr>),
@@ -296,12 +298,11 @@ impl Error {
                 facts
             }
             Self::SessionRequired => vec![("refused_by", json!("scope"))],
-            Self::PlanRequired { plan, needed, .. } => {
+            Self::PlanRequired { plan, needed, .. } | Self::TrialEnded { plan, needed } => {
                 let mut facts = vec![("refused_by", json!("plan")), ("plan", json!(plan))];
                 facts.extend(needed.iter().map(|needed| ("needed_plan", json!(needed))));
                 facts
             }
-            Self::TrialEnded { plan } => vec![("refused_by", json!("plan")), ("plan", json!(plan))],
             Self::AddressNotAllowed(address) => {
                 let mut facts = vec![("refused_by", json!("address"))];
                 facts.extend(address.iter().map(|address| ("address", json!(address.to_string()))));
@@ -383,6 +384,15 @@ impl fmt::Display for Error {
                         write!(out, "; the plan `{needed}` does. Whoever operates the server sets plans.")
                     }
                     None => out.write_str(", and no other does; whoever operates the server sets what plans include."),
+                }
+            }
+            Self::TrialEnded { plan, needed } => {
+                write!(out, "The trial, which is the plan `{plan}`, has ended; reading still works")?;
+                match needed {
+                    Some(needed) => {
+                        write!(out, ", and the plan `{needed}` goes on. Whoever operates the server sets plans.")
+                    }
+                    None => out.write_str(". Whoever operates the server sets plans."),
                 }
             }
             Self::AddressNotAllowed(None) => out.write_str(

@@ -11,7 +11,8 @@ use super::page::{Entry, Times};
 use super::time::Timestamp;
 use super::window::Limits;
 
-const DAY: i64 = 86_400_000;
+/// Milliseconds of a day.
+pub const DAY: i64 = 86_400_000;
 /// Days after which a key is called old.
 pub const OLD_DAYS: i64 = 90;
 /// Days without use after which a key is called stale.
@@ -122,8 +123,8 @@ pub struct KeyFilter {
     pub times: Times,
     /// A part of their name, in any case.
     pub q: Option<String>,
-    /// How they stand.
-    pub status: Option<Status>,
+    /// How they stand, or what is to be looked at of them.
+    pub status: Option<Sought>,
     /// Live or test.
     pub environment: Option<Environment>,
     /// Whose they are.
@@ -153,9 +154,6 @@ pub enum Status {
 }
 
 impl Status {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Active, Self::Rotating, Self::Expired, Self::Revoked];
-
     /// The name on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -163,6 +161,58 @@ impl Status {
             Self::Rotating => "rotating",
             Self::Expired => "expired",
             Self::Revoked => "revoked",
+        }
+    }
+}
+
+/// What to look at of a key that is active.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Flag {
+    /// It expires within [`EXPIRING_DAYS`].
+    Expiring,
+    /// It was not used for [`STALE_DAYS`].
+    Stale,
+    /// It is [`OLD_DAYS`] old or older.
+    Old,
+}
+
+impl Flag {
+    /// The name on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Expiring => "expiring",
+            Self::Stale => "stale",
+            Self::Old => "old",
+        }
+    }
+}
+
+/// What a list of keys can be narrowed to: the keys that stand so, or the active ones with this flag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Sought {
+    /// Keys that stand so.
+    Status(Status),
+    /// Active keys with this flag.
+    Flag(Flag),
+}
+
+impl Sought {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Status(Status::Active),
+        Self::Status(Status::Rotating),
+        Self::Flag(Flag::Expiring),
+        Self::Status(Status::Expired),
+        Self::Status(Status::Revoked),
+        Self::Flag(Flag::Stale),
+        Self::Flag(Flag::Old),
+    ];
+
+    /// The name on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Status(status) => status.as_str(),
+            Self::Flag(flag) => flag.as_str(),
         }
     }
 }
@@ -191,20 +241,20 @@ impl Key {
         self.rotation.and_then(|rotation| rotation.successor)
     }
 
-    /// What to look at: `expiring`, `stale`, `old`.
-    pub fn flags(&self, now: Timestamp, last_used: Option<Timestamp>) -> Vec<&'static str> {
+    /// What to look at.
+    pub fn flags(&self, now: Timestamp, last_used: Option<Timestamp>) -> Vec<Flag> {
         if self.status(now) != Status::Active {
             return Vec::new();
         }
         let mut flags = Vec::new();
         if self.expires_at.is_some_and(|end| end.millis() - now.millis() <= EXPIRING_DAYS * DAY) {
-            flags.push("expiring");
+            flags.push(Flag::Expiring);
         }
         if now.millis() - last_used.unwrap_or(self.created_at).millis() >= STALE_DAYS * DAY {
-            flags.push("stale");
+            flags.push(Flag::Stale);
         }
         if self.age_days(now) >= OLD_DAYS {
-            flags.push("old");
+            flags.push(Flag::Old);
         }
         flags
     }

@@ -101,6 +101,16 @@ const PEOPLE: &[Code] = &[
     Code::PreconditionFailed,
     Code::TrialEnded,
 ];
+/// What takes access away goes on when a trial is over.
+const KEEP_OUT: &[Code] = &[
+    Code::InvalidRequest,
+    Code::InvalidJson,
+    Code::UnknownField,
+    Code::UnsupportedMediaType,
+    Code::NotFound,
+    Code::Conflict,
+    Code::PreconditionFailed,
+];
 const OWN: &[Code] =
     &[Code::InvalidRequest, Code::InvalidJson, Code::UnknownField, Code::UnsupportedMediaType, Code::Conflict];
 
@@ -154,8 +164,8 @@ operations! {
         &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, Conflict, TrialEnded], Once;
     "users_get" of(Permission::UsersRead), General, None, FIND;
     "users_update" of(Permission::UsersManage), General, Json, PEOPLE;
-    "users_delete" of(Permission::UsersManage), General, None, &[NotFound, PreconditionFailed, Conflict, TrialEnded];
-    "users_deactivate" of(Permission::UsersManage), General, Json, PEOPLE;
+    "users_delete" of(Permission::UsersManage), General, None, &[NotFound, PreconditionFailed, Conflict];
+    "users_deactivate" of(Permission::UsersManage), General, Json, KEEP_OUT;
     "users_reactivate" of(Permission::UsersManage), General, Json, PEOPLE;
     "users_invite" of(Permission::UsersManage), General, Json, PEOPLE;
     "users_reset_password" of(Permission::UsersManage), General, Json, PEOPLE;

@@ -1,5 +1,8 @@
 //! Plans: what an organisation may do and how much of it (PRODUCT 3). All figures are configuration.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use super::window::Limits;
 
 /// One plan.
@@ -27,6 +30,20 @@ pub struct Plan {
     pub sandbox_organization: bool,
     /// Days after which the plan only reads; `None` never.
     pub trial_days: Option<u32>,
+    /// The plan with which an organisation goes on when the trial is over; `None` where there is no trial, or no such plan.
+    pub goes_on: Option<String>,
+}
+
+/// Tells each plan that is a trial which one comes after it: the one with the fewest credits that never ends, and has
+/// API access if the trial has it.
+pub fn follow_trials(plans: &mut BTreeMap<String, Arc<Plan>>) {
+    let mut lasting: Vec<Arc<Plan>> = plans.values().filter(|plan| plan.trial_days.is_none()).cloned().collect();
+    lasting.sort_by_key(|plan| plan.credits_per_month);
+    for plan in plans.values_mut().filter(|plan| plan.trial_days.is_some()) {
+        let next = lasting.iter().find(|next| next.api_access || !plan.api_access);
+        let goes_on = next.map(|next| next.name.clone());
+        Arc::make_mut(plan).goes_on = goes_on;
+    }
 }
 
 impl Plan {

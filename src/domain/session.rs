@@ -1,8 +1,10 @@
 //! Sessions as their users see them.
 
+use std::net::IpAddr;
+
 use uuid::Uuid;
 
-use super::id::{OrgId, SessionId, UserId};
+use super::id::{OrgId, RequestId, SessionId, UserId};
 use super::key::Owner;
 use super::page::{Entry, Times};
 use super::time::Timestamp;
@@ -22,6 +24,21 @@ pub struct Session {
     pub created_at: Timestamp,
     /// From this instant on it is refused.
     pub expires_at: Timestamp,
+    /// From where it was begun.
+    pub address: Option<IpAddr>,
+    /// What program it was begun with said of itself.
+    pub user_agent: Option<String>,
+}
+
+/// A request that begins a session.
+#[derive(Debug, Clone)]
+pub struct Arrival {
+    /// The request.
+    pub request: RequestId,
+    /// The client's address.
+    pub address: IpAddr,
+    /// What the client says it is, as it may be kept.
+    pub user_agent: Option<String>,
 }
 
 impl Entry for Session {

@@ -27,6 +27,7 @@ use super::reference::{Document, Documents};
 use super::refusal::Shape;
 use super::settings::HttpSettings;
 use super::{client, head, limit_headers, once, pages, record, routes};
+use crate::domain::audit::entry;
 use crate::domain::code::Code;
 use crate::domain::error::{Error, Result};
 use crate::domain::id::RequestId;
@@ -227,6 +228,11 @@ impl Edge {
             started: monotonic(),
             address: client.address,
             is_known: client.is_known,
+            user_agent: request
+                .headers()
+                .get(header::USER_AGENT)
+                .and_then(|value| value.to_str().ok())
+                .map(entry::user_agent),
             shape,
             origin: client.origin.clone().into(),
             path: request.uri().path_and_query().map_or_else(String::new, |path| path.as_str().to_owned()),

@@ -14,6 +14,7 @@ use super::refusal::Shape;
 use crate::domain::error::{Error, Result};
 use crate::domain::id::RequestId;
 use crate::domain::operation::{BodyKind, Operation};
+use crate::domain::session::Arrival;
 use crate::domain::time::Timestamp;
 use crate::domain::window::Admission;
 use crate::service::caller::Caller;
@@ -31,6 +32,8 @@ pub struct Exchange {
     pub address: IpAddr,
     /// Whether `address` is the client's own, and not that of a proxy which tells no other that can be read.
     pub is_known: bool,
+    /// What the client says it is, as it may be kept.
+    pub user_agent: Option<String>,
     /// Where the client is.
     pub face: Face,
     /// The routers of all faces, for questions about other calls.
@@ -93,6 +96,7 @@ impl Exchange {
             started: Duration::ZERO,
             address: Ipv4Addr::UNSPECIFIED.into(),
             is_known: true,
+            user_agent: None,
             face,
             shape: Shape::Face(face),
             routes,
@@ -121,6 +125,11 @@ impl Exchange {
     /// `CredentialsMissing`, which the edge has answered before: an operation that asks for a caller has one.
     pub fn caller(&self) -> Result<&Caller> {
         self.caller.get().ok_or(Error::CredentialsMissing)
+    }
+
+    /// What is kept of a request that begins a session.
+    pub fn arrival(&self) -> Arrival {
+        Arrival { request: self.request, address: self.address, user_agent: self.user_agent.clone() }
     }
 
     /// Whoever the call's row names: its caller, or who came in by it.

@@ -4,13 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use hyper::body::Incoming;
-use poem::http::header::USER_AGENT;
 
 use super::edge::Edge;
 use super::exchange::Exchange;
 use super::metrics::{InFlight, Metrics};
 use crate::domain::access::Role;
-use crate::domain::audit::entry::{self, Call, Entry};
+use crate::domain::audit::entry::{Call, Entry};
 use crate::domain::audit::kind::{Method, Outcome};
 use crate::domain::code::Code;
 use crate::domain::error::{Error, Result};
@@ -32,19 +31,16 @@ struct Row {
     metrics: Arc<Metrics>,
     exchange: Arc<Exchange>,
     method: Method,
-    user_agent: Option<String>,
 }
 
 impl Pending {
     /// Begins a call.
     pub fn new(edge: &Edge, exchange: Arc<Exchange>, request: &hyper::Request<Incoming>) -> Self {
-        let sent = request.headers().get(USER_AGENT).and_then(|value| value.to_str().ok());
         let row = Row {
             app: edge.shared().app.clone(),
             metrics: edge.shared().metrics.clone(),
             exchange,
             method: Method::of(request.method().as_str()),
-            user_agent: sent.map(entry::user_agent),
         };
         Self { row: Some(row), _in_flight: edge.shared().metrics.begun() }
     }
@@ -71,7 +67,7 @@ impl Drop for Pending {
 
 impl Row {
     fn entry(self, status: u16, code: Option<Code>, outcome: Outcome, bytes_out: u64) -> Entry {
-        let Self { exchange, method, user_agent, metrics, .. } = self;
+        let Self { exchange, method, metrics, .. } = self;
         let caller = exchange.actor();
         let identity = caller.map(crate::service::caller::Caller::identity);
         let key = identity.and_then(crate::service::caller::Identity::key);
@@ -103,7 +99,7 @@ impl Row {
             latency_us: u32::try_from(latency.as_micros()).unwrap_or(u32::MAX),
             bytes_in: exchange.bytes_in.load(Ordering::Relaxed),
             bytes_out,
-            user_agent,
+            user_agent: exchange.user_agent.clone(),
             replayed: exchange.replayed.load(Ordering::Relaxed),
             changes: caller.map(crate::service::caller::Caller::changes).unwrap_or_default(),
         }))

@@ -49,7 +49,7 @@ pub fn of(code: Code) -> Error {
         },
         Code::AddressNotAllowed => Error::AddressNotAllowed(Some(IpAddr::V4(Ipv4Addr::new(198, 51, 100, 7)))),
         Code::HttpsRequired => Error::HttpsRequired,
-        Code::TrialEnded => Error::TrialEnded { plan: "trial".to_owned() },
+        Code::TrialEnded => Error::TrialEnded { plan: "trial".to_owned(), needed: Some("professional".to_owned()) },
         Code::SetupRequired => Error::NotSetUp,
         Code::NotFound => Error::NotFound { noun: "dashboard", id: "999".to_owned() },
         Code::MethodNotAllowed => Error::MethodNotAllowed("GET, HEAD, OPTIONS, POST".to_owned()),

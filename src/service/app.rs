@@ -20,7 +20,7 @@ use crate::domain::entropy::Entropy;
 use crate::domain::error::{Error, Result};
 use crate::domain::id::RunId;
 use crate::domain::login::LoginLimits;
-use crate::domain::plan::Plan;
+use crate::domain::plan::{self, Plan};
 use crate::domain::time::Clock;
 use crate::domain::user::LinkTtl;
 use crate::keyring::Keyring;
@@ -148,8 +148,9 @@ impl App {
         keyring: Keyring,
         data: DataDir,
         pool: Pool,
-        settings: Settings,
+        mut settings: Settings,
     ) -> Self {
+        plan::follow_trials(&mut settings.plans);
         let boot = entropy.uuid(clock.now()).to_string();
         let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         Self(Arc::new(Parts {

@@ -190,6 +190,11 @@ impl Caller {
         if reads { Ok(()) } else { self.require_running_plan() }
     }
 
+    /// Refuses a caller that lacks a permission, whether the trial is over or not: for what takes access away.
+    pub fn require_also_after_trial(&self, permission: Permission) -> Result<()> {
+        self.hold(permission)
+    }
+
     /// Refuses a caller that lacks one of these, by naming the first: for what is done to a person who has them.
     pub fn require_all(&self, permissions: Permissions) -> Result<()> {
         permissions.iter().try_for_each(|permission| self.hold(permission))
@@ -210,7 +215,8 @@ impl Caller {
     /// Refuses callers whose trial is over: for what adds or changes something, whatever permission it takes.
     pub fn require_running_plan(&self) -> Result<()> {
         if self.trial_is_over() {
-            return Err(Error::TrialEnded { plan: self.identity.plan.name.clone() });
+            let Plan { name, goes_on, .. } = &*self.identity.plan;
+            return Err(Error::TrialEnded { plan: name.clone(), needed: goes_on.clone() });
         }
         Ok(())
     }

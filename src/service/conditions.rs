@@ -3,10 +3,10 @@
 
 use super::keys::KeyView;
 use super::organizations::Organization;
+use super::sessions::SessionView;
 use crate::domain::dashboard::Dashboard;
 use crate::domain::error::Result;
 use crate::domain::report::Report;
-use crate::domain::session::Session;
 use crate::domain::source::Source;
 use crate::domain::user::User;
 
@@ -21,8 +21,8 @@ pub enum Standing<'o> {
     Report(&'o Report),
     /// A user.
     User(&'o User),
-    /// A session.
-    Session(&'o Session),
+    /// A session; how it was used does not matter.
+    Session(&'o SessionView),
     /// An organisation with its credits.
     Organization(&'o Organization),
     /// A key; how it was used does not matter.

@@ -91,7 +91,11 @@ impl App {
         if let Some((window, room)) = headroom.and_then(|headroom| headroom.full(operation.class, surface)) {
             return Err(caller.identity().rate_limited(window, room.reset_at_ms - caller.at.millis()));
         }
-        caller.require_needs(operation.needs)?;
+        match operation.needs {
+            // Whether it goes on when the trial is over is the operation's to say, below.
+            Needs::Permission(permission) => caller.require_also_after_trial(permission)?,
+            needs => caller.require_needs(needs)?,
+        }
         // Sessions come in on every plan, and some of what they then ask for takes a better one.
         let plan = &caller.identity().plan;
         if operation.errors.contains(&Code::PlanRequired) && !plan.api_access {

@@ -14,7 +14,7 @@ use super::once::Answer;
 use crate::domain::access::{Grant, Permission, Permissions, Role, Scope};
 use crate::domain::error::{Error, Result};
 use crate::domain::id::{IdRef, Key as KeyKind, KeyId};
-use crate::domain::key::{Key, KeyFilter};
+use crate::domain::key::{Flag, Key, KeyFilter, STALE_DAYS, Sought};
 use crate::domain::key_text::{self, KeyText};
 use crate::domain::page::{ListRequest, Page};
 use crate::domain::time::Timestamp;
@@ -24,11 +24,12 @@ use crate::store::Tx;
 use crate::store::audit::usage;
 pub use crate::store::audit::usage::KeyUsage;
 use crate::store::main::access;
-use crate::store::main::keys::{self, KeptText, NewKey, Terms, Whose};
+use crate::store::main::keys::{self, KeptText, NewKey, Search, Terms, Whose};
 
 pub use change::KeyPatch;
 pub use leak::LeakReports;
 pub use revoke::Reach;
+pub use terms::field_of;
 
 /// A key as a client asks for it.
 #[derive(Debug, Default)]
@@ -70,6 +71,9 @@ pub struct Activity {
     /// Requests of its lineage in the last 24 hours, 7 days and 30 days.
     pub requests: [u64; 3],
 }
+
+/// How long a key must have rested to be called stale.
+const STALE: Duration = Duration::from_secs(86_400 * STALE_DAYS.unsigned_abs());
 
 impl App {
     /// Makes a key of the caller's. The text is given here and nowhere else: `kept` is the answer without it, which is
@@ -131,12 +135,21 @@ impl App {
     /// The keys the caller may see: its owner's, or the organisation's for those who manage all.
     pub fn keys(&self, caller: &Caller, request: &ListRequest<KeyFilter>) -> Result<Page<KeyView>> {
         let (org, whose, now) = (caller.org(), whose(caller), caller.at);
+        // Calls are counted in the other file, which no query joins.
+        let in_use = match request.filter.status {
+            Some(Sought::Flag(Flag::Stale)) => {
+                let since = caller.at.minus(STALE);
+                self.store.read_usage_now(|calls| Ok(usage::keys_used_since(calls, since)?))?
+            }
+            _ => Vec::new(),
+        };
+        let in_use = &in_use[..];
         let page = self.page(
             caller,
             ("keys", whose),
             request,
-            |db, filter, slice| Ok(keys::list(db, org, whose, filter, now, slice)?),
-            |db, filter| Ok(keys::count(db, org, whose, filter, now)?),
+            |db, filter, slice| Ok(keys::list(db, org, &Search { whose, filter, now, in_use }, slice)?),
+            |db, filter| Ok(keys::count(db, org, &Search { whose, filter, now, in_use })?),
         )?;
         let items = page.items.into_iter().map(|key| self.view(caller, key)).collect::<Result<_>>()?;
         Ok(Page { items, more: page.more })

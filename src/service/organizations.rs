@@ -18,8 +18,10 @@ use crate::domain::access::Permission;
 use crate::domain::error::{Error, Result};
 use crate::domain::id::{Org as OrgOf, OrgId};
 use crate::domain::org::{self, Org, OrgKind};
+use crate::domain::session::Arrival;
 use crate::store::main::credits::{self, Account};
 use crate::store::main::instance::NewOrg;
+use crate::store::main::sessions::NewSession;
 use crate::store::main::{instance, sessions};
 
 /// What a sandbox is called unless it is told otherwise.
@@ -106,7 +108,7 @@ impl App {
     }
 
     /// Begins a session in the sandbox of the caller's organisation.
-    pub async fn enter_sandbox(&self, caller: &Caller) -> Result<Tokens> {
+    pub async fn enter_sandbox(&self, caller: &Caller, arrival: Arrival) -> Result<Tokens> {
         caller.require_session()?;
         caller.require_home()?;
         let sandbox = self.store.read_now(|db| Ok(instance::sandbox(db, caller.home())?))?;
@@ -118,7 +120,8 @@ impl App {
         let session = self
             .store
             .write(move |tx| {
-                let session = sessions::create(tx, sandbox.id, user, uuid, writer.at, end)?;
+                let new = NewSession { uuid, user, acts_in: sandbox.id, arrival: &arrival, end };
+                let session = sessions::create(tx, &new, writer.at)?;
                 let after = json!({"user": user.prefixed(), "organization": sandbox.id.prefixed()});
                 writer.record(tx, "session.create", &session.prefixed(), None, Some(after))?;
                 Ok(session)

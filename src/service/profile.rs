@@ -1,6 +1,8 @@
 //! A person's own account. Names, password and e-mail change in a session only, the latter two with the present password:
 //! a key that leaks does not take its owner's account with it.
 
+use std::net::IpAddr;
+
 use zeroize::Zeroizing;
 
 use super::app::App;
@@ -43,13 +45,14 @@ impl App {
     pub async fn change_password(
         &self,
         caller: &Caller,
+        address: IpAddr,
         current: Zeroizing<String>,
         new: Zeroizing<String>,
     ) -> Result<User> {
         own_account(caller)?;
         password::check(&new, &caller.identity().holder.email)
             .map_err(|weakness| Error::field("new_password", weakness.to_string()))?;
-        let confirmed = self.confirm_password(caller, current).await?;
+        let confirmed = self.confirm_password(caller, address, current).await?;
         let hash = self.hash_password(new).await?;
         let goes_on = caller.identity().session();
         self.change_own(caller, "user.change_password", move |tx, caller, before| {
@@ -61,10 +64,16 @@ impl App {
     }
 
     /// Changes the caller's e-mail, which is also the login.
-    pub async fn change_email(&self, caller: &Caller, current: Zeroizing<String>, email: &str) -> Result<User> {
+    pub async fn change_email(
+        &self,
+        caller: &Caller,
+        address: IpAddr,
+        current: Zeroizing<String>,
+        email: &str,
+    ) -> Result<User> {
         own_account(caller)?;
         let email = org::email(email)?;
-        let confirmed = self.confirm_password(caller, current).await?;
+        let confirmed = self.confirm_password(caller, address, current).await?;
         self.change_own(caller, "user.change_email", move |tx, caller, before| {
             still(tx, before, &confirmed)?;
             links::forget(tx, before.id)?;
@@ -73,14 +82,29 @@ impl App {
         .await
     }
 
-    /// The hash of the caller's password, if this is the password.
-    async fn confirm_password(&self, caller: &Caller, current: Zeroizing<String>) -> Result<String> {
-        let user = caller.identity().holder.user;
-        let hash = self.store.read_now(|db| Ok(users::password(db, caller.home(), user)?))?;
-        if current.len() <= LONGEST && self.password_matches(current, hash.clone()).await? {
-            hash.ok_or(Error::InvalidToken)
-        } else {
-            Err(Error::field("current_password", "is not the password of this account."))
+    /// The hash of the caller's password, if this is the password. A wrong one counts like a failed login: who has taken
+    /// a session over guesses no faster than who has not.
+    async fn confirm_password(&self, caller: &Caller, address: IpAddr, current: Zeroizing<String>) -> Result<String> {
+        let holder = &caller.identity().holder;
+        let attempt = self.begin_login(&holder.email, address, caller.at).await?;
+        let hash = self.store.read_now(|db| Ok(users::password(db, caller.home(), holder.user)?))?;
+        let matches = match current.len() <= LONGEST {
+            true => self.password_matches(current, hash.clone()).await,
+            false => Ok(false),
+        };
+        match matches {
+            Ok(false) => {
+                self.login_failed(attempt, Some(holder.clone()), caller.at).await?;
+                Err(Error::field("current_password", "is not the password of this account."))
+            }
+            Ok(true) => {
+                self.take_login_back(attempt).await?;
+                hash.ok_or(Error::InvalidToken)
+            }
+            Err(error) => {
+                self.take_login_back(attempt).await?;
+                Err(error)
+            }
         }
     }
 

@@ -1,7 +1,5 @@
 //! Logging in, and what a session is (PRODUCT 2).
 
-use std::net::IpAddr;
-
 use jsonwebtoken::{EncodingKey, Header};
 use serde_json::json;
 
@@ -12,12 +10,14 @@ use super::conditions::Standing;
 use crate::domain::access::Permission;
 use crate::domain::credits::Balance;
 use crate::domain::error::{Error, Result};
-use crate::domain::id::{IdRef, RequestId, Session as SessionKind, SessionId, UserId};
+use crate::domain::id::{IdRef, Session as SessionKind, SessionId, UserId};
 use crate::domain::key::Owner;
 use crate::domain::org;
 use crate::domain::page::{ListRequest, Page};
-use crate::domain::session::{Session, SessionFilter};
+use crate::domain::session::{Arrival, Session, SessionFilter};
 use crate::domain::time::Timestamp;
+use crate::store::audit::usage::{self, KeyUsage};
+use crate::store::main::sessions::NewSession;
 use crate::store::main::{access, logins, sessions, users};
 
 /// The two tokens of a session.
@@ -27,6 +27,15 @@ pub struct Tokens {
     pub access: String,
     /// For new access tokens, valid for seven days.
     pub refresh: String,
+}
+
+/// A session with how it was used.
+#[derive(Debug, Clone)]
+pub struct SessionView {
+    /// The session.
+    pub session: Session,
+    /// How it was used last.
+    pub usage: Option<KeyUsage>,
 }
 
 impl App {
@@ -41,11 +50,10 @@ impl App {
         &self,
         email: &str,
         password: zeroize::Zeroizing<String>,
-        address: IpAddr,
-        request: RequestId,
+        arrival: Arrival,
     ) -> Result<(Tokens, Caller)> {
         let now = self.clock.now();
-        let attempt = self.begin_login(email, address, now).await?;
+        let attempt = self.begin_login(email, arrival.address, now).await?;
         let found = match org::email(email) {
             Ok(email) => self.store.read_now(|db| Ok(access::login(db, &email)?))?,
             Err(_) => None,
@@ -73,7 +81,8 @@ impl App {
             .store
             .write(move |tx| {
                 logins::succeed(tx, &attempt.origin, now)?;
-                let session = sessions::create(tx, holder.org, user, uuid, now, end)?;
+                let new = NewSession { uuid, user, acts_in: holder.org, arrival: &arrival, end };
+                let session = sessions::create(tx, &new, now)?;
                 let identity = Identity {
                     who: Who::Session(session),
                     permissions: holder.role.permissions(),
@@ -81,7 +90,7 @@ impl App {
                     plan,
                     limits: crate::domain::window::Limits::default(),
                 };
-                let caller = Caller::of_request(identity.into(), now, request);
+                let caller = Caller::of_request(identity.into(), now, arrival.request);
                 caller.record(
                     tx,
                     "session.create",
@@ -102,20 +111,25 @@ impl App {
     }
 
     /// The caller's sessions that have not ended; with a filter, those of a user whom the caller may manage.
-    pub fn sessions(&self, caller: &Caller, request: &ListRequest<SessionFilter>) -> Result<Page<Session>> {
+    pub fn sessions(&self, caller: &Caller, request: &ListRequest<SessionFilter>) -> Result<Page<SessionView>> {
         caller.require_session()?;
         let (org, now) = (caller.home(), caller.at);
         let user = match &request.filter.user {
             None => caller.identity().holder.user,
             Some(owner) => self.whose_sessions(caller, owner)?,
         };
-        self.page(
+        let page = self.page(
             caller,
             ("sessions", user),
             request,
             |db, filter, slice| Ok(sessions::list(db, org, user, filter, now, slice)?),
             |db, filter| Ok(sessions::count(db, org, user, filter, now)?),
-        )
+        )?;
+        let viewed = |session: Session| {
+            let usage = self.store.read_usage_now(|calls| Ok(usage::session_usage(calls, session.id)?))?;
+            Ok(SessionView { session, usage })
+        };
+        Ok(Page { items: page.items.into_iter().map(viewed).collect::<Result<_>>()?, more: page.more })
     }
 
     /// The user whose sessions the caller asks for; nobody has those of an unknown one.
@@ -153,7 +167,9 @@ impl App {
                     caller.require_all(user.role.permissions())?;
                     caller.require_home()?;
                 }
-                caller.expects(Standing::Session(&session))?;
+                let view = SessionView { session, usage: None };
+                caller.expects(Standing::Session(&view))?;
+                let session = view.session;
                 sessions::end(tx, session.id, caller.at)?;
                 let before = json!({"user": session.user.0.prefixed()});
                 caller.record(tx, "session.delete", &session.id.prefixed(), Some(before), None)?;

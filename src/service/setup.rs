@@ -112,6 +112,16 @@ impl App {
         self.operator(holder.ok_or_else(|| Error::not_found::<UserKind>(user.prefixed()))?, operator)
     }
 
+    /// The operator acting as a user in an organisation that this one is a member of: their own, or its sandbox.
+    pub fn operator_in(&self, org: OrgId, user: UserId, operator: &str) -> Result<Caller> {
+        let holder = self.store.read_now(|db| Ok(access::member(db, org, user)?))?;
+        let holder = holder.ok_or_else(|| {
+            let (user, org) = (user.prefixed(), org.prefixed());
+            Error::Conflict(format!("The user {user} is no member of the organization {org}."))
+        })?;
+        self.operator(holder, operator)
+    }
+
     /// The operator acting with the rights of an organisation's owner.
     pub fn operator_of(&self, org: OrgId, operator: &str) -> Result<Caller> {
         let holder = self.store.read_now(|db| {

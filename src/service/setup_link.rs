@@ -4,7 +4,6 @@
 //! The token is kept nowhere, its hash in memory alone: each start makes another. What makes it work once is that the
 //! transaction which founds the organisation finds none.
 
-use std::net::IpAddr;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -19,8 +18,8 @@ use super::sessions::Tokens;
 use super::setup::{DEFAULT_PLAN, Founder, Founding};
 use crate::domain::access::Role;
 use crate::domain::error::{Error, Result};
-use crate::domain::id::RequestId;
 use crate::domain::org::{self, OrgKind};
+use crate::domain::session::Arrival;
 use crate::domain::time::Timestamp;
 use crate::store::main::instance;
 
@@ -78,13 +77,7 @@ impl App {
     ///
     /// # Errors
     /// `NoSuchPath` once there is an organisation; `SetupLinkInvalid` for a wrong or old token.
-    pub async fn set_up(
-        &self,
-        token: &str,
-        setup: SetupRequest,
-        address: IpAddr,
-        request: RequestId,
-    ) -> Result<(Tokens, Caller)> {
+    pub async fn set_up(&self, token: &str, setup: SetupRequest, arrival: Arrival) -> Result<(Tokens, Caller)> {
         if self.is_set_up()? {
             return Err(Error::NoSuchPath);
         }
@@ -102,7 +95,7 @@ impl App {
         let plan = DEFAULT_PLAN.to_owned();
         self.found(Founding { name: organization, kind: OrgKind::Live, plan, owner, by: Founder::SetupLink }).await?;
         *self.setup_offer.lock() = None;
-        self.login(&email, password, address, request).await
+        self.login(&email, password, arrival).await
     }
 
     fn check_setup_token(&self, token: &str) -> Result<()> {

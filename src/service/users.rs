@@ -65,7 +65,7 @@ impl App {
     /// Keeps a user and their keys out, from the next request on. Sessions end for good; keys rest. The second time it is
     /// the same answer.
     pub async fn deactivate_user(&self, caller: &Caller, id: &IdRef<UserKind>, spelled: &str) -> Result<User> {
-        self.manage(caller, id, spelled, |tx, caller, before| match before.status {
+        self.keep_out(caller, id, spelled, |tx, caller, before| match before.status {
             Status::Deactivated => Ok(()),
             Status::Invited => Err(Error::Conflict(
                 "The user has not accepted the invitation yet; delete the user to take it back.".to_owned(),
@@ -98,7 +98,7 @@ impl App {
     /// Takes a user out of the organisation: sessions end, keys are revoked, name and address are forgotten. What they
     /// made stays. Gives the user as they were.
     pub async fn remove_user(&self, caller: &Caller, id: &IdRef<UserKind>, spelled: &str) -> Result<User> {
-        self.manage(caller, id, spelled, |tx, caller, before| {
+        self.keep_out(caller, id, spelled, |tx, caller, before| {
             caller.expects(Standing::User(before))?;
             keep_an_owner(tx, before)?;
             users::remove(tx, before.org, before.id, caller.at)?;
@@ -116,6 +116,28 @@ impl App {
         change: impl FnOnce(&Tx<'_>, &Caller, &User) -> Result<()> + Send + 'static,
     ) -> Result<User> {
         caller.require(Permission::UsersManage)?;
+        self.change_person(caller, id, spelled, change).await
+    }
+
+    /// The same for what takes access away, which goes on when a trial is over.
+    async fn keep_out(
+        &self,
+        caller: &Caller,
+        id: &IdRef<UserKind>,
+        spelled: &str,
+        change: impl FnOnce(&Tx<'_>, &Caller, &User) -> Result<()> + Send + 'static,
+    ) -> Result<User> {
+        caller.require_also_after_trial(Permission::UsersManage)?;
+        self.change_person(caller, id, spelled, change).await
+    }
+
+    async fn change_person(
+        &self,
+        caller: &Caller,
+        id: &IdRef<UserKind>,
+        spelled: &str,
+        change: impl FnOnce(&Tx<'_>, &Caller, &User) -> Result<()> + Send + 'static,
+    ) -> Result<User> {
         let (caller, id, spelled) = (caller.clone(), *id, spelled.to_owned());
         self.store
             .write(move |tx| {

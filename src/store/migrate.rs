@@ -22,6 +22,7 @@ const MAIN: &[M<'static>] = &[
     M::up(include_str!("main/migrations/0005_people.sql")),
     M::up(include_str!("main/migrations/0007_logins.sql")),
     M::up(include_str!("main/migrations/0010_ledger.sql")),
+    M::up(include_str!("main/migrations/0011_begun_sessions.sql")),
 ];
 const AUDIT: &[M<'static>] = &[
     M::up(include_str!("audit/migrations/0001_first_light.sql")),

@@ -5,7 +5,7 @@ use claribi::service::keys::KeyRequest;
 use serde_json::{Value, json};
 
 use crate::actors::Actor;
-use crate::world::{World, named};
+use crate::world::{PASSWORD, World, named};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn everyone_reads_their_own_user_on_both_faces() {
@@ -153,7 +153,8 @@ async fn explain_names_the_plan_as_what_refuses() {
     trial.pass(15 * 86_400);
     let session = trial.owner_session().await;
     assert_eq!(explained(&session, "POST /v1/dashboards").await, json!([false, "plan", "dashboards:create"]));
-    session.post("/v1/dashboards", json!({"name": "x"})).await.refuses(403, "trial_ended");
+    let ended = session.post("/v1/dashboards", json!({"name": "x"})).await.refuses(403, "trial_ended");
+    assert_eq!((&ended["plan"], &ended["needed_plan"]), (&json!("trial"), &json!("starter")), "a plan that goes on");
     assert_eq!(explained(&session, "GET /v1/dashboards").await, json!([true, null, "dashboards:read"]));
 }
 
@@ -226,4 +227,59 @@ async fn explain_consumes_nothing_beyond_itself() {
     assert_eq!(world.calls().len(), 2);
     assert_eq!(world.last_call().operation.as_deref(), Some("auth_verify"));
     assert_eq!(owner.get("/v1/usage").await.is(200)["credits"]["reserved"], 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_present_password_counts_like_a_failed_login() {
+    let world = World::new().await;
+    let session = world.owner_session().await;
+    let password = |current: &str| json!({"current_password": current, "new_password": "another long sentence 8"});
+    let mail = |current: &str| json!({"current_password": current, "email": "ada@example.com"});
+    for _ in 0..5 {
+        session.post("/v1/users/me/password", password("a wrong guess")).await.refuses(400, "invalid_request");
+    }
+    // What was right is none.
+    session.post("/v1/users/me/password", password(PASSWORD)).await.is(200);
+    for _ in 0..5 {
+        session.post("/api/users/me/email/", mail(PASSWORD)).await.refuses(400, "invalid_request");
+    }
+    for (path, body) in [
+        ("/v1/users/me/password", password("another long sentence 8")),
+        ("/api/users/me/email/", mail("another long sentence 8")),
+    ] {
+        let refused = session.post(path, body).await;
+        refused.refuses(429, "rate_limited");
+        assert_eq!(refused.header("retry-after"), Some("60"));
+    }
+    let login = json!({"email": "owner@example.com", "password": "another long sentence 8"});
+    world.anonymous().post("/api/auth/login/", login).await.refuses(429, "rate_limited");
+    world.pass(60);
+    session.post("/api/users/me/email/", mail("another long sentence 8")).await.is(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_tells_from_where_and_with_what_it_was_begun_and_when_it_was_last_used() {
+    let world = World::new().await;
+    let login = json!({"email": "owner@example.com", "password": PASSWORD});
+    let agent = format!("curl/8.14.1 {}", "x".repeat(500));
+    let begun = world.anonymous().request("POST", "/api/auth/login/").json(&login).header("user-agent", &agent);
+    let tokens = begun.send().await.is(200);
+    let text = tokens["access"].as_str().unwrap();
+    let told = world.bearer(text).get("/v1/sessions").await.is(200)["data"][0].clone();
+    assert_eq!((&told["address"], &told["last_used"]["endpoint"]), (&json!("127.0.0.1"), &json!("auth_login")));
+    let kept = told["user_agent"].as_str().unwrap();
+    assert!(kept.starts_with("curl/8.14.1 xxx") && kept.len() == 256, "no longer than what the audit keeps: {kept}");
+    world.pass(7);
+    let used = json!({"at": "2026-04-06T09:00:00Z", "endpoint": "sessions_list", "address": "127.0.0.1"});
+    assert_eq!(world.bearer(text).get("/v1/sessions").await.is(200)["data"][0]["last_used"], used);
+    let world = world.restarted().await;
+    let after = world.bearer(text).get("/api/sessions/").await.is(200)["results"][0].clone();
+    assert_eq!(after["last_used"]["at"], "2026-04-06T09:00:07Z", "a restart forgets nothing");
+    // The sandbox's session is another one, begun by a request of its own.
+    world.bearer(text).post("/v1/organization/sandbox", json!({})).await.is(201);
+    let entered = world.bearer(text).request("POST", "/api/auth/sandbox/").json(&json!({})).header("user-agent", "b");
+    entered.send().await.is(200);
+    let both = world.bearer(text).get("/v1/sessions").await.is(200);
+    assert_eq!(both["data"][1]["user_agent"], "b");
+    assert_eq!(both["data"][1]["last_used"], Value::Null);
 }

@@ -57,3 +57,85 @@ fn all_keys_of_a_user_are_revoked_by_one_command() {
     assert_eq!(serde_json::from_str::<Value>(&none).unwrap()["revoked"], 0);
     assert_eq!(out(&installation.run(&["key", "list"])).lines().count(), 2, "revoked keys stay");
 }
+
+#[test]
+fn a_key_is_edited_and_limited_by_command_and_lists_are_narrowed() {
+    let installation = Installation::new();
+    let key = installation.key("deploy");
+    let serving = installation.serve();
+    let limit = || {
+        let answer = serving.get("/v1/dashboards", &key).unwrap();
+        (answer.status, answer.header("x-ratelimit-limit").map(str::to_owned))
+    };
+    assert_eq!(limit(), (200, Some("5000".to_owned())));
+    let edited = installation.run(&["--json", "key", "edit", "key_1", "--per-hour", "7", "--name", "nightly"]);
+    let edited: Value = serde_json::from_str(&out(&edited)).unwrap();
+    assert_eq!((&edited["name"], &edited["limits"]), (&"nightly".into(), &serde_json::json!({"per_hour": 7})));
+    assert_eq!(limit(), (200, Some("7".to_owned())), "from the moment that the command has returned");
+    out(&installation.run(&["key", "edit", "key_1", "--per-day", "9", "--ip", "192.0.2.0/24", "--expires", "3d"]));
+    assert_eq!(told(&serving, &key), (403, Some("address_not_allowed".to_owned())));
+    let edited =
+        out(&installation.run(&["--json", "key", "edit", "key_1", "--no-ip", "--no-limits", "--per-day", "8"]));
+    assert_eq!(serde_json::from_str::<Value>(&edited).unwrap()["limits"], serde_json::json!({"per_day": 8}));
+    assert_eq!(limit(), (200, Some("5000".to_owned())));
+    for (arguments, says) in [
+        (&["key", "edit", "key_1"][..], "nothing is to be changed"),
+        (&["key", "edit", "key_1", "--per-hour", "6000"], "1 to 5000"),
+        (&["key", "edit", "key_1", "--scope", "read-write", "--permission", "usage:read"], "cannot be used with"),
+        (&["key", "edit", "key_9", "--name", "x"], "claribi key list"),
+        (&["key", "list", "--status", "lazy"], "stale"),
+    ] {
+        let refused = installation.run(arguments);
+        let told = String::from_utf8_lossy(&refused.stderr).to_lowercase();
+        assert!(!refused.status.success() && told.contains(says), "{arguments:?}: {told}");
+    }
+    out(&installation.run(&["key", "create", "--user", "ada@example.com", "--name", "slow", "--per-minute", "5"]));
+    let listed = |arguments: &[&str]| {
+        let all = out(&installation.run(&[&["--json", "key", "list"], arguments].concat()));
+        let all: Value = serde_json::from_str(&all).unwrap();
+        all.as_array().unwrap().iter().map(|key| key["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(listed(&["--status", "expiring"]), ["key_1"]);
+    assert_eq!(listed(&["--name", "SLOW", "--user", "ada@example.com"]), ["key_2"]);
+    assert!(listed(&["--status", "stale"]).is_empty());
+}
+
+#[test]
+fn keys_of_a_sandbox_organization_are_made_by_command() {
+    let installation = Installation::new();
+    let key = installation.key("deploy");
+    let serving = installation.serve();
+    assert_eq!(serving.post("/v1/organization/sandbox", &key, "{}").unwrap().status, 201);
+    let made =
+        |org: &str| installation.run(&["key", "create", "--user", "ada@example.com", "--name", "x", "--org", org]);
+    let test = out(&made("org_2"));
+    assert!(test.starts_with("claribi_sk_test_"), "{test}");
+    let verified = serving.get("/v1/auth/verify", test.trim()).unwrap().json();
+    assert_eq!(
+        (&verified["organization"]["id"], &verified["user"]["email"]),
+        (&"org_2".into(), &"ada@example.com".into())
+    );
+    let alone = installation.run_with(
+        &[
+            "--json",
+            "org",
+            "create",
+            "--name",
+            "Tries",
+            "--email",
+            "b@example.com",
+            "--kind",
+            "sandbox",
+            "--password-stdin",
+        ],
+        "a long enough sentence\n",
+    );
+    assert_eq!(serde_json::from_str::<Value>(&out(&alone)).unwrap()["kind"], "sandbox");
+    let refused = made("Tries");
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("no member"), "{:?}", refused.stderr);
+    let theirs = installation.run(&["key", "create", "--user", "b@example.com", "--name", "x"]);
+    assert!(out(&theirs).starts_with("claribi_sk_test_"));
+    let revoked = installation.run(&["key", "revoke-all", "--user", "ada@example.com", "--org", "org_2", "--yes"]);
+    assert_eq!(out(&revoked).trim(), "1", "the sandbox's alone");
+    assert_eq!(told(&serving, &key).0, 200);
+}

@@ -222,3 +222,43 @@ async fn a_key_warns_of_its_age_past_ninety_days() {
     world.pass(86_400);
     assert_eq!(warned(owner.get("/v1/keys/key_1").await), (json!(91), json!(true)));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_are_listed_by_what_is_to_be_looked_at() {
+    let world = World::new().await;
+    let until = |day: &str| Some(claribi::domain::time::Timestamp::parse(day).unwrap());
+    let with_name = |name: &str, expires_at| KeyRequest { name: name.to_owned(), expires_at, ..KeyRequest::default() };
+    // The world begins on April 6, and is asked on July 20.
+    world.make_key(world.owner, with_name("rests", None)).await;
+    let used = world.make_key(world.owner, with_name("used", until("2026-08-03T09:00:00Z"))).await;
+    world.make_key(world.owner, with_name("over", until("2026-07-19T09:00:00Z"))).await;
+    world.pass(15 * 86_400 + 1);
+    used.get("/v1/dashboards").await.is(200);
+    world.pass(90 * 86_400 - 1);
+    world.make_key(world.owner, with_name("young", until("2026-08-03T09:00:01Z"))).await;
+    let session = world.owner_session().await;
+    for (status, expected) in [
+        ("expiring", vec!["used"]),
+        ("stale", vec!["rests"]),
+        ("old", vec!["rests", "used"]),
+        ("active", vec!["rests", "used", "young"]),
+        ("expired", vec!["over"]),
+    ] {
+        let page = session.get(&format!("/v1/keys?status={status}")).await.is(200);
+        let keys = page["data"].as_array().unwrap();
+        assert_eq!(keys.iter().map(|key| text(&key["name"])).collect::<Vec<_>>(), expected, "{status}");
+        for key in keys {
+            let stands = key["status"] == status || key["flags"].as_array().unwrap().contains(&status.into());
+            assert!(stands, "the list shows what it was narrowed by: {key}");
+        }
+        let counted = session.get(&format!("/api/api-keys/?status={status}&page_size=1")).await.is(200);
+        assert_eq!(counted["count"], expected.len(), "{status}");
+    }
+    // A second later it has rested for as long as a stale one, also when its use stands in the file.
+    let world = world.restarted().await;
+    world.pass(1);
+    let page = world.owner_session().await.get("/v1/keys?status=stale").await.is(200);
+    assert_eq!(page["data"].as_array().unwrap().len(), 2);
+    let wrong = world.owner_session().await.get("/v1/keys?status=ancient").await.refuses(400, "invalid_parameter");
+    assert!(text(&wrong["message"]).contains("active, rotating, expiring, expired, revoked, stale, old"), "{wrong}");
+}

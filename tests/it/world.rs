@@ -16,6 +16,7 @@ use claribi::domain::id::{OrgId, RequestId, UserId};
 use claribi::domain::login::LoginLimits;
 use claribi::domain::org::OrgKind;
 use claribi::domain::plan::Plan;
+use claribi::domain::session::Arrival;
 use claribi::domain::time::{Clock, FixedClock, Timestamp};
 use claribi::domain::user::LinkTtl;
 use claribi::http;
@@ -173,6 +174,7 @@ fn plan(name: &str) -> Plan {
         own_limits: name == "enterprise",
         sandbox_organization: name == "enterprise",
         trial_days: (name == "trial").then_some(14),
+        goes_on: None,
     }
 }
 
@@ -315,8 +317,8 @@ impl World {
     /// A session of the user with this e-mail.
     pub async fn session_of(&self, email: &str) -> Actor {
         let request = RequestId(self.app.entropy.uuid(self.clock.now()));
-        let address = [127, 0, 0, 1].into();
-        let (tokens, _) = self.app.login(email, PASSWORD.to_owned().into(), address, request).await.unwrap();
+        let arrival = Arrival { request, address: [127, 0, 0, 1].into(), user_agent: None };
+        let (tokens, _) = self.app.login(email, PASSWORD.to_owned().into(), arrival).await.unwrap();
         self.bearer(&tokens.access)
     }
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{described, find, print_new, row};
 use crate::cli::compose::Instance;
 use crate::cli::failure::Failure;
-use crate::cli::operator::{self, OrgOption};
+use crate::cli::operator::OrgOption;
 use crate::cli::output::{Form, Output, grouped, remark};
 use crate::config::Period;
 use crate::domain::id::IdRef;
@@ -108,10 +108,7 @@ pub(super) async fn run_revoke(instance: &Instance, revoke: &RevokeKey, output: 
 pub(super) async fn run_revoke_all(instance: &Instance, revoke: &RevokeAll, output: Output) -> Result<(), Failure> {
     let app = &instance.app;
     let (caller, reach, whose) = match &revoke.user {
-        Some(email) => {
-            let caller = app.operator_as(operator::user(app, email)?, &operator::name())?;
-            (caller, Reach::Own, email.clone())
-        }
+        Some(email) => (revoke.org.caller_as(app, email)?, Reach::Own, email.clone()),
         None => {
             let caller = revoke.org.caller(app)?;
             let name = caller.identity().holder.org_name.clone();

@@ -126,10 +126,11 @@ codes! {
          proxy's address in `server.trusted_proxies`, and the proxy sends `X-Forwarded-Proto: https`. Plain HTTP is \
          served on loopback addresses only. There is no redirect, because the credential would have been sent in the \
          clear by then: replace it if it was.";
-    TrialEnded "trial_ended" 403 Refused No ["refused_by" "plan"]
+    TrialEnded "trial_ended" 403 Refused No ["refused_by" "plan" "needed_plan"]
         "Trial ended" "The organization's trial has ended; reading still works, and another plan allows the rest."
         "Everything that was made during the trial can still be read and queried. To create, change, refresh and \
-         generate again, let whoever operates the server give the organization another plan.";
+         generate again, let whoever operates the server give the organization another plan: `needed_plan` is one. Keys \
+         and people can still be revoked, deactivated and removed.";
     SetupRequired "setup_required" 403 Refused No []
         "Setup required" "The installation is not set up yet; open the link that `claribi serve` printed when it started."
         "There is no organization yet, so nobody can have a key or log in. The operator opens the link that \

@@ -26,7 +26,7 @@ impl AuthApi {
     #[oai(path = "/login", method = "post", operation_id = "auth_login")]
     async fn login(&self, Body(login): Body<LoginRequest>, exchange: Exchanged) -> Reply<Json<Tokens>> {
         let (email, password) = login.read();
-        let (tokens, caller) = self.0.login(&email, password, exchange.0.address, exchange.0.request).await?;
+        let (tokens, caller) = self.0.login(&email, password, exchange.0.arrival()).await?;
         let _ = exchange.0.arrived.set(caller);
         Ok(Json(tokens.into()))
     }
@@ -43,8 +43,13 @@ impl AuthApi {
     ///
     /// A session acts in one organization for good: these tokens act in the sandbox, with the same role.
     #[oai(path = "/sandbox", method = "post", operation_id = "auth_sandbox")]
-    async fn sandbox(&self, Credential(caller): Credential, _body: Body<Nothing>) -> Reply<Json<Tokens>> {
-        Ok(Json(self.0.enter_sandbox(&caller).await?.into()))
+    async fn sandbox(
+        &self,
+        Credential(caller): Credential,
+        _body: Body<Nothing>,
+        exchange: Exchanged,
+    ) -> Reply<Json<Tokens>> {
+        Ok(Json(self.0.enter_sandbox(&caller, exchange.0.arrival()).await?.into()))
     }
 
     /// Accept an invitation by choosing a password.

@@ -24,7 +24,7 @@ impl SetupApi {
     #[oai(path = "/", method = "post", operation_id = "setup_complete")]
     async fn complete(&self, Body(setup): Body<SetupRequest>, exchange: Exchanged) -> Reply<Json<Tokens>> {
         let (token, setup) = setup.read();
-        let (tokens, caller) = self.0.set_up(&token, setup, exchange.0.address, exchange.0.request).await?;
+        let (tokens, caller) = self.0.set_up(&token, setup, exchange.0.arrival()).await?;
         let _ = exchange.0.arrived.set(caller);
         Ok(Json(tokens.into()))
     }

@@ -47,16 +47,22 @@ impl UsersApi {
         &self,
         Credential(caller): Credential,
         Body(change): Body<PasswordChange>,
+        exchange: Exchanged,
     ) -> Reply<Json<User<Id>>> {
         let (current, new) = change.read();
-        Ok(Json(self.0.change_password(&caller, current, new).await?.into()))
+        Ok(Json(self.0.change_password(&caller, exchange.0.address, current, new).await?.into()))
     }
 
     /// Change the caller's own e-mail, which is also the login.
     #[oai(path = "/me/email", method = "post", operation_id = "users_me_email")]
-    async fn email(&self, Credential(caller): Credential, Body(change): Body<EmailChange>) -> Reply<Json<User<Id>>> {
+    async fn email(
+        &self,
+        Credential(caller): Credential,
+        Body(change): Body<EmailChange>,
+        exchange: Exchanged,
+    ) -> Reply<Json<User<Id>>> {
         let (current, email) = change.read();
-        Ok(Json(self.0.change_email(&caller, current, &email).await?.into()))
+        Ok(Json(self.0.change_email(&caller, exchange.0.address, current, &email).await?.into()))
     }
 
     /// List the organization's users.

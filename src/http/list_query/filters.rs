@@ -7,7 +7,7 @@ use super::{ListFilter, Parameter};
 use crate::domain::access::Role;
 use crate::domain::dashboard::DashboardFilter;
 use crate::domain::error::Result;
-use crate::domain::key::{self, KeyFilter, Owner};
+use crate::domain::key::{KeyFilter, Owner, Sought};
 use crate::domain::key_text::Environment;
 use crate::domain::ledger::{EntryKind, LedgerFilter};
 use crate::domain::page::SortBy;
@@ -118,7 +118,7 @@ impl ListFilter for KeyFilter {
 
     fn parameters(_face: Face) -> Vec<Parameter> {
         let own = [
-            one_of("status", "How they stand.", &key::Status::ALL, key::Status::as_str),
+            one_of("status", "How they stand, or what to look at of active ones.", &Sought::ALL, Sought::as_str),
             one_of("environment", "Live or test.", &Environment::ALL, Environment::as_str),
             text("user", "Keys of this user: an id in any spelling of this face, or an e-mail."),
         ];
@@ -129,7 +129,7 @@ impl ListFilter for KeyFilter {
         Ok(Self {
             times: given.times()?,
             q: given.sought("q")?,
-            status: given.one_of("status", &key::Status::ALL, key::Status::as_str)?,
+            status: given.one_of("status", &Sought::ALL, Sought::as_str)?,
             environment: given.one_of("environment", &Environment::ALL, Environment::as_str)?,
             user: owner(given),
         })

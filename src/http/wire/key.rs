@@ -78,7 +78,7 @@ impl<I: Spelling> Key<I> {
             permissions: permissions.iter().map(|permission| permission.as_str().to_owned()).collect(),
             environment: key.environment.into(),
             status: key.status(now).into(),
-            flags: flags.into_iter().filter_map(KeyFlag::parse).collect(),
+            flags: flags.into_iter().map(KeyFlag::from).collect(),
             created_at: key.created_at.into(),
             expires_at: key.expires_at.map(Stamp::from),
             usage_count: calls,
@@ -204,13 +204,12 @@ pub enum KeyFlag {
     Old,
 }
 
-impl KeyFlag {
-    fn parse(text: &str) -> Option<Self> {
-        match text {
-            "expiring" => Some(Self::Expiring),
-            "stale" => Some(Self::Stale),
-            "old" => Some(Self::Old),
-            _ => None,
+impl From<domain::Flag> for KeyFlag {
+    fn from(flag: domain::Flag) -> Self {
+        match flag {
+            domain::Flag::Expiring => Self::Expiring,
+            domain::Flag::Stale => Self::Stale,
+            domain::Flag::Old => Self::Old,
         }
     }
 }

@@ -5,13 +5,12 @@ use poem_openapi::{Enum, Object};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::key::{Environment, Scope};
+use super::key::{Environment, LastUsed, Scope};
 use super::limits::Limits;
 use super::{Spelling, Stamp};
 use crate::domain::access;
 use crate::domain::credits::Balance;
 use crate::domain::operation::Needs;
-use crate::domain::session as domain;
 use crate::http::conditional::Tagged;
 use crate::service::caller::{Caller, KeyFacts};
 use crate::service::explain;
@@ -112,11 +111,18 @@ pub struct Session<I: Type + ParseFromJSON + ToJSON> {
     created_at: Stamp,
     /// From this instant on it is refused.
     expires_at: Stamp,
+    /// From where it was begun; null for one that began before this was kept.
+    address: Option<String>,
+    /// What the program said of itself that it was begun with.
+    user_agent: Option<String>,
+    /// Null when it never was.
+    last_used: Option<LastUsed>,
 }
 
 impl<I: Spelling> Session<I> {
     /// A session as a caller sees it.
-    pub fn of(session: &domain::Session, caller: &Caller) -> Self {
+    pub fn of(view: &service::SessionView, caller: &Caller) -> Self {
+        let service::SessionView { session, usage } = view;
         Self {
             id: I::of(session.id, session.uuid),
             user_id: I::of(session.user.0, session.user.1),
@@ -124,11 +130,19 @@ impl<I: Spelling> Session<I> {
             current: caller.identity().session() == Some(session.id),
             created_at: session.created_at.into(),
             expires_at: session.expires_at.into(),
+            address: session.address.map(|address| address.to_string()),
+            user_agent: session.user_agent.clone(),
+            last_used: usage.clone().map(LastUsed::from),
         }
     }
 }
 
-impl<I: Spelling> Tagged for Session<I> {}
+impl<I: Spelling> Tagged for Session<I> {
+    /// Use changes a session's body all the time, and is nothing that somebody's change could overwrite.
+    fn definition(&self) -> Option<impl Serialize> {
+        Some((&self.created_at, &self.expires_at))
+    }
+}
 
 /// The caller's user and organization.
 #[derive(Serialize, Object)]

@@ -13,6 +13,7 @@ use crate::domain::key::{Key, Reminder, Status};
 use crate::domain::key_text::KeyText;
 use crate::domain::org::name;
 use crate::domain::time::Timestamp;
+use crate::domain::window::Limits;
 use crate::service::app::App;
 use crate::service::caller::Caller;
 use crate::service::conditions::Standing;
@@ -37,6 +38,8 @@ pub struct KeyPatch {
     pub ip_allowlist: Option<Vec<String>>,
     /// Days after which its owner is reminded of it; `Some(None)`: no more.
     pub reminder_days: Option<Option<u32>>,
+    /// Limits of its own, all of them anew. No face has it: the operator's alone.
+    pub limits: Option<Limits>,
 }
 
 impl KeyPatch {
@@ -47,6 +50,7 @@ impl KeyPatch {
             && self.expires_at.is_none()
             && self.ip_allowlist.is_none()
             && self.reminder_days.is_none()
+            && self.limits.is_none()
     }
 }
 
@@ -71,13 +75,20 @@ impl App {
             .write(move |tx| {
                 let key = find(tx, &writer, id, whose(&writer))?;
                 let before = Terms::from(&key);
-                let limits = key.limits;
+                let limits_before = key.limits;
                 let key = expected(&writer, &KeyView { key, ..view })?;
                 still_works(&key, writer.at)?;
                 let after = app.changed_terms(&writer, &key, &patch, role)?;
+                let limits = match patch.limits {
+                    Some(asked) => app.checked_limits(&writer, asked)?,
+                    None => limits_before,
+                };
                 never_wider(&writer, after.grant, &after.allowlist, limits)?;
-                keys::update(tx, writer.org(), id, &after)?;
-                let (before, after) = (described(&before), described(&after));
+                keys::update(tx, writer.org(), id, &after, limits)?;
+                let (mut before, mut after) = (described(&before), described(&after));
+                if limits != limits_before {
+                    (before["limits"], after["limits"]) = (json!(limits_before), json!(limits));
+                }
                 writer.record(tx, "key.update", &id.prefixed(), Some(before), Some(after))
             })
             .await?;

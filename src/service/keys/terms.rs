@@ -73,7 +73,7 @@ impl App {
     }
 
     /// Own limits: given by those who manage all keys, within the plan's.
-    fn checked_limits(&self, caller: &Caller, asked: Limits) -> Result<Limits> {
+    pub(super) fn checked_limits(&self, caller: &Caller, asked: Limits) -> Result<Limits> {
         if asked.is_empty() {
             return Ok(asked);
         }
@@ -107,7 +107,7 @@ impl App {
 }
 
 /// The field that a window's limit has in requests.
-fn field_of(window: WindowName) -> &'static str {
+pub fn field_of(window: WindowName) -> &'static str {
     match window {
         WindowName::Minute => "per_minute",
         WindowName::Hour => "per_hour",

@@ -36,7 +36,7 @@ pub(super) struct Cell {
     pub operation: Word,
 }
 
-/// How a key was used.
+/// How a key or session was used.
 #[derive(Debug, Clone)]
 pub(super) struct Used {
     pub calls: i64,
@@ -57,7 +57,7 @@ impl Tally {
     pub fn add(&mut self, entry: &Entry) {
         let Entry::Call(call) = entry else { return };
         let cell = Cell::of(call);
-        if let (Some(key), Some(operation)) = (call.key_id, &call.operation) {
+        if let (Some(key), Some(operation)) = (user_of(call), &call.operation) {
             let used = self.keys.entry(key).or_insert_with(|| Used {
                 calls: 0,
                 at: call.at_ms,
@@ -81,6 +81,11 @@ impl Tally {
     /// How the key was used, as far as it is not in the file.
     pub(super) fn key(&self, key: i64) -> Option<&Used> {
         self.keys.get(&key)
+    }
+
+    /// How keys and sessions were used, as far as it is not in the file.
+    pub(super) fn keys(&self) -> impl Iterator<Item = (i64, &Used)> {
+        self.keys.iter().map(|(key, used)| (*key, used))
     }
 
     /// The minutes that are not in the file.
@@ -131,6 +136,11 @@ impl Tally {
         self.minutes.clear();
         self.keys.clear();
     }
+}
+
+/// What is told of by its last use: a key, or a session as the negative of its id.
+fn user_of(call: &Call) -> Option<i64> {
+    call.key_id.or(call.session.map(|session| -session))
 }
 
 impl Cell {

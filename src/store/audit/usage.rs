@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension, Row};
 
 use super::tally::{EVERYONE, Tally};
 use crate::domain::error::Result;
-use crate::domain::id::{KeyId, OrgId, UserId};
+use crate::domain::id::{KeyId, OrgId, SessionId, UserId};
 use crate::domain::time::Timestamp;
 use crate::domain::usage::{Callers, Figures, Window};
 use crate::store::{Audit, Reader, StoreError};
@@ -21,7 +21,7 @@ impl<'c> UsageReader<'c> {
     }
 }
 
-/// How a key was used.
+/// How a key, or a session, was used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyUsage {
     /// Calls in all.
@@ -36,6 +36,25 @@ pub struct KeyUsage {
 
 /// How a key was used; `None` when it never was.
 pub fn key_usage(usage: &UsageReader<'_>, key: KeyId) -> Result<Option<KeyUsage>, StoreError> {
+    used(usage, key.raw())
+}
+
+/// How a session was used; `None` when it never was.
+pub fn session_usage(usage: &UsageReader<'_>, session: SessionId) -> Result<Option<KeyUsage>, StoreError> {
+    used(usage, -session.raw())
+}
+
+/// The keys that were used after an instant.
+pub fn keys_used_since(usage: &UsageReader<'_>, since: Timestamp) -> Result<Vec<KeyId>, StoreError> {
+    let mut statement = usage.db.prepare("SELECT key_id FROM key_usage WHERE last_at > ?1 AND key_id > 0")?;
+    let mut keys: Vec<KeyId> = statement.query_map([since], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    let fresh = usage.fresh.keys().filter(|(key, used)| *key > 0 && used.at > since.millis());
+    keys.extend(fresh.map(|(key, _)| KeyId::new(key)));
+    Ok(keys)
+}
+
+/// Of a key, or of a session as the negative of its id.
+fn used(usage: &UsageReader<'_>, key: i64) -> Result<Option<KeyUsage>, StoreError> {
     let stored = usage
         .db
         .prepare("SELECT calls, last_at, last_operation, last_address FROM key_usage WHERE key_id = ?1")?
@@ -48,7 +67,7 @@ pub fn key_usage(usage: &UsageReader<'_>, key: KeyId) -> Result<Option<KeyUsage>
             })
         })
         .optional()?;
-    let Some(fresh) = usage.fresh.key(key.raw()) else { return Ok(stored) };
+    let Some(fresh) = usage.fresh.key(key) else { return Ok(stored) };
     Ok(Some(KeyUsage {
         calls: stored.map_or(0, |stored| stored.calls).saturating_add_signed(fresh.calls),
         last_at: Timestamp::from_millis(fresh.at),

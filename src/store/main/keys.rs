@@ -7,7 +7,9 @@ use super::access::grant;
 use crate::domain::access::{Grant, Scope};
 use crate::domain::error::{Error, Result};
 use crate::domain::id::{IdRef, Key as KeyKind, KeyId, OrgId, UserId};
-use crate::domain::key::{Key, KeyFilter, Owner, Reminder, Rotation, Status};
+use crate::domain::key::{
+    DAY, EXPIRING_DAYS, Flag, Key, KeyFilter, OLD_DAYS, Owner, Reminder, Rotation, STALE_DAYS, Sought, Status,
+};
 use crate::domain::key_text::Environment;
 use crate::domain::time::Timestamp;
 use crate::domain::window::Limits;
@@ -182,11 +184,12 @@ fn listed(grant: Grant) -> u32 {
 }
 
 /// Changes what can be changed of a key.
-pub fn update(tx: &Tx<'_>, org: OrgId, id: KeyId, terms: &Terms) -> Result<()> {
+pub fn update(tx: &Tx<'_>, org: OrgId, id: KeyId, terms: &Terms, limits: Limits) -> Result<()> {
     let allowlist = serde_json::to_string(&terms.allowlist).map_err(Error::internal)?;
+    let limits = serde_json::to_string(&limits).map_err(Error::internal)?;
     tx.prepare(
         "UPDATE api_keys SET name = ?3, scope = ?4, permissions = ?5, allowlist = ?6, expires_at = ?7,
-             reminder_days = ?8, reminder_at = ?9 WHERE org_id = ?1 AND id = ?2",
+             reminder_days = ?8, reminder_at = ?9, limits = ?10 WHERE org_id = ?1 AND id = ?2",
     )?
     .execute(rusqlite::params![
         org,
@@ -198,6 +201,7 @@ pub fn update(tx: &Tx<'_>, org: OrgId, id: KeyId, terms: &Terms) -> Result<()> {
         terms.expires_at,
         terms.reminder.map(|reminder| reminder.days),
         terms.reminder.map(|reminder| reminder.first),
+        limits,
     ])?;
     Ok(())
 }
@@ -238,30 +242,30 @@ pub fn find_by_public(db: &Reader<'_, Main>, public: &str) -> Result<Option<(Org
     Ok(rows.next()?.map(|row| Ok::<_, rusqlite::Error>((row.get("org_id")?, read(row)?))).transpose()?)
 }
 
-/// Keys, as they stand at `now`.
-pub fn list(
-    db: &Reader<'_, Main>,
-    org: OrgId,
-    whose: Whose,
-    filter: &KeyFilter,
-    now: Timestamp,
-    slice: &Slice,
-) -> Result<Vec<Key>, StoreError> {
-    db.list_in_org(&VIEW, org.raw(), conditions(whose, filter, now), slice, read)
+/// Which keys.
+#[derive(Debug, Clone, Copy)]
+pub struct Search<'f> {
+    /// Whose.
+    pub whose: Whose,
+    /// What narrows them.
+    pub filter: &'f KeyFilter,
+    /// When: keys stand as they do then.
+    pub now: Timestamp,
+    /// Keys that cannot be stale: those in use.
+    pub in_use: &'f [KeyId],
+}
+
+/// Keys, as they stand.
+pub fn list(db: &Reader<'_, Main>, org: OrgId, search: &Search<'_>, slice: &Slice) -> Result<Vec<Key>, StoreError> {
+    db.list_in_org(&VIEW, org.raw(), conditions(search), slice, read)
 }
 
 /// How many keys.
-pub fn count(
-    db: &Reader<'_, Main>,
-    org: OrgId,
-    whose: Whose,
-    filter: &KeyFilter,
-    now: Timestamp,
-) -> Result<u64, StoreError> {
-    db.count_in_org(&VIEW, org.raw(), conditions(whose, filter, now))
+pub fn count(db: &Reader<'_, Main>, org: OrgId, search: &Search<'_>) -> Result<u64, StoreError> {
+    db.count_in_org(&VIEW, org.raw(), conditions(search))
 }
 
-fn conditions(whose: Whose, filter: &KeyFilter, now: Timestamp) -> Conditions {
+fn conditions(&Search { whose, filter, now, in_use }: &Search<'_>) -> Conditions {
     let conditions = Conditions::default()
         .times(&filter.times)
         .text("has_text(t.name, ?)", filter.q.as_ref())
@@ -279,14 +283,36 @@ fn conditions(whose: Whose, filter: &KeyFilter, now: Timestamp) -> Conditions {
             conditions.refers("t.user_id = ?", "t.user_id = (SELECT o.id FROM users o WHERE o.uuid = ?)", Some(id))
         }
     };
-    // As `Key::status` has it.
-    let now = Some(now.millis());
     match filter.status {
         None => conditions,
-        Some(Status::Revoked) => conditions.when("t.revoked_at IS NOT NULL"),
-        Some(Status::Expired) => conditions.when("t.revoked_at IS NULL").with(concat!(ends!(), " <= ?"), now),
-        Some(Status::Rotating) => conditions.when("t.grace_until IS NOT NULL").with(works!(), now),
-        Some(Status::Active) => conditions.when("t.grace_until IS NULL").with(works!(), now),
+        Some(Sought::Status(status)) => standing(conditions, status, now),
+        Some(Sought::Flag(flag)) => flagged(standing(conditions, Status::Active, now), flag, now, in_use),
+    }
+}
+
+/// As `Key::status` has it.
+fn standing(conditions: Conditions, status: Status, now: Timestamp) -> Conditions {
+    let now = Some(now.millis());
+    match status {
+        Status::Revoked => conditions.when("t.revoked_at IS NOT NULL"),
+        Status::Expired => conditions.when("t.revoked_at IS NULL").with(concat!(ends!(), " <= ?"), now),
+        Status::Rotating => conditions.when("t.grace_until IS NOT NULL").with(works!(), now),
+        Status::Active => conditions.when("t.grace_until IS NULL").with(works!(), now),
+    }
+}
+
+/// As `Key::flags` has it.
+fn flagged(conditions: Conditions, flag: Flag, now: Timestamp, in_use: &[KeyId]) -> Conditions {
+    let days = |days: i64| Some(now.millis() + days * DAY);
+    match flag {
+        Flag::Expiring => conditions.with("t.expires_at <= ?", days(EXPIRING_DAYS)),
+        Flag::Old => conditions.with("t.created_at <= ?", days(-OLD_DAYS)),
+        Flag::Stale => {
+            let ids: Vec<String> = in_use.iter().map(|key| key.raw().to_string()).collect();
+            conditions
+                .with("t.created_at <= ?", days(-STALE_DAYS))
+                .with("t.id NOT IN (SELECT value FROM json_each(?))", Some(format!("[{}]", ids.join(","))))
+        }
     }
 }
 

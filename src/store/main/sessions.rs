@@ -5,14 +5,14 @@ use uuid::Uuid;
 
 use crate::domain::error::Result;
 use crate::domain::id::{IdRef, OrgId, Session as SessionKind, SessionId, UserId};
-use crate::domain::session::{Session, SessionFilter};
+use crate::domain::session::{Arrival, Session, SessionFilter};
 use crate::domain::time::Timestamp;
 use crate::store::list::{Conditions, Slice, View};
 use crate::store::row::{UuidBytes, uuid};
 use crate::store::{Main, Reader, StoreError, Tx};
 
 const SELECT: &str = "SELECT t.id, t.uuid, t.user_id, u.uuid AS user_uuid, t.acts_in, o.uuid AS org_uuid, t.created_at,
-    t.expires_at, t.revoked_at
+    t.expires_at, t.revoked_at, t.address, t.user_agent
     FROM sessions_of_people t JOIN users u ON u.id = t.user_id JOIN organizations o ON o.id = t.acts_in";
 const VIEW: View = View { select: SELECT, table: "sessions_of_people", name: "''" };
 
@@ -24,20 +24,41 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Session> {
         acts_in: (row.get("acts_in")?, uuid(row, "org_uuid")?),
         created_at: row.get("created_at")?,
         expires_at: row.get("expires_at")?,
+        address: row.get::<_, Option<String>>("address")?.and_then(|text| text.parse().ok()),
+        user_agent: row.get("user_agent")?,
     })
 }
 
-/// Begins a session of a person who acts in this organisation.
-pub fn create(
-    tx: &Tx<'_>,
-    acts_in: OrgId,
-    user: UserId,
-    uuid: Uuid,
-    now: Timestamp,
-    end: Timestamp,
-) -> Result<SessionId, StoreError> {
-    tx.prepare("INSERT INTO sessions (uuid, user_id, acts_in, created_at, expires_at) VALUES (?1, ?2, ?3, ?4, ?5)")?
-        .execute(rusqlite::params![UuidBytes(uuid), user, acts_in, now, end])?;
+/// A session about to begin.
+#[derive(Debug)]
+pub struct NewSession<'s> {
+    /// Its uuid.
+    pub uuid: Uuid,
+    /// Whose it is.
+    pub user: UserId,
+    /// The organisation that it acts in.
+    pub acts_in: OrgId,
+    /// The request that begins it.
+    pub arrival: &'s Arrival,
+    /// From this instant on it is refused.
+    pub end: Timestamp,
+}
+
+/// Begins a session.
+pub fn create(tx: &Tx<'_>, new: &NewSession<'_>, now: Timestamp) -> Result<SessionId, StoreError> {
+    tx.prepare(
+        "INSERT INTO sessions (uuid, user_id, acts_in, created_at, expires_at, address, user_agent)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )?
+    .execute(rusqlite::params![
+        UuidBytes(new.uuid),
+        new.user,
+        new.acts_in,
+        now,
+        new.end,
+        new.arrival.address.to_string(),
+        new.arrival.user_agent
+    ])?;
     Ok(SessionId::new(tx.last_id()))
 }
 

@@ -31,6 +31,7 @@ use crate::service::explain::Verified;
 use crate::service::keys::{Activity, KeyUsage, KeyView};
 use crate::service::links::Link;
 use crate::service::organizations::Organization;
+use crate::service::sessions::SessionView;
 use crate::service::usage::{Credits, Usage};
 
 /// When a sandbox says that its objects were made: 2026-07-01T06:00:00Z.
@@ -332,6 +333,7 @@ fn plan() -> Plan {
         own_limits: true,
         sandbox_organization: true,
         trial_days: None,
+        goes_on: None,
     }
 }
 
@@ -419,15 +421,24 @@ pub fn link(purpose: Purpose) -> Link {
 }
 
 /// The owner's session.
-pub fn session() -> Session {
-    Session {
+pub fn session() -> SessionView {
+    let session = Session {
         id: SESSION.0,
         uuid: SESSION.1,
         user: OWNER,
         acts_in: ORG,
         created_at: NOW,
         expires_at: NOW.plus(Duration::from_secs(7 * 86_400)),
-    }
+        address: Some([203, 0, 113, 9].into()),
+        user_agent: Some("curl/8.14.1".to_owned()),
+    };
+    let usage = KeyUsage {
+        calls: 3,
+        last_at: NOW,
+        last_operation: "dashboards_list".to_owned(),
+        last_address: "203.0.113.9".to_owned(),
+    };
+    SessionView { session, usage: Some(usage) }
 }
 
 /// The sandbox's organisation.

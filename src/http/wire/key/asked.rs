@@ -50,6 +50,7 @@ impl From<KeyPatch> for service::KeyPatch {
             expires_at: given(patch.expires_at).map(|at| at.map(|at| at.0)),
             ip_allowlist: patch.ip_allowlist,
             reminder_days: given(patch.reminder_days),
+            limits: None,
         }
     }
 }
