@@ -17,6 +17,7 @@ use crate::domain::org::OrgKind;
 use crate::domain::time::Timestamp;
 use crate::domain::window::Limits;
 use crate::store::main::access::{self, KeyAccess, SessionAccess};
+use crate::store::watch::{Stamped, trusted};
 
 /// Cached rows; each is trusted only while the version it was read at is the present one.
 pub struct AccessCache {
@@ -40,6 +41,18 @@ struct CachedSession {
     expires_at: Timestamp,
     usable: bool,
     identity: Arc<Identity>,
+}
+
+impl Stamped for Arc<CachedKey> {
+    fn version(&self) -> u64 {
+        self.version
+    }
+}
+
+impl Stamped for Arc<CachedSession> {
+    fn version(&self) -> u64 {
+        self.version
+    }
 }
 
 /// What a session token says. One that says more, or something twice, is none of ours.
@@ -118,12 +131,13 @@ impl App {
 
     /// The key whose secret this is, however it stands. Takes as long when there is none.
     fn matching_key(&self, text: &KeyText) -> Result<Option<Arc<CachedKey>>> {
-        let version = self.store.watch().version();
         let public = public_of(text);
-        let cached = match self.access.keys.get(&public) {
-            Some(cached) if cached.version == version => Some(cached),
-            _ => self.load_key(text, public, version)?,
-        };
+        let cached = trusted(
+            || self.store.watch().version(),
+            || self.access.keys.get(&public),
+            |version| self.load_key(text, public, version),
+            |cached| self.access.keys.insert(public, cached.clone()),
+        )?;
         let Some(cached) = cached else {
             // As much work as for a key that exists, so that time tells nothing.
             key_text::verify(self.keyring.pepper.current().1.expose(), &[0; 16], text, &[0; 32]);
@@ -140,9 +154,7 @@ impl App {
 
     fn load_key(&self, text: &KeyText, public: [u8; 8], version: u64) -> Result<Option<Arc<CachedKey>>> {
         let Some(row) = self.store.read_now(|db| Ok(access::key(db, text.public())?))? else { return Ok(None) };
-        let cached = Arc::new(self.cached_key(row, text, public, version)?);
-        self.access.keys.insert(public, cached.clone());
-        Ok(Some(cached))
+        Ok(Some(Arc::new(self.cached_key(row, text, public, version)?)))
     }
 
     fn cached_key(&self, row: KeyAccess, text: &KeyText, public: [u8; 8], version: u64) -> Result<CachedKey> {
@@ -187,11 +199,13 @@ impl App {
 
     /// The identity of a session that a verified token names.
     pub(super) fn identify_session(&self, claims: &Claims, now: Timestamp) -> Result<Arc<Identity>> {
-        let version = self.store.watch().version();
-        let cached = match self.access.sessions.get(&claims.sid) {
-            Some(cached) if cached.version == version => cached,
-            _ => self.load_session(claims.sid, version)?.ok_or(Error::InvalidToken)?,
-        };
+        let cached = trusted(
+            || self.store.watch().version(),
+            || self.access.sessions.get(&claims.sid),
+            |version| self.load_session(claims.sid, version),
+            |cached| self.access.sessions.insert(claims.sid, cached.clone()),
+        )?;
+        let cached = cached.ok_or(Error::InvalidToken)?;
         let same_user = cached.identity.holder.user.prefixed() == claims.sub;
         if !cached.usable || cached.expires_at <= now || !same_user {
             return Err(Error::InvalidToken);
@@ -203,7 +217,7 @@ impl App {
         let row = self.store.read_now(|db| Ok(access::session(db, SessionId::new(session))?))?;
         let Some(SessionAccess { session: id, expires_at, revoked, holder }) = row else { return Ok(None) };
         let plan = self.plan(&holder.plan)?;
-        let cached = Arc::new(CachedSession {
+        Ok(Some(Arc::new(CachedSession {
             version,
             expires_at,
             usable: !revoked && holder.active,
@@ -220,9 +234,7 @@ impl App {
                     generation_day: None,
                 },
             }),
-        });
-        self.access.sessions.insert(session, cached.clone());
-        Ok(Some(cached))
+        })))
     }
 
     /// The claims of a token that is ours, of this kind, and in time.

@@ -6,6 +6,8 @@ mod leak;
 mod revoke;
 mod terms;
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::app::App;

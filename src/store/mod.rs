@@ -9,7 +9,7 @@ pub mod main;
 mod migrate;
 mod pool;
 mod row;
-mod watch;
+pub mod watch;
 mod writer;
 
 use std::cell::RefCell;

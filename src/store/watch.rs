@@ -6,6 +6,8 @@
 //! looks. Hence a command that waits a little longer than that after its commit may return: no later request can
 //! trust an older row, whatever the scheduler did.
 
+mod protocol;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,53 +16,62 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use rusqlite::Connection;
 
+use self::protocol::{Eye, Freshness, Look};
+pub use self::protocol::{Stamped, trusted};
 use super::{StoreError, pool};
 use crate::domain::time::monotonic;
 
 /// How old a look may be.
-pub const FRESH: Duration = Duration::from_millis(5);
+pub const FRESH: Duration = Duration::from_nanos(FRESH_NANOS);
+const FRESH_NANOS: u64 = 5_000_000;
 
 /// The watch of one file. Clones share it.
 #[derive(Clone)]
 pub struct Watch(Arc<Shared>);
 
 struct Shared {
-    version: AtomicU64,
-    looked: AtomicU64,
+    freshness: Freshness<AtomicU64, Mutex<(OwnConnection, i64)>>,
     looks: AtomicU64,
     foreign: AtomicU64,
-    eye: Mutex<Eye>,
 }
 
-struct Eye {
-    connection: Connection,
-    data_version: i64,
+/// The connection that nothing else uses: its `PRAGMA data_version` tells of commits of all others.
+struct OwnConnection(Connection);
+
+impl Eye for OwnConnection {
+    type Error = StoreError;
+
+    fn data_version(&mut self) -> Result<i64, StoreError> {
+        Ok(self.0.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?)
+    }
+
+    fn version(&mut self) -> Result<u64, StoreError> {
+        let version: i64 =
+            self.0.prepare_cached("SELECT version FROM access_version")?.query_row([], |row| row.get(0))?;
+        Ok(u64::try_from(version).unwrap_or(0))
+    }
 }
 
 impl Watch {
     /// Opens the watch on `claribi.db`.
     pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
-        let connection = pool::open_reader(path)?;
-        let data_version = read_data_version(&connection)?;
-        let version = read_version(&connection)?;
+        let mut eye = OwnConnection(pool::open_reader(path)?);
+        let (data_version, version) = (eye.data_version()?, eye.version()?);
         Ok(Self(Arc::new(Shared {
-            version: AtomicU64::new(version),
-            looked: AtomicU64::new(nanos(monotonic())),
+            freshness: Freshness::new(eye, version, data_version, nanos(monotonic())),
             looks: AtomicU64::new(0),
             foreign: AtomicU64::new(0),
-            eye: Mutex::new(Eye { connection, data_version }),
         })))
     }
 
     /// The version that cached rows are compared with, after a look that is fresh enough.
     ///
-    /// Read it before loading a row, and keep it beside the row.
+    /// Rows are read by [`trusted`], which asks for it first.
     pub fn version(&self) -> u64 {
-        let now = nanos(monotonic());
-        if now.saturating_sub(self.0.looked.load(Ordering::Acquire)) > nanos(FRESH) {
+        if self.0.freshness.is_due(nanos(monotonic())) {
             self.look();
         }
-        self.0.version.load(Ordering::Acquire)
+        self.0.freshness.version()
     }
 
     /// How often it looked, for metrics.
@@ -75,51 +86,25 @@ impl Watch {
 
     /// Takes over the version that the writer committed.
     pub(super) fn publish(&self, version: u64) {
-        self.0.version.fetch_max(version, Ordering::AcqRel);
+        self.0.freshness.publish(version);
     }
 
     fn look(&self) {
-        let mut eye = self.0.eye.lock();
-        // Others may have looked while this request waited; their look's start counts.
-        let start = nanos(monotonic());
-        if start.saturating_sub(self.0.looked.load(Ordering::Acquire)) <= nanos(FRESH) {
-            return;
+        let look = self.0.freshness.look(|| nanos(monotonic()));
+        if !matches!(look, Look::NotNeeded) {
+            self.0.looks.fetch_add(1, Ordering::Relaxed);
         }
-        self.0.looks.fetch_add(1, Ordering::Relaxed);
-        match read_data_version(&eye.connection) {
-            Ok(seen) if seen == eye.data_version => {}
-            Ok(seen) => {
+        match look {
+            Look::NotNeeded | Look::Nothing => {}
+            Look::Commits => {
                 self.0.foreign.fetch_add(1, Ordering::Relaxed);
-                match read_version(&eye.connection) {
-                    Ok(version) => {
-                        eye.data_version = seen;
-                        self.publish(version);
-                    }
-                    Err(error) => self.distrust(&error),
-                }
             }
-            Err(error) => self.distrust(&error),
+            // Every cached row is read again.
+            Look::Failed(error) => tracing::warn!(%error, "looking for changes of access failed"),
         }
-        self.0.looked.store(start, Ordering::Release);
-    }
-
-    /// A look that fails counts as a change: every cached row is read again.
-    fn distrust(&self, error: &StoreError) {
-        tracing::warn!(%error, "looking for changes of access failed");
-        self.0.version.fetch_add(1, Ordering::AcqRel);
     }
 }
 
 fn nanos(span: Duration) -> u64 {
     u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
-}
-
-fn read_data_version(connection: &Connection) -> Result<i64, StoreError> {
-    Ok(connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?)
-}
-
-fn read_version(connection: &Connection) -> Result<u64, StoreError> {
-    let version: i64 =
-        connection.prepare_cached("SELECT version FROM access_version")?.query_row([], |row| row.get(0))?;
-    Ok(u64::try_from(version).unwrap_or(0))
 }

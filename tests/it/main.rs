@@ -22,6 +22,7 @@ mod duplicates;
 mod edge;
 mod errors;
 mod fuzzed;
+mod hammer;
 mod isolation;
 mod key_commands;
 mod key_life;
