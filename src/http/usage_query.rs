@@ -20,21 +20,27 @@ const TOP: [u32; 2] = [20, 100];
 
 /// What is told.
 pub trait Told: Send {
-    /// Whether it is a ranking, of which the first are told.
-    const RANKS: bool;
+    /// What can be asked of it.
+    const ASKED: &'static [&'static str];
 }
 
 /// Figures over time.
 pub enum OverTime {}
 /// What adds most to them.
 pub enum Most {}
+/// What is left now.
+pub enum Left {}
 
 impl Told for OverTime {
-    const RANKS: bool = false;
+    const ASKED: &'static [&'static str] = &["from", "to", "bucket", "key", "user", "operation"];
 }
 
 impl Told for Most {
-    const RANKS: bool = true;
+    const ASKED: &'static [&'static str] = &["from", "to", "bucket", "key", "user", "operation", "top"];
+}
+
+impl Told for Left {
+    const ASKED: &'static [&'static str] = &["key"];
 }
 
 /// What is asked of figures, on the face that spells ids as `S`.
@@ -44,7 +50,6 @@ impl<S: Spelling, T: Told> UsageQuery<S, T> {
     fn parameters() -> Vec<Parameter> {
         let bucket = MetaSchema { default: Some(Bucket::Hour.as_str().into()), ..MetaSchema::new("string") };
         let top = MetaSchema { default: Some(TOP[0].into()), ..MetaSchema::new_with_format("integer", "uint32") };
-        let top = T::RANKS.then(|| described("top", "How many entries, 1 to 100.", top));
         let all = [
             filters::instant(
                 "from",
@@ -72,8 +77,9 @@ impl<S: Spelling, T: Told> UsageQuery<S, T> {
                 "operation",
                 "Calls of this operation, by its `operationId`; `none` for those that met none.",
             ),
+            described("top", "How many entries, 1 to 100.", top),
         ];
-        all.into_iter().chain(top).collect()
+        all.into_iter().filter(|(name, _)| T::ASKED.contains(name)).collect()
     }
 
     fn read(given: &Given<'_>) -> Checked<FiguresRequest> {

@@ -1,6 +1,7 @@
 //! Credits and their ledger, and what is left of limits.
 
 mod figures;
+mod headroom;
 
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use super::caller::Caller;
 use crate::domain::access::Permission;
 use crate::domain::credits::Balance;
 use crate::domain::error::Result;
+use crate::domain::key::Key;
 use crate::domain::ledger::{LedgerEntry, LedgerFilter};
 use crate::domain::page::{ListRequest, Page};
 use crate::domain::time::Timestamp;
@@ -19,6 +21,7 @@ use crate::store::main::credits::{self, Account, Taking};
 use crate::store::main::ledger;
 
 pub use figures::{FiguresRequest, Ranking, Series};
+pub use headroom::KeyHeadroom;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -102,6 +105,21 @@ impl App {
 }
 
 impl Caller {
+    /// Whether it may know what everyone in the organisation called.
+    fn sees_all_figures(&self) -> bool {
+        self.may(Permission::KeysManageAll) || self.may(Permission::AuditRead)
+    }
+
+    /// Whether it may know what a key of the organisation called: a key knows it of its own lineage, a session of its
+    /// user's keys.
+    fn sees_figures_of(&self, key: &Key) -> bool {
+        let own = match self.identity().key() {
+            Some(own) => own.lineage == key.lineage,
+            None => key.owner == self.identity().holder.user,
+        };
+        own || self.sees_all_figures()
+    }
+
     /// Whose credits its work takes.
     pub(super) fn account(&self) -> Account {
         Account { org: self.org(), allowance: self.identity().plan.credits_per_month }

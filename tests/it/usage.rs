@@ -233,6 +233,40 @@ async fn operations_are_ranked_and_credits_of_background_work_are_whose_it_was()
     assert_eq!(told(&owner, &format!("{SERIES}?operation=reports_run")).await["total"]["credits"], cost);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_keys_have_left_is_told_of_each_and_asking_consumes_nothing_beyond_itself() {
+    let world = World::with(|plot| plot.plan("enterprise", |plan| plan.requests_per_hour = 100)).await;
+    let (first, second) = (modest(&world).await, modest(&world).await);
+    for _ in 0..3 {
+        first.get(LIST).await.is(200);
+    }
+    let session = world.owner_session().await;
+    let left = |told: &Value| -> Vec<(String, i64)> {
+        let of = |key: &Value| {
+            let remaining = key["limits"]["general"]["hour"]["remaining"].as_i64().unwrap();
+            (key["key_id"].as_str().unwrap().to_owned(), remaining)
+        };
+        told["keys"].as_array().unwrap().iter().map(of).collect()
+    };
+    for _ in 0..2 {
+        let all = told(&session, "/v1/usage/headroom").await;
+        assert_eq!(left(&all), [("key_2".to_owned(), 100), ("key_1".to_owned(), 97)], "the newest first");
+    }
+    let own = told(&second, "/v1/usage/headroom").await;
+    assert_eq!(left(&own), [("key_2".to_owned(), 99)], "a key sees itself, with this call");
+    second.get("/v1/usage/headroom?key=key_1").await.refuses(404, "not_found");
+    session.get("/v1/usage/headroom?key=key_9").await.refuses(404, "not_found");
+    let platform = told(&session, "/api/usage/headroom/?key=1").await;
+    assert_eq!(
+        (&platform["keys"][0]["key_id"], &platform["keys"][0]["limits"]["minute"]["remaining"]),
+        (&json!(1), &json!(100))
+    );
+    assert_eq!(told(&world.stranger().await, "/v1/usage/headroom").await["keys"].as_array().unwrap().len(), 1);
+    let rotated = session.post("/v1/keys/key_1/rotate", json!({})).await.is(201);
+    let pair = told(&session, &format!("/v1/usage/headroom?key={}", rotated["id"].as_str().unwrap())).await;
+    assert_eq!(left(&pair)[0].1, 97, "the pair has one set of windows");
+}
+
 /// All calls that the rollups know, in buckets of this length.
 fn counted(world: &World, bucket: Bucket) -> i64 {
     let now = world.clock.now();

@@ -251,6 +251,7 @@ fn answers_are_written_as_they_are_documented() {
     check::<limits::Usage>();
     check::<credits::Estimate>();
     check::<usage::UsageSeries>();
+    check::<limits::KeyHeadrooms<Hex>>();
     check::<usage::UsageOfOperations>();
     check::<usage::UsageOfKeys<Hex>>();
     check::<usage::UsageOfUsers<Integer>>();

@@ -9,10 +9,10 @@ use crate::http::credential::Credential;
 use crate::http::fault::Reply;
 use crate::http::list_query::ListQuery;
 use crate::http::reply::Json;
-use crate::http::usage_query::{Most, OverTime, UsageQuery};
+use crate::http::usage_query::{Left, Most, OverTime, UsageQuery};
 use crate::http::wire::Listing;
 use crate::http::wire::credits::LedgerEntry;
-use crate::http::wire::limits::Usage;
+use crate::http::wire::limits::{KeyHeadrooms, Usage};
 use crate::http::wire::usage::{UsageOfKeys, UsageOfOperations, UsageOfUsers, UsageSeries};
 use crate::service::app::App;
 
@@ -64,6 +64,19 @@ impl UsageApi {
         asked: UsageQuery<Id, Most>,
     ) -> Reply<Json<UsageOfUsers<Id>>> {
         Ok(Json(self.0.usage_of_users(&caller, asked.0).await?.into()))
+    }
+
+    /// Get what keys have left of their limits now.
+    ///
+    /// Of the key that is asked for; otherwise a key tells of itself, and a session of the keys that work: its user's, or
+    /// the organization's for those who manage them, the newest 100. Asking consumes nothing beyond itself.
+    #[oai(path = "/headroom", method = "get", operation_id = "usage_headroom")]
+    async fn headroom(
+        &self,
+        Credential(caller): Credential,
+        asked: UsageQuery<Id, Left>,
+    ) -> Reply<Json<KeyHeadrooms<Id>>> {
+        Ok(Json(self.0.headrooms(&caller, asked.0.key.as_ref())?.into()))
     }
 
     /// List the ledger of credits.

@@ -1,9 +1,10 @@
 //! What is left: of windows, and of credits (PRODUCT 8.4).
 
 use poem_openapi::Object;
+use poem_openapi::types::{ParseFromJSON, ToJSON, Type};
 use serde::Serialize;
 
-use super::Stamp;
+use super::{Spelling, Stamp};
 use crate::domain::window::{Headroom, Room, WindowName};
 use crate::http::face::Face;
 use crate::http::limit_headers::seconds_up;
@@ -113,5 +114,39 @@ pub struct Window {
 impl From<Room> for Window {
     fn from(room: Room) -> Self {
         Self { limit: room.limit, remaining: room.remaining, reset: seconds_up(room.reset_at_ms) }
+    }
+}
+
+/// What keys have left of their limits now.
+#[derive(Serialize, Object)]
+pub struct KeyHeadrooms<I: Type + ParseFromJSON + ToJSON> {
+    /// The newest first.
+    keys: Vec<KeyHeadroom<I>>,
+}
+
+impl<I: Spelling> From<Vec<service::KeyHeadroom>> for KeyHeadrooms<I> {
+    fn from(keys: Vec<service::KeyHeadroom>) -> Self {
+        Self { keys: keys.into_iter().map(KeyHeadroom::from).collect() }
+    }
+}
+
+/// What a key has left of its limits now, together with those that it was rotated from and to.
+#[derive(Serialize, Object)]
+pub struct KeyHeadroom<I: Type + ParseFromJSON + ToJSON> {
+    key_id: I,
+    name: String,
+    /// `claribi_sk_live_` or `claribi_sk_test_`, and the 8 public characters.
+    prefix: String,
+    limits: Limits,
+}
+
+impl<I: Spelling> From<service::KeyHeadroom> for KeyHeadroom<I> {
+    fn from(service::KeyHeadroom { key, headroom }: service::KeyHeadroom) -> Self {
+        Self {
+            key_id: I::of(key.id, key.uuid),
+            prefix: key.prefix(),
+            name: key.name,
+            limits: Limits::of(Some(&headroom), I::FACE),
+        }
     }
 }

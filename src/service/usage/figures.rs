@@ -170,19 +170,14 @@ impl App {
         let (org, own) = (caller.org(), caller.identity().holder.user);
         let user = request.user.as_ref().map(|(user, spelled)| self.asked_user(caller, user, spelled)).transpose()?;
         if let Some((id, spelled)) = &request.key {
-            let whose = if sees_all(caller) { Whose::Everyones } else { Whose::Of(own) };
-            let found = self.store.read_now(|db| Ok(keys::find(db, org, id, whose)?))?;
-            let own_lineage = caller.identity().key().map(|key| key.lineage);
-            let key = found.filter(|key| {
-                let seen = sees_all(caller) || own_lineage.is_none_or(|lineage| lineage == key.lineage);
-                seen && user.is_none_or(|user| user == key.owner)
-            });
+            let found = self.store.read_now(|db| Ok(keys::find(db, org, id, Whose::Everyones)?))?;
+            let key = found.filter(|key| caller.sees_figures_of(key) && user.is_none_or(|user| user == key.owner));
             let key = key.ok_or_else(|| Error::not_found::<KeyKind>(spelled))?;
             return Ok(Callers::Keys(self.store.read_now(|db| Ok(keys::lineage(db, org, key.lineage)?))?));
         }
         match (user, caller.identity().key()) {
             (Some(user), _) => self.of_user(org, user),
-            (None, _) if sees_all(caller) => Ok(Callers::Everyone),
+            (None, _) if caller.sees_all_figures() => Ok(Callers::Everyone),
             (None, Some(key)) => {
                 let lineage = key.lineage;
                 Ok(Callers::Keys(self.store.read_now(|db| Ok(keys::lineage(db, org, lineage)?))?))
@@ -198,7 +193,7 @@ impl App {
 
     fn asked_user(&self, caller: &Caller, user: &Owner, spelled: &str) -> Result<UserId> {
         let holder = &caller.identity().holder;
-        if !sees_all(caller) {
+        if !caller.sees_all_figures() {
             let themselves = match user {
                 Owner::Id(IdRef::Number(id)) => *id == holder.user,
                 Owner::Id(IdRef::Uuid(uuid)) => *uuid == holder.user_uuid,
@@ -228,11 +223,6 @@ impl App {
         };
         Ok(Asked { callers, ..asked })
     }
-}
-
-/// Whether the caller may know what everyone in the organisation called.
-fn sees_all(caller: &Caller) -> bool {
-    caller.may(Permission::KeysManageAll) || caller.may(Permission::AuditRead)
 }
 
 fn total<'f>(all: impl Iterator<Item = &'f Figures>) -> Figures {

@@ -95,9 +95,12 @@ impl Tally {
 
     /// Brings the sums to the file, within a transaction of the caller's, as those up to the entry `seq`.
     pub(super) fn write(&self, connection: &Connection, seq: i64) -> Result<(), StoreError> {
+        let newest = self.minutes.keys().map(|cell| cell.start).max().unwrap_or(0);
         for bucket in Bucket::ALL {
+            let oldest = bucket.of(newest) - bucket.kept();
             let mut sums: HashMap<Cell, Figures> = HashMap::new();
-            for (cell, found) in &self.minutes {
+            // What is past its time already is not worth a row: when a long log is counted again.
+            for (cell, found) in self.minutes.iter().filter(|(cell, _)| bucket.of(cell.start) >= oldest) {
                 let cell = Cell { start: bucket.of(cell.start), ..cell.clone() };
                 sums.entry(Cell { key: EVERYONE, user: 0, ..cell.clone() }).or_default().merge(found);
                 sums.entry(cell).or_default().merge(found);
@@ -106,7 +109,7 @@ impl Tally {
                 add_to_file(connection, bucket, &cell, sums)?;
             }
         }
-        self.forget(connection)?;
+        forget(connection, newest)?;
         let mut upsert = connection.prepare_cached(
             "INSERT INTO key_usage (key_id, calls, last_at, last_operation, last_address) VALUES (?1, ?2, ?3, ?4, ?5)
              ON CONFLICT (key_id) DO UPDATE SET calls = calls + ?2, last_at = ?3, last_operation = ?4,
@@ -118,16 +121,6 @@ impl Tally {
         connection
             .prepare_cached("INSERT INTO marks VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2")?
             .execute(rusqlite::params![MARK, seq])?;
-        Ok(())
-    }
-
-    /// Takes some of what is past its time from the file.
-    fn forget(&self, connection: &Connection) -> Result<(), StoreError> {
-        let Some(newest) = self.minutes.keys().map(|cell| cell.start).max() else { return Ok(()) };
-        let mut delete = connection.prepare_cached(FORGET)?;
-        for bucket in Bucket::ALL {
-            delete.execute([bucket.seconds(), bucket.of(newest) - bucket.kept(), FORGOTTEN])?;
-        }
         Ok(())
     }
 
@@ -159,6 +152,15 @@ impl Cell {
 /// Rows that are past their time, found by the index over their starts.
 const FORGET: &str = "DELETE FROM rollups WHERE (org_id, span, key_id, start, user_id, operation) IN (
     SELECT org_id, span, key_id, start, user_id, operation FROM rollups WHERE span = ?1 AND start < ?2 LIMIT ?3)";
+
+/// Takes some of what is past its time from the file, by the newest minute of calls.
+fn forget(connection: &Connection, newest: i64) -> Result<(), StoreError> {
+    let mut delete = connection.prepare_cached(FORGET)?;
+    for bucket in Bucket::ALL {
+        delete.execute([bucket.seconds(), bucket.of(newest) - bucket.kept(), FORGOTTEN])?;
+    }
+    Ok(())
+}
 
 /// Latencies add up class by class, which SQL cannot: the row is read and written.
 fn add_to_file(connection: &Connection, bucket: Bucket, cell: &Cell, mut sums: Figures) -> Result<(), StoreError> {

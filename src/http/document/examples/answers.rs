@@ -21,7 +21,7 @@ use crate::http::reply::{CreatedOrAccepted, Raw};
 use crate::http::wire::credits::{Estimate, LedgerEntry};
 use crate::http::wire::dashboard::{Dashboard, DashboardSummary, Refreshed};
 use crate::http::wire::key::{Key, KeyActivity, Received, RevokedKeys};
-use crate::http::wire::limits::Usage;
+use crate::http::wire::limits::{KeyHeadrooms, Usage};
 use crate::http::wire::organization::Organization;
 use crate::http::wire::query::{QueryResult, ResultColumn};
 use crate::http::wire::report::{Generated, QueuedRun, Report, ReportTemplate, Run};
@@ -70,6 +70,7 @@ fn one<I: Spelling>(Which { operation, schema, status }: Which<'_>) -> Option<Va
         "DataSource" => written(&DataSource::<I>::from(world::source(SourceStatus::Active))),
         "Deleted" => written(&Deleted::of(deleted::<I>(operation)?)),
         "Estimate" => written(&Estimate::from(metering::estimate())),
+        "KeyHeadrooms" => written(&KeyHeadrooms::<I>::from(vec![metering::headroom()])),
         "LedgerEntry" => written(&LedgerEntry::<I>::from(metering::settled())),
         "Generated" if status == 202 => generated::<I>(RunStatus::Running, &exchange),
         "Generated" => generated::<I>(RunStatus::Succeeded, &exchange),

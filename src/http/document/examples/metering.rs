@@ -5,7 +5,7 @@ use crate::domain::credits::{Estimate, Factors, Pdf, Work};
 use crate::domain::id::LedgerEntryId;
 use crate::domain::ledger::{EntryKind, LedgerEntry};
 use crate::domain::usage::{Bucket, Figures, Window};
-use crate::service::usage::{Ranking, Series};
+use crate::service::usage::{KeyHeadroom, Ranking, Series};
 
 /// What the profile of the flights would cost.
 pub fn estimate() -> Estimate {
@@ -35,6 +35,11 @@ pub fn settled() -> LedgerEntry {
         dashboard: None,
         operator: None,
     }
+}
+
+/// What the first key has left.
+pub fn headroom() -> KeyHeadroom {
+    KeyHeadroom { key: world::key().key, headroom: world::headroom() }
 }
 
 /// Two hours of calls.

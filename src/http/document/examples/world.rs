@@ -305,7 +305,8 @@ pub fn revoked_key() -> KeyView {
 }
 
 /// What is left of the key's windows.
-fn headroom() -> Headroom {
+/// What is left after some calls.
+pub fn headroom() -> Headroom {
     let limits = limits();
     let mut windows = WindowSet::new();
     for call in 0..8 {

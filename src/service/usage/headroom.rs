@@ -1,0 +1,81 @@
+//! What keys have left of their limits now: asked of the windows themselves, which consumes nothing.
+
+use crate::domain::access::{Permission, Permissions};
+use crate::domain::error::{Error, Result};
+use crate::domain::id::{IdRef, Key as KeyKind};
+use crate::domain::key::{Key, KeyFilter, Status};
+use crate::domain::page::{Direction, MAX_SIZE, Order, SortBy};
+use crate::domain::window::Headroom;
+use crate::service::app::App;
+use crate::service::caller::{Caller, Identity, KeyFacts, Who};
+use crate::store::main::keys::{self, Whose};
+use crate::store::{Slice, Start};
+
+/// A key with what it has left.
+#[derive(Debug, Clone)]
+pub struct KeyHeadroom {
+    /// The key.
+    pub key: Key,
+    /// Its windows.
+    pub headroom: Headroom,
+}
+
+impl App {
+    /// What keys have left: the one that is asked for; otherwise, of a key, itself, and in a session those that work of
+    /// its user or, for whoever sees all figures, of the organisation, the newest of them.
+    pub fn headrooms(&self, caller: &Caller, asked: Option<&(IdRef<KeyKind>, String)>) -> Result<Vec<KeyHeadroom>> {
+        caller.require(Permission::UsageRead)?;
+        let keys = self.watched_keys(caller, asked)?;
+        keys.into_iter().map(|key| self.headroom_of(caller, key)).collect()
+    }
+
+    fn watched_keys(&self, caller: &Caller, asked: Option<&(IdRef<KeyKind>, String)>) -> Result<Vec<Key>> {
+        let org = caller.org();
+        let one = |id: &IdRef<KeyKind>, spelled: &str| {
+            let found = self.store.read_now(|db| Ok(keys::find(db, org, id, Whose::Everyones)?))?;
+            let key = found.filter(|key| caller.sees_figures_of(key));
+            key.map(|key| vec![key]).ok_or_else(|| Error::not_found::<KeyKind>(spelled))
+        };
+        match (asked, caller.identity().key()) {
+            (Some((id, spelled)), _) => one(id, spelled),
+            (None, Some(own)) if !caller.sees_all_figures() => one(&IdRef::Number(own.id), ""),
+            (None, _) => {
+                let user = caller.identity().holder.user;
+                let whose = if caller.sees_all_figures() { Whose::Everyones } else { Whose::Of(user) };
+                let filter = KeyFilter { status: Some(Status::Active), ..KeyFilter::default() };
+                let order = Order { by: SortBy::CreatedAt, direction: Direction::Descending };
+                let newest = Slice { order, start: Start::After(None), take: MAX_SIZE };
+                let now = self.clock.now();
+                self.store.read_now(|db| Ok(keys::list(db, org, whose, &filter, now, &newest)?))
+            }
+        }
+    }
+
+    fn headroom_of(&self, caller: &Caller, key: Key) -> Result<KeyHeadroom> {
+        let plan = caller.identity().plan.clone();
+        let mut public = [0; 8];
+        let length = key.public.len().min(public.len());
+        public[..length].copy_from_slice(&key.public.as_bytes()[..length]);
+        let identity = Identity {
+            limits: plan.key_limits(self.settings.key_per_minute).lower(key.limits),
+            // Windows ask nothing but whose they are and how wide.
+            permissions: Permissions::NONE,
+            holder: caller.identity().holder.clone(),
+            plan,
+            who: Who::Key(KeyFacts {
+                id: key.id,
+                uuid: key.uuid,
+                lineage: key.lineage,
+                name: key.name.clone(),
+                public,
+                prefix: key.prefix(),
+                grant: key.grant,
+                expires_at: key.ends_at(),
+                allowlist: key.allowlist.clone(),
+                own_limits: key.limits,
+            }),
+        };
+        let headroom = self.headroom(&identity, self.clock.now())?.unwrap_or_default();
+        Ok(KeyHeadroom { key, headroom })
+    }
+}
