@@ -3,13 +3,12 @@
 use crate::domain::access::{Permission, Permissions};
 use crate::domain::error::{Error, Result};
 use crate::domain::id::{IdRef, Key as KeyKind};
-use crate::domain::key::{Key, KeyFilter, Status};
-use crate::domain::page::{Direction, MAX_SIZE, Order, SortBy};
+use crate::domain::key::Key;
+use crate::domain::page::MAX_SIZE;
 use crate::domain::window::Headroom;
 use crate::service::app::App;
 use crate::service::caller::{Caller, Identity, KeyFacts, Who};
 use crate::store::main::keys::{self, Whose};
-use crate::store::{Slice, Start};
 
 /// A key with what it has left.
 #[derive(Debug, Clone)]
@@ -42,11 +41,8 @@ impl App {
             (None, _) => {
                 let user = caller.identity().holder.user;
                 let whose = if caller.sees_all_figures() { Whose::Everyones } else { Whose::Of(user) };
-                let filter = KeyFilter { status: Some(Status::Active), ..KeyFilter::default() };
-                let order = Order { by: SortBy::CreatedAt, direction: Direction::Descending };
-                let newest = Slice { order, start: Start::After(None), take: MAX_SIZE };
                 let now = self.clock.now();
-                self.store.read_now(|db| Ok(keys::list(db, org, whose, &filter, now, &newest)?))
+                self.store.read_now(|db| Ok(keys::newest(db, org, whose, now, MAX_SIZE)?))
             }
         }
     }

@@ -327,6 +327,27 @@ pub fn ids(db: &Reader<'_, Main>, org: OrgId, whose: Whose) -> Result<Vec<KeyId>
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
+/// The newest keys that work at `now` and that no other takes over from, at most so many.
+pub fn newest(
+    db: &Reader<'_, Main>,
+    org: OrgId,
+    whose: Whose,
+    now: Timestamp,
+    most: u32,
+) -> Result<Vec<Key>, StoreError> {
+    let owner = match whose {
+        Whose::Of(user) => Some(user),
+        Whose::Everyones => None,
+    };
+    let mut statement = db.prepare(&format!(
+        "{SELECT} WHERE t.org_id = ?1 AND (?2 IS NULL OR t.user_id = ?2) AND t.grace_until IS NULL AND {}
+         ORDER BY t.id DESC LIMIT ?4",
+        works!().replace('?', "?3")
+    ))?;
+    let rows = statement.query_map(rusqlite::params![org, owner, now, most], read)?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
 /// The ids of a lineage, oldest first.
 pub fn lineage(db: &Reader<'_, Main>, org: OrgId, lineage: i64) -> Result<Vec<KeyId>, StoreError> {
     let mut statement = db.prepare("SELECT id FROM api_keys WHERE lineage_id = ?2 AND org_id = ?1 ORDER BY id")?;
