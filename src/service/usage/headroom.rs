@@ -71,7 +71,7 @@ impl App {
                 own_limits: key.limits,
             }),
         };
-        let headroom = self.headroom(&identity, self.clock.now())?.unwrap_or_default();
+        let headroom = self.headroom(&identity)?.unwrap_or_default();
         Ok(KeyHeadroom { key, headroom })
     }
 }
