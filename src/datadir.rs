@@ -1,7 +1,7 @@
 //! The data directory: its paths, its lock, its scratch space. The one module that knows its layout (M5).
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -108,6 +108,22 @@ impl DataDir {
     /// Secrets, for their owner alone.
     pub fn secrets(&self) -> PathBuf {
         self.0.join("secrets")
+    }
+
+    /// The newest checkpoint of the audit log, outside of the file that it tells of.
+    pub fn audit_head(&self) -> PathBuf {
+        self.0.join("audit.head")
+    }
+
+    /// Puts a small text where a file of ours lies, whole: whoever reads finds the old one or the new one.
+    pub fn replace(&self, target: &Path, text: &str) -> io::Result<()> {
+        let mut name = target.as_os_str().to_owned();
+        name.push(".new");
+        let scratch = PathBuf::from(name);
+        let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&scratch)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        std::fs::rename(scratch, target)
     }
 
     /// Extracts: `<organisation>/<source>/<extract>/<table>.parquet`.

@@ -80,6 +80,11 @@ impl Generations {
         (*id, secret)
     }
 
+    /// All of them, oldest first.
+    pub fn all(&self) -> impl Iterator<Item = &Secret> {
+        self.0.iter().map(|(_, secret)| secret)
+    }
+
     /// The one of this id.
     pub fn get(&self, id: i64) -> Option<&Secret> {
         self.0.iter().find(|(found, _)| *found == id).map(|(_, secret)| secret)
@@ -95,32 +100,47 @@ pub struct Keyring {
     pub sessions: Generations,
     /// Signs cursors.
     pub cursors: Generations,
+    /// Signs checkpoints of the audit log.
+    pub audit: Generations,
 }
 
-const NAMES: [&str; 3] = ["pepper", "sessions", "cursors"];
+const NAMES: [&str; 4] = ["pepper", "sessions", "cursors", AUDIT];
+/// The one secret that installations have had to be given later.
+const AUDIT: &str = "audit";
 
 impl Keyring {
     /// Makes the secrets of a new installation, readable by their owner alone.
     pub fn create(directory: &Path, entropy: &Entropy) -> Result<(), KeyringError> {
-        for name in NAMES {
-            let line = Zeroizing::new(format!("1 {}\n", Zeroizing::new(hex::encode(entropy.bytes::<32>())).as_str()));
-            let written = std::fs::OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .mode(0o600)
-                .open(directory.join(name))
-                .and_then(|mut file| file.write_all(line.as_bytes()).and_then(|()| file.sync_all()));
-            written.map_err(|error| KeyringError::Io { name, error })?;
-        }
-        Ok(())
+        NAMES.into_iter().try_for_each(|name| make(directory, name, entropy))
+    }
+
+    /// Makes what an installation of an earlier version does not have; for the holder of the lock.
+    pub fn complete(directory: &Path, entropy: &Entropy) -> Result<(), KeyringError> {
+        if directory.join(AUDIT).exists() { Ok(()) } else { make(directory, AUDIT, entropy) }
     }
 
     /// Reads all secrets and refuses weak ones.
     pub fn load(directory: &Path) -> Result<Self, KeyringError> {
         let mut seen = Vec::new();
         let mut read = |name| read(directory, name, &mut seen);
-        Ok(Self { pepper: read(NAMES[0])?, sessions: read(NAMES[1])?, cursors: read(NAMES[2])? })
+        Ok(Self {
+            pepper: read(NAMES[0])?,
+            sessions: read(NAMES[1])?,
+            cursors: read(NAMES[2])?,
+            audit: read(NAMES[3])?,
+        })
     }
+}
+
+fn make(directory: &Path, name: &'static str, entropy: &Entropy) -> Result<(), KeyringError> {
+    let line = Zeroizing::new(format!("1 {}\n", Zeroizing::new(hex::encode(entropy.bytes::<32>())).as_str()));
+    let written = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(directory.join(name))
+        .and_then(|mut file| file.write_all(line.as_bytes()).and_then(|()| file.sync_all()));
+    written.map_err(|error| KeyringError::Io { name, error })
 }
 
 fn read(directory: &Path, name: &'static str, seen: &mut Vec<Secret>) -> Result<Generations, KeyringError> {
@@ -173,10 +193,10 @@ mod tests {
             Keyring::create(directory.path(), &Entropy::System).unwrap();
         }
         let (first, second) = (Keyring::load(one.path()).unwrap(), Keyring::load(two.path()).unwrap());
-        let secrets = [&first, &second].map(|ring| [&ring.pepper, &ring.sessions, &ring.cursors]);
+        let secrets = [&first, &second].map(|ring| [&ring.pepper, &ring.sessions, &ring.cursors, &ring.audit]);
         let different: std::collections::BTreeSet<_> =
             secrets.iter().flatten().map(|secret| *secret.current().1.expose()).collect();
-        assert_eq!(different.len(), 6);
+        assert_eq!(different.len(), 8);
     }
 
     #[test]
@@ -201,6 +221,22 @@ mod tests {
         for damaged in ["", "\n", "1", "1 abcd", "x 00", "changeme"] {
             assert!(matches!(said(damaged), KeyringError::Damaged("pepper")), "{damaged}");
         }
+    }
+
+    #[test]
+    fn an_older_installation_is_given_what_it_lacks_and_keeps_what_it_has() {
+        let directory = tempfile::tempdir().unwrap();
+        Keyring::create(directory.path(), &Entropy::System).unwrap();
+        let of = |name: &str| std::fs::read(directory.path().join(name)).ok();
+        let (pepper, audit) = (of("pepper"), of("audit"));
+        Keyring::complete(directory.path(), &Entropy::System).unwrap();
+        assert_eq!((of("pepper"), of("audit")), (pepper.clone(), audit.clone()));
+        std::fs::remove_file(directory.path().join("audit")).unwrap();
+        assert!(matches!(Keyring::load(directory.path()), Err(KeyringError::Missing("audit"))));
+        Keyring::complete(directory.path(), &Entropy::System).unwrap();
+        assert!(Keyring::load(directory.path()).is_ok() && of("pepper") == pepper && of("audit") != audit);
+        let mode = std::fs::metadata(directory.path().join("audit")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
     }
 
     #[test]

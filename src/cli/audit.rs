@@ -1,4 +1,6 @@
-//! `claribi audit`: what happened.
+//! `claribi audit`: what happened, and whether the log of it is what was written.
+
+mod verify;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -20,6 +22,10 @@ use crate::store::audit::entries::{self, Link};
 pub enum AuditCommand {
     /// List the newest entries, newest first: of the whole instance, or of one organization.
     List(ListAudit),
+    /// Check that the log is what was written: no entry changed, removed, exchanged or cut off.
+    ///
+    /// Says which entry is the first that is not right, and then ends with exit code 1. Reads only, also beside a server.
+    Verify(verify::VerifyAudit),
 }
 
 /// `audit list`.
@@ -34,7 +40,13 @@ pub struct ListAudit {
 
 /// Runs one.
 pub fn run(globals: &Globals, command: &AuditCommand) -> Result<(), Failure> {
-    let AuditCommand::List(list) = command;
+    match command {
+        AuditCommand::List(asked) => list(globals, asked),
+        AuditCommand::Verify(asked) => verify::run(globals, asked),
+    }
+}
+
+fn list(globals: &Globals, list: &ListAudit) -> Result<(), Failure> {
     let output = Output::new(globals.json);
     with_instance(globals, async |instance| {
         let org = match &list.org.org {

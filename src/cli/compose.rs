@@ -79,6 +79,9 @@ pub fn lock_patiently(data: &DataDir) -> Result<Lock, DataDirError> {
 
 /// Puts an [`App`] together over an open data directory. `scratch` is where its workers write.
 pub fn app(config: &Config, data: &DataDir, role: Role, scratch: &Path) -> Result<App, Failure> {
+    if role == Role::Owner {
+        Keyring::complete(&data.secrets(), &Entropy::System)?;
+    }
     let keyring = Keyring::load(&data.secrets())?;
     let clock = Clock::System;
     let store = Store::open(data.root(), &data.backups(), role, settings::store(config), &clock)?;
@@ -138,16 +141,29 @@ impl Instance {
 
     /// Ends: what changed goes into the chain, both files are left tidy, and the lock is given up.
     fn close(self) -> Result<(), Failure> {
-        let adopted = self.app.adopt_changes(Adopt::All);
+        let adopted = self.app.adopt_changes(Adopt::All).and_then(|_| self.app.checkpoint());
         self.app.store.close();
         drop(self.lock);
-        adopted.map(drop).map_err(|error| match error {
+        adopted.map_err(|error| match error {
             Error::AuditUnavailable => {
                 Failure::failed("it was done, but audit.db cannot be written; make room on its disk")
             }
             other => other.into(),
         })
     }
+}
+
+/// Looks at the data directory, which must be there, without the lock and without a word in the chain: what is to be
+/// checked stays as it is.
+pub fn inspect<T>(globals: &Globals, look: impl FnOnce(&App) -> Result<T, Failure>) -> Result<T, Failure> {
+    let config = globals.config(Vec::new())?;
+    log_of_command(&config)?;
+    let data = open_data(&globals.data_dir(super::DATA_DIR))?;
+    let scratch = data.scratch(&format!("cli-{}", hex::encode(Entropy::System.bytes::<8>())))?;
+    let app = app(&config, &data, Role::Guest, scratch.path())?;
+    let seen = look(&app);
+    app.store.close();
+    seen
 }
 
 /// Runs a command on the data directory, which must be there.

@@ -182,7 +182,7 @@ pub fn reload(globals: &Globals, listen: Option<Listen>, set_level: impl FnOnce(
 /// Ends the threads, brings the chain up to date and closes both files. The lock is the caller's to give up.
 pub fn end(app: &App, runtime: Runtime) {
     runtime.shutdown_timeout(LAST_PATIENCE);
-    if let Err(error) = app.adopt_changes(Adopt::All) {
+    if let Err(error) = app.adopt_changes(Adopt::All).and_then(|_| app.checkpoint()) {
         tracing::warn!(%error, "the next start brings the audit log up to date");
     }
     app.store.close();

@@ -16,6 +16,7 @@ use crate::http::cors::Origins;
 use crate::http::listener::Limits;
 use crate::http::settings::{HttpSettings, MetricsToken, SandboxPage};
 use crate::service::app::{Argon2Cost, KeyRules, Settings};
+use crate::service::audit::AuditRules;
 use crate::store::StoreSettings;
 use crate::telemetry::Shape;
 use crate::worker::pool::PoolSettings;
@@ -74,6 +75,11 @@ pub fn services(config: &Config) -> Settings {
             max_lifetime: config.keys.max_lifetime.map(config::Period::duration),
             max_grace: config.keys.max_grace.duration(),
             max_per_organization: config.keys.max_per_organization.into(),
+        },
+        audit: AuditRules {
+            retention: config.audit.retention.duration(),
+            checkpoint_entries: config.audit.checkpoint_entries.into(),
+            checkpoint_every: config.audit.checkpoint_every.duration(),
         },
     }
 }

@@ -11,6 +11,8 @@ use super::quantity::{Listen, Network, Period, PublicUrl, Size, WebOrigin};
 
 /// The longest that failed logins may count for.
 const MONTH: Duration = Duration::from_secs(30 * 86_400);
+/// What the longest windows of limits are counted over, and as much again.
+const WINDOWS: i64 = 2 * 86_400_000;
 
 /// All settings.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
@@ -160,6 +162,9 @@ pub struct Credits {
 #[expect(missing_docs, reason = "each setting is explained where it is set: in config.example.toml")]
 pub struct Audit {
     pub fsync: bool,
+    pub retention: Period,
+    pub checkpoint_entries: u32,
+    pub checkpoint_every: Period,
 }
 
 /// Worker processes and what a job may use.
@@ -202,6 +207,7 @@ impl Config {
     pub(super) fn flaw(&self) -> Option<(String, &'static str)> {
         let (server, auth, keys, worker) = (&self.server, &self.auth, &self.keys, &self.worker);
         let limits = &self.limits;
+        let audit = &self.audit;
         let expiry_fits = keys.default_expiry.is_none_or(|span| keys.max_lifetime.is_none_or(|most| span <= most));
         let rules = [
             (server.max_connections > 0, "server.max_connections", "it must be above 0"),
@@ -218,6 +224,12 @@ impl Config {
             (auth.argon2_iterations > 0, "auth.argon2_iterations", "it must be above 0"),
             (auth.access_ttl <= auth.refresh_ttl, "auth.access_ttl", "it must not be longer than `auth.refresh_ttl`"),
             (expiry_fits, "keys.default_expiry", "it must not be longer than `keys.max_lifetime`"),
+            (
+                audit.retention.millis() >= WINDOWS,
+                "audit.retention",
+                "limits are counted from the log: it must be 48h or more",
+            ),
+            (audit.checkpoint_entries > 0, "audit.checkpoint_entries", "it must be above 0"),
             (worker.query_memory <= worker.memory, "worker.query_memory", "it must not be more than `worker.memory`"),
             (worker.rows > 0, "worker.rows", "it must be above 0"),
             (worker.rows <= worker.max_rows, "worker.rows", "it must not be more than `worker.max_rows`"),

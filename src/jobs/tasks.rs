@@ -48,6 +48,11 @@ pub(super) fn all() -> Vec<Task> {
             let forgotten = blocking(move || Ok(app.forget_windows())).await?;
             tracing::debug!(forgotten, "windows in which nothing counts any more are forgotten");
             Ok(())
+        Task::new("sign_audit", Duration::from_secs(1), |app| async move {
+            blocking(move || app.checkpoint_when_due()).await
+        }),
+        Task::new("forget_entries", Duration::from_secs(3_600), |app| async move {
+            blocking(move || app.forget_entries()).await
         }),
         Task::new("tidy_workers", Duration::from_secs(60), |app| async move {
             app.pool.tidy(Idle::Old).await;

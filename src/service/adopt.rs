@@ -8,6 +8,7 @@ use serde_json::json;
 use super::app::App;
 use crate::domain::audit::{Entry, Event};
 use crate::domain::error::Result;
+use crate::domain::time::Timestamp;
 use crate::store::audit::entries;
 use crate::store::main::changes::{self, Change};
 
@@ -21,6 +22,8 @@ const MARK: &str = "adopted_change";
 pub enum Adopt {
     /// All that no call covers: no call is under way.
     All,
+    /// All that no call covers, of those older than this: none of their calls is under way.
+    Before(Timestamp),
     /// Those that never belonged to a call.
     WithoutRequest,
 }
@@ -31,10 +34,18 @@ impl App {
         let Some(appender) = self.store.appender() else { return Ok(0) };
         // What was looked at in this run needs no second look: ids only grow, and calls under way are left to their end.
         let mark = self.store.read_audit_now(|db| Ok(entries::mark(db, MARK)?))?;
-        let mut position = mark.max(self.adopted.load(Ordering::Acquire));
+        let mut position = match which {
+            // Of what was looked at in this run, changes of calls were left.
+            Adopt::Before(_) => mark,
+            Adopt::All | Adopt::WithoutRequest => mark.max(self.adopted.load(Ordering::Acquire)),
+        };
         let mut adopted = 0;
         loop {
-            let page = self.store.read_now(|db| Ok(changes::after(db, position, PAGE)?))?;
+            let mut page = self.store.read_now(|db| Ok(changes::after(db, position, PAGE)?))?;
+            if let Adopt::Before(instant) = which {
+                let settled = page.iter().take_while(|change| change.at < instant).count();
+                page.truncate(settled);
+            }
             let Some(last) = page.last() else { break };
             position = last.id;
             let mut receipts = Vec::new();
@@ -47,9 +58,9 @@ impl App {
             for receipt in receipts {
                 receipt.committed_now()?;
             }
-            self.adopted.store(position, Ordering::Release);
+            self.adopted.fetch_max(position, Ordering::AcqRel);
             // A change of a call under way must be found again at the next start.
-            if which == Adopt::All {
+            if which != Adopt::WithoutRequest {
                 appender.set_mark(MARK, position);
             }
         }
@@ -61,7 +72,7 @@ impl App {
         half.copy_from_slice(&change.digest[..16]);
         let key = match (change.request, which) {
             (Some(_), Adopt::WithoutRequest) => return Ok(false),
-            (Some(request), Adopt::All) if self.covers(request.as_bytes())? => return Ok(false),
+            (Some(request), Adopt::All | Adopt::Before(_)) if self.covers(request.as_bytes())? => return Ok(false),
             _ => half,
         };
         Ok(!self.covers(&key)?)

@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, broadcast};
 
 use super::access::AccessCache;
+use super::audit::AuditRules;
 use super::keys::LeakReports;
 use super::limits::Limiter;
 use super::once::InFlight;
@@ -69,6 +70,8 @@ pub struct Settings {
     pub source_quota: u64,
     /// The life of keys.
     pub keys: KeyRules,
+    /// How the audit log is kept.
+    pub audit: AuditRules,
 }
 
 /// What bounds the life of keys.

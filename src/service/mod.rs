@@ -4,6 +4,7 @@
 pub mod access;
 pub mod adopt;
 pub mod app;
+pub mod audit;
 pub mod caller;
 mod compose;
 pub mod conditions;

@@ -28,6 +28,7 @@ const AUDIT: &[M<'static>] = &[
     M::up(include_str!("audit/migrations/0001_first_light.sql")),
     M::up(include_str!("audit/migrations/0002_rollups.sql")),
     M::up(include_str!("audit/migrations/0005_figures.sql")),
+    M::up(include_str!("audit/migrations/0003_checkpoints.sql")),
 ];
 
 static MAIN_STEPS: LazyLock<Migrations<'static>> = LazyLock::new(|| Migrations::from_slice(MAIN));

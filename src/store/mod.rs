@@ -259,6 +259,11 @@ impl Store {
         self.audit.appender.as_ref()
     }
 
+    /// Waits until the disk has what is committed to `audit.db`: what is not in the file is in its log.
+    pub fn sync_audit(&self) -> Result<()> {
+        std::fs::File::open(&self.audit.wal).and_then(|log| log.sync_data()).map_err(Error::internal)
+    }
+
     /// How both files do, for metrics.
     pub fn load(&self) -> StoreLoad {
         StoreLoad {

@@ -8,6 +8,7 @@ mod world;
 
 mod account;
 mod audit;
+mod audit_verify;
 mod bad_input;
 mod binary;
 mod clients;

@@ -27,6 +27,7 @@ use claribi::http::settings::HttpSettings;
 use claribi::jobs::Jobs;
 use claribi::keyring::Keyring;
 use claribi::service::app::{App, Argon2Cost, KeyRules, Settings};
+use claribi::service::audit::AuditRules;
 use claribi::service::caller::Caller;
 use claribi::service::keys::KeyRequest;
 use claribi::service::once::Plain;
@@ -126,6 +127,11 @@ impl Default for Plot {
                 max_lifetime: None,
                 max_grace: Duration::from_secs(86_400),
                 max_per_organization: 10_000,
+            },
+            audit: AuditRules {
+                retention: Duration::from_secs(365 * 86_400),
+                checkpoint_entries: 50_000,
+                checkpoint_every: Duration::from_secs(300),
             },
         };
         let http = HttpSettings {

@@ -14,7 +14,7 @@ use crate::domain::key_text;
 use crate::domain::window::Class;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 const VERSION: u8 = 1;
 const CALL: u8 = 1;
@@ -117,6 +117,22 @@ pub fn user_agent(sent: &str) -> String {
 }
 
 impl Entry {
+    /// When it happened, in milliseconds since 1970.
+    pub const fn at_ms(&self) -> i64 {
+        match self {
+            Self::Call(call) => call.at_ms,
+            Self::Event(event) => event.at_ms,
+        }
+    }
+
+    /// The organisation that it concerns.
+    pub const fn org(&self) -> Option<i64> {
+        match self {
+            Self::Call(call) => call.org,
+            Self::Event(event) => event.org,
+        }
+    }
+
     /// Appends the entry's bytes to `out`.
     pub fn encode(&self, out: &mut Vec<u8>) {
         match self {

@@ -67,6 +67,11 @@ impl Outcome {
     /// Every outcome.
     pub const ALL: [Self; 6] = [Self::Ok, Self::Refused, Self::Limited, Self::Client, Self::Server, Self::Gone];
 
+    /// The outcome of this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|outcome| outcome.as_str() == name)
+    }
+
     /// The name in filters and lists.
     pub const fn as_str(self) -> &'static str {
         match self {

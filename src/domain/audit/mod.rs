@@ -1,11 +1,18 @@
-//! The audit log: what an entry says and how entries are chained. Appending, reading and keeping them is the store's.
+//! The audit log: what an entry says, how entries are chained, signed and summed up for searching. Appending, reading
+//! and keeping them is the store's.
 
 pub mod chain;
+pub mod checkpoint;
 pub mod entry;
+pub mod filter;
 pub mod kind;
 pub mod latency;
+pub mod summary;
 mod wire;
 
 pub use chain::{GENESIS, Hash, Verifier};
+pub use checkpoint::{Checkpoint, CheckpointKind, Signed, Signer};
 pub use entry::{Call, Entry, Event};
+pub use filter::Filter;
 pub use kind::{Method, Outcome};
+pub use summary::Summary;

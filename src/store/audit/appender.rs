@@ -52,7 +52,33 @@ struct Queue {
     /// When the first of them came, on the monotonic clock.
     since: Duration,
     marks: Vec<(&'static str, i64)>,
+    jobs: Vec<Job>,
     closed: bool,
+}
+
+impl Queue {
+    fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.marks.is_empty() && self.jobs.is_empty()
+    }
+
+    fn ask(&mut self) -> Asked {
+        Asked { marks: std::mem::take(&mut self.marks), jobs: std::mem::take(&mut self.jobs), closed: self.closed }
+    }
+}
+
+/// What is asked of the writer beside entries.
+struct Asked {
+    marks: Vec<(&'static str, i64)>,
+    jobs: Vec<Job>,
+    closed: bool,
+}
+
+/// Something to be written that is no entry.
+type Work = Box<dyn FnOnce(&Connection) -> Result<(), StoreError> + Send>;
+
+struct Job {
+    work: Work,
+    reply: oneshot::Sender<bool>,
 }
 
 /// A reply, and what it says.
@@ -162,6 +188,14 @@ impl Appender {
     pub fn set_mark(&self, name: &'static str, value: i64) {
         self.shared.queue.lock().marks.push((name, value));
         self.shared.wake.notify_one();
+    }
+
+    /// Queues what is to be written beside the chain, in a transaction of its own after the entries that wait now.
+    pub(super) fn run(&self, work: impl FnOnce(&Connection) -> Result<(), StoreError> + Send + 'static) -> Receipt {
+        let (reply, receipt) = oneshot::channel();
+        self.shared.queue.lock().jobs.push(Job { work: Box::new(work), reply });
+        self.shared.wake.notify_one();
+        Receipt(receipt)
     }
 
     /// Whether a request may be handled at all: what happens must be written down.

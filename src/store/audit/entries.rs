@@ -31,6 +31,52 @@ impl Link {
     }
 }
 
+/// What is kept beside an entry's bytes, for filters.
+pub(super) struct Columns<'e> {
+    pub at: i64,
+    pub org: Option<i64>,
+    pub lineage: Option<i64>,
+    pub operation: Option<&'e str>,
+    pub status: Option<u16>,
+    pub request: Option<&'e [u8]>,
+}
+
+impl<'e> Columns<'e> {
+    pub(super) fn of(entry: &'e Entry) -> Self {
+        match entry {
+            Entry::Call(call) => Self {
+                at: call.at_ms,
+                org: call.org,
+                // Sessions have windows too: they stand here as the negative of their id.
+                lineage: call.lineage.or(call.session.map(|session| -session)),
+                operation: call.operation.as_deref(),
+                status: Some(call.status),
+                request: Some(&call.request_id),
+            },
+            Entry::Event(event) => Self {
+                at: event.at_ms,
+                org: event.org,
+                lineage: None,
+                operation: None,
+                status: None,
+                request: event.digest.as_ref().map(|digest| &digest[..16]),
+            },
+        }
+    }
+
+    /// Whether they are what a row has; what cannot be read as their type is not.
+    pub(super) fn are(&self, row: &Row<'_>) -> bool {
+        let text = |name| row.get_ref(name).ok().and_then(|value| value.as_str_or_null().ok());
+        let bytes = |name| row.get_ref(name).ok().and_then(|value| value.as_blob_or_null().ok());
+        row.get::<_, i64>("at") == Ok(self.at)
+            && row.get::<_, Option<i64>>("org_id") == Ok(self.org)
+            && row.get::<_, Option<i64>>("lineage_id") == Ok(self.lineage)
+            && row.get::<_, Option<u16>>("status") == Ok(self.status)
+            && text("operation") == Some(self.operation)
+            && bytes("request") == Some(self.request)
+    }
+}
+
 fn read(row: &Row<'_>) -> rusqlite::Result<Link> {
     Ok(Link { seq: row.get("seq")?, encoded: row.get("entry")?, hash: row.get("hash")? })
 }
@@ -42,6 +88,16 @@ pub fn head(db: &Reader<'_, Audit>) -> Result<(i64, Hash), StoreError> {
         .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     Ok(head.unwrap_or((0, GENESIS)))
+}
+
+/// The hash of a link; `None` when it is not there.
+pub fn hash_of(db: &Reader<'_, Audit>, seq: i64) -> Result<Option<Hash>, StoreError> {
+    Ok(db.prepare("SELECT hash FROM entries WHERE seq = ?1")?.query_row([seq], |row| row.get(0)).optional()?)
+}
+
+/// The number of the first link that is there.
+pub fn first(db: &Reader<'_, Audit>) -> Result<Option<i64>, StoreError> {
+    Ok(db.prepare("SELECT min(seq) FROM entries")?.query_row([], |row| row.get(0))?)
 }
 
 /// The newest links, newest first; of one organisation or of all.

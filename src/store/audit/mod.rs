@@ -1,6 +1,9 @@
 //! The tables of `audit.db`: rows are appended by one thread and read by anyone.
 
 pub mod appender;
+pub mod blocks;
+pub mod checkpoints;
 pub mod entries;
 pub(in crate::store) mod tally;
 pub mod usage;
+pub mod verify;

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::domain::audit::chain::{GENESIS, link};
 
-fn typical() -> Call {
+pub fn typical() -> Call {
     Call {
         at_ms: 1_800_000_000_123,
         admitted_at_ms: Some(1_800_000_000_123),

@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use super::{Pending, Shared, Told};
-use crate::domain::audit::{Entry, Hash, chain};
+use super::{Asked, Job, Pending, Shared, Told, Work};
+use crate::domain::audit::{Hash, chain};
 use crate::domain::time::monotonic;
-use crate::store::audit::entries::{self, Link};
-use crate::store::audit::tally::{self, Tally};
+use crate::store::audit::blocks::{self, Blocks};
+use crate::store::audit::entries::{self, Columns};
+use crate::store::audit::tally;
 use crate::store::{Reader, StoreError, pool};
 
 /// Entries of one commit at most.
@@ -44,6 +45,7 @@ pub(super) struct Thread {
     seq: i64,
     hash: Hash,
     buffer: Vec<u8>,
+    blocks: Blocks,
     tallied_at: Duration,
 }
 
@@ -62,6 +64,7 @@ impl Thread {
             seq,
             hash,
             buffer: Vec::with_capacity(512),
+            blocks: Blocks::default(),
             tallied_at: monotonic(),
         };
         thread.recount()?;
@@ -72,8 +75,8 @@ impl Thread {
     pub(super) fn run(mut self) {
         let mut batch = Vec::with_capacity(BATCH);
         loop {
-            let (marks, closed) = self.wait(&mut batch);
-            if batch.is_empty() && marks.is_empty() {
+            let Asked { marks, jobs, closed } = self.wait(&mut batch);
+            if batch.is_empty() && marks.is_empty() && jobs.is_empty() {
                 if closed {
                     break;
                 }
@@ -91,12 +94,14 @@ impl Thread {
             }
             self.shared.healthy.store(done.is_ok(), Ordering::Release);
             if done.is_ok() {
-                // Before anyone is answered: who has an answer finds it counted.
-                let mut tally = self.shared.tally.lock();
-                batch.iter().for_each(|pending| tally.add(&pending.entry));
+                self.take_in(&batch);
             }
             self.shared.committing.store(0, Ordering::Release);
             self.reply(&mut batch, done.is_ok());
+            for Job { work, reply } in jobs {
+                // Who left does not hear it.
+                let _ = reply.send(self.work(work));
+            }
             self.checkpoint(entries);
             if monotonic().saturating_sub(self.tallied_at) >= TALLY {
                 self.bring_sums();
@@ -107,6 +112,36 @@ impl Thread {
         if let Err(error) = tidied {
             tracing::debug!(%error, "audit.db was closed without a checkpoint");
         }
+    }
+
+    /// Counts what is committed; before anyone is answered: who has an answer finds it counted.
+    fn take_in(&mut self, batch: &[Pending]) {
+        let mut tally = self.shared.tally.lock();
+        batch.iter().for_each(|pending| tally.add(&pending.entry));
+        drop(tally);
+        let first = self.seq - i64::try_from(batch.len()).unwrap_or(0) + 1;
+        batch.iter().zip(first..).for_each(|(pending, seq)| self.blocks.add(seq, &pending.entry));
+    }
+
+    /// Does what somebody asked for beside entries, in a transaction of its own.
+    fn work(&self, work: Work) -> bool {
+        let done = self.in_transaction(work);
+        if let Err(error) = &done {
+            tracing::error!(%error, "audit.db cannot be written");
+        }
+        done.is_ok()
+    }
+
+    fn in_transaction(&self, work: impl FnOnce(&Connection) -> Result<(), StoreError>) -> Result<(), StoreError> {
+        self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        let done = work(&self.connection).and_then(|()| {
+            self.connection.prepare_cached("COMMIT")?.execute([])?;
+            Ok(())
+        });
+        if done.is_err() && !self.connection.is_autocommit() {
+            let _ = self.connection.execute_batch("ROLLBACK");
+        }
+        done
     }
 
     fn reply(&self, batch: &mut Vec<Pending>, committed: bool) {
@@ -121,12 +156,12 @@ impl Thread {
     }
 
     /// Takes up to a batch, waiting for the first.
-    fn wait(&self, batch: &mut Vec<Pending>) -> (Vec<(&'static str, i64)>, bool) {
+    fn wait(&self, batch: &mut Vec<Pending>) -> Asked {
         let mut queue = self.shared.queue.lock();
-        if queue.waiting.is_empty() && queue.marks.is_empty() && !queue.closed {
+        if queue.is_empty() && !queue.closed {
             if !self.shared.healthy.load(Ordering::Acquire) {
                 let _ = self.shared.wake.wait_for(&mut queue, RETRY);
-            } else if self.shared.tally.lock().is_empty() {
+            } else if self.shared.tally.lock().is_empty() && self.blocks.is_empty() {
                 self.shared.wake.wait(&mut queue);
             } else {
                 let _ = self.shared.wake.wait_for(&mut queue, TALLY);
@@ -146,7 +181,7 @@ impl Thread {
             // The rest is a little younger than this: near enough for a figure.
             batch.extend(queue.waiting.drain(..BATCH));
         }
-        (std::mem::take(&mut queue.marks), queue.closed)
+        queue.ask()
     }
 
     /// All of a batch, or none of it.
@@ -200,46 +235,57 @@ impl Thread {
         Ok(())
     }
 
-    /// Counts what an earlier run had not brought to the file when it ended.
+    /// Counts what an earlier run had not brought to the file when it ended, and sums up blocks that were not whole then.
     fn recount(&mut self) -> Result<(), StoreError> {
         let shared = Arc::clone(&self.shared);
-        let mut tally = shared.tally.lock();
         let reader = Reader::new(&self.connection);
-        let mut last = entries::mark(&reader, tally::MARK)?;
+        let (counted, summed) = (entries::mark(&reader, tally::MARK)?, blocks::end(&reader)? - 1);
+        let mut last = counted.min(summed);
         loop {
+            let reader = Reader::new(&self.connection);
             let links = entries::after(&reader, last, RECOUNT)?;
             let Some(newest) = links.last() else { break };
             last = newest.seq;
-            links.iter().filter_map(Link::entry).for_each(|entry| tally.add(&entry));
+            let mut tally = shared.tally.lock();
+            for (seq, entry) in links.iter().filter_map(|link| Some((link.seq, link.entry()?))) {
+                if seq > counted {
+                    tally.add(&entry);
+                }
+                if seq > summed {
+                    self.blocks.add(seq, &entry);
+                }
+            }
+            drop(tally);
+            // What a chain of millions adds up to is not all kept in memory.
+            self.bring_sums_up_to(last.max(counted));
         }
-        drop(tally);
         self.bring_sums();
         Ok(())
     }
 
-    /// Brings the sums to the file. When it cannot be written they stay, and are brought the next time.
+    /// Brings sums and summaries to the file. When it cannot be written they stay, and are brought the next time.
     fn bring_sums(&mut self) {
-        self.tallied_at = monotonic();
-        let mut tally = self.shared.tally.lock();
-        if tally.is_empty() {
-            return;
-        }
-        match self.write_sums(&tally) {
-            Ok(()) => tally.clear(),
-            Err(error) => {
-                tracing::debug!(%error, "what calls add up to could not be written");
-                if !self.connection.is_autocommit() {
-                    let _ = self.connection.execute_batch("ROLLBACK");
-                }
-            }
-        }
+        self.bring_sums_up_to(self.seq);
     }
 
-    fn write_sums(&self, tally: &Tally) -> Result<(), StoreError> {
-        self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-        tally.write(&self.connection, self.seq)?;
-        self.connection.prepare_cached("COMMIT")?.execute([])?;
-        Ok(())
+    fn bring_sums_up_to(&mut self, seq: i64) {
+        self.tallied_at = monotonic();
+        let shared = Arc::clone(&self.shared);
+        let mut tally = shared.tally.lock();
+        if tally.is_empty() && self.blocks.is_empty() {
+            return;
+        }
+        let written = self.in_transaction(|connection| {
+            self.blocks.write(connection)?;
+            tally.write(connection, seq)
+        });
+        match written {
+            Ok(()) => {
+                tally.clear();
+                self.blocks.clear();
+            }
+            Err(error) => tracing::debug!(%error, "what calls add up to could not be written"),
+        }
     }
 
     /// Tries a failed file again, so that it recovers without a request having to fail for it.
@@ -280,39 +326,5 @@ fn start_checkpointer(connection: Connection) -> Result<SyncSender<()>, StoreErr
 fn checkpoint(connection: &Connection) {
     if let Err(error) = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
         tracing::debug!(%error, "a checkpoint of audit.db failed");
-    }
-}
-
-/// What is kept beside an entry's bytes, for filters.
-struct Columns<'e> {
-    at: i64,
-    org: Option<i64>,
-    lineage: Option<i64>,
-    operation: Option<&'e str>,
-    status: Option<u16>,
-    request: Option<&'e [u8]>,
-}
-
-impl<'e> Columns<'e> {
-    fn of(entry: &'e Entry) -> Self {
-        match entry {
-            Entry::Call(call) => Self {
-                at: call.at_ms,
-                org: call.org,
-                // Sessions have windows too: they stand here as the negative of their id.
-                lineage: call.lineage.or(call.session.map(|session| -session)),
-                operation: call.operation.as_deref(),
-                status: Some(call.status),
-                request: Some(&call.request_id),
-            },
-            Entry::Event(event) => Self {
-                at: event.at_ms,
-                org: event.org,
-                lineage: None,
-                operation: None,
-                status: None,
-                request: event.digest.as_ref().map(|digest| &digest[..16]),
-            },
-        }
     }
 }

@@ -1,0 +1,177 @@
+//! Which entries of the log are asked for. What a filter leaves open it lets through; what it names must be there.
+
+use std::net::IpAddr;
+
+use super::entry::{Call, Entry};
+use super::kind::Outcome;
+use super::summary::Fact;
+
+/// What entries must be.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Filter {
+    /// Of this organisation.
+    pub org: Option<i64>,
+    /// Calls with this key.
+    pub key: Option<i64>,
+    /// Calls with a key of these public characters, known or not.
+    pub key_prefix: Option<[u8; 8]>,
+    /// Calls of this user.
+    pub user: Option<i64>,
+    /// Calls of this operation.
+    pub operation: Option<String>,
+    /// Calls with this outcome.
+    pub outcome: Option<Outcome>,
+    /// Calls with a status from the first to the last of these.
+    pub status: Option<(u16, u16)>,
+    /// Calls from this address.
+    pub address: Option<IpAddr>,
+    /// The call with this request id.
+    pub request: Option<[u8; 16]>,
+    /// From this instant on, in milliseconds.
+    pub from_ms: Option<i64>,
+    /// Before this instant, in milliseconds.
+    pub before_ms: Option<i64>,
+}
+
+impl Filter {
+    /// Whether an entry is one of them.
+    pub fn admits(&self, entry: &Entry) -> bool {
+        let (at, org) = (entry.at_ms(), entry.org());
+        let in_time = self.from_ms.is_none_or(|from| at >= from) && self.before_ms.is_none_or(|before| at < before);
+        let theirs = self.org.is_none_or(|wanted| org == Some(wanted));
+        let call = match entry {
+            Entry::Call(call) => self.admits_call(call),
+            Entry::Event(_) => !self.is_for_calls(),
+        };
+        in_time && theirs && call
+    }
+
+    fn admits_call(&self, call: &Call) -> bool {
+        fn fits<T: PartialEq>(wanted: Option<T>, found: Option<T>) -> bool {
+            wanted.is_none() || wanted == found
+        }
+        fits(self.key, call.key_id)
+            && fits(self.key_prefix, call.key_prefix)
+            && fits(self.user, call.user)
+            && fits(self.operation.as_deref(), call.operation.as_deref())
+            && fits(self.outcome, Some(call.outcome))
+            && self.status.is_none_or(|(first, last)| (first..=last).contains(&call.status))
+            && fits(self.address, Some(call.address))
+            && fits(self.request, Some(call.request_id))
+    }
+
+    /// Whether it names what calls alone have.
+    fn is_for_calls(&self) -> bool {
+        self.key.is_some()
+            || self.key_prefix.is_some()
+            || self.user.is_some()
+            || self.operation.is_some()
+            || self.outcome.is_some()
+            || self.status.is_some()
+            || self.address.is_some()
+            || self.request.is_some()
+    }
+
+    /// What a block of entries must have for one of them to be among these.
+    pub fn facts(&self) -> Vec<Fact<'_>> {
+        let single = self.status.filter(|(first, last)| first == last).map(|(status, _)| status);
+        let mut facts = Vec::new();
+        facts.extend(self.org.map(Fact::Org));
+        facts.extend(self.key.map(Fact::Key));
+        facts.extend(self.key_prefix.map(Fact::KeyPrefix));
+        facts.extend(self.user.map(Fact::User));
+        facts.extend(self.operation.as_deref().map(Fact::Operation));
+        facts.extend(self.outcome.map(Fact::Outcome));
+        facts.extend(single.map(Fact::Status));
+        facts.extend(self.address.map(Fact::Address));
+        let known = self.outcome.or_else(|| single.and_then(outcome_of));
+        if let Some(outcome) = known {
+            facts.extend(self.key.map(|key| Fact::KeyOutcome(key, outcome)));
+            facts.extend(self.user.map(|user| Fact::UserOutcome(user, outcome)));
+            facts.extend(self.operation.as_deref().map(|operation| Fact::OperationOutcome(operation, outcome)));
+        }
+        facts
+            .extend(self.key.zip(self.operation.as_deref()).map(|(key, operation)| Fact::KeyOperation(key, operation)));
+        facts
+    }
+}
+
+/// What became of every call with this status, where that is certain.
+fn outcome_of(status: u16) -> Option<Outcome> {
+    (500..600).contains(&status).then_some(Outcome::Server)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::audit::entry::Event;
+    use crate::domain::audit::entry::tests::typical;
+    use crate::domain::audit::summary::Summary;
+
+    #[test]
+    fn each_condition_admits_what_it_names_and_nothing_else() {
+        let call = typical();
+        let entry = Entry::Call(Box::new(call.clone()));
+        let (right, wrong): (Vec<Filter>, Vec<Filter>) = [
+            (Filter { org: Some(1), ..Filter::default() }, Filter { org: Some(2), ..Filter::default() }),
+            (Filter { key: call.key_id, ..Filter::default() }, Filter { key: Some(99), ..Filter::default() }),
+            (
+                Filter { key_prefix: call.key_prefix, ..Filter::default() },
+                Filter { key_prefix: Some([b'x'; 8]), ..Filter::default() },
+            ),
+            (Filter { user: call.user, ..Filter::default() }, Filter { user: Some(99), ..Filter::default() }),
+            (
+                Filter { operation: Some("dashboards_list".into()), ..Filter::default() },
+                Filter { operation: Some("dashboards_get".into()), ..Filter::default() },
+            ),
+            (
+                Filter { outcome: Some(Outcome::Ok), ..Filter::default() },
+                Filter { outcome: Some(Outcome::Gone), ..Filter::default() },
+            ),
+            (
+                Filter { status: Some((200, 299)), ..Filter::default() },
+                Filter { status: Some((400, 499)), ..Filter::default() },
+            ),
+            (
+                Filter { address: Some(call.address), ..Filter::default() },
+                Filter { address: Some([10, 0, 0, 1].into()), ..Filter::default() },
+            ),
+            (
+                Filter { request: Some(call.request_id), ..Filter::default() },
+                Filter { request: Some([0; 16]), ..Filter::default() },
+            ),
+            (
+                Filter { from_ms: Some(call.at_ms), ..Filter::default() },
+                Filter { before_ms: Some(call.at_ms), ..Filter::default() },
+            ),
+        ]
+        .into_iter()
+        .unzip();
+        let mut summary = Summary::default();
+        summary.add(&entry);
+        for filter in right {
+            assert!(filter.admits(&entry), "{filter:?}");
+            assert!(summary.may_have(&filter), "{filter:?}");
+        }
+        for filter in wrong {
+            assert!(!filter.admits(&entry), "{filter:?}");
+        }
+        assert!(Filter::default().admits(&entry));
+    }
+
+    #[test]
+    fn events_are_told_by_time_and_organisation_alone() {
+        let event = Event {
+            at_ms: 5,
+            org: Some(1),
+            kind: "change".into(),
+            actor: "server".into(),
+            detail: "{}".into(),
+            digest: None,
+        };
+        let event = Entry::Event(event);
+        assert!(Filter { org: Some(1), from_ms: Some(5), before_ms: Some(6), ..Filter::default() }.admits(&event));
+        assert!(!Filter { user: Some(1), ..Filter::default() }.admits(&event));
+        assert!(!Filter { org: Some(2), ..Filter::default() }.admits(&event));
+    }
+}
