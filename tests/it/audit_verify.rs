@@ -298,7 +298,7 @@ async fn the_summaries_for_searching_are_checked_too_and_made_anew_where_they_ar
         "UPDATE blocks SET last = last + 1 WHERE first = 1024",
     ] {
         with_change(&world, change, || {
-            assert_eq!(finding(&world), Some((2_047, Fault::Entry(Flaw::Summary))), "{change}")
+            assert_eq!(finding(&world), Some((2_047, Fault::Entry(Flaw::Summary))), "{change}");
         });
     }
     intruder(&world).execute_batch("DELETE FROM blocks WHERE first = 1024").unwrap();
