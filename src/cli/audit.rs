@@ -1,27 +1,38 @@
 //! `claribi audit`: what happened, and whether the log of it is what was written.
 
+mod lines;
 mod verify;
+mod which;
 
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+use serde_json::Value;
 use uuid::Uuid;
 
+use self::which::Which;
 use super::Globals;
 use super::compose::with_instance;
 use super::failure::Failure;
-use super::operator::OrgOption;
 use super::output::Output;
-use crate::domain::audit::{Call, Entry, Event};
-use crate::domain::id::{Kind, Org, RequestId, Session, User};
+use crate::domain::audit::entry::{Call, Entry, Event};
+use crate::domain::audit::filter::Filter;
+use crate::domain::id::{Id, Kind, Org, RequestId, Session, User};
+use crate::domain::page::{Direction, Order, SortBy};
 use crate::domain::time::Timestamp;
-use crate::http::face::Face;
-use crate::store::audit::entries::{self, Link};
+use crate::http::wire::Hex;
+use crate::http::wire::audit::AuditEntry;
+use crate::service::audit::Record;
 
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum AuditCommand {
     /// List the newest entries, newest first: of the whole instance, or of one organization.
     List(ListAudit),
+    /// Show one entry with what it changed.
+    Show(ShowAudit),
+    /// Print entries as they are written, until it is stopped.
+    Follow(lines::FollowAudit),
+    /// Write all entries, oldest first.
+    Export(lines::ExportAudit),
     /// Check that the log is what was written: no entry changed, removed, exchanged or cut off.
     ///
     /// Says which entry is the first that is not right, and then ends with exit code 1. Reads only, also beside a server.
@@ -35,67 +46,83 @@ pub struct ListAudit {
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
     #[command(flatten)]
-    org: OrgOption,
+    which: Which,
+}
+
+/// `audit show`.
+#[derive(Debug, Args)]
+pub struct ShowAudit {
+    /// The entry's number, or the request id of a call.
+    #[arg(value_name = "ENTRY")]
+    entry: String,
 }
 
 /// Runs one.
 pub fn run(globals: &Globals, command: &AuditCommand) -> Result<(), Failure> {
     match command {
         AuditCommand::List(asked) => list(globals, asked),
+        AuditCommand::Show(asked) => show(globals, asked),
+        AuditCommand::Follow(asked) => lines::follow(globals, asked),
+        AuditCommand::Export(asked) => lines::export(globals, asked),
         AuditCommand::Verify(asked) => verify::run(globals, asked),
     }
 }
 
-fn list(globals: &Globals, list: &ListAudit) -> Result<(), Failure> {
+/// From the newest on.
+const NEWEST: Order = Order { by: SortBy::CreatedAt, direction: Direction::Descending };
+
+fn list(globals: &Globals, asked: &ListAudit) -> Result<(), Failure> {
     let output = Output::new(globals.json);
     with_instance(globals, async |instance| {
-        let org = match &list.org.org {
-            Some(_) => Some(list.org.find(&instance.app)?.id),
-            None => None,
-        };
-        let links = instance.app.store.read_audit_now(|db| Ok(entries::newest(db, org, list.limit)?))?;
-        let shown: Vec<Shown> = links.iter().map(Shown::of).collect();
-        let rows: Vec<Vec<String>> = shown.iter().map(Shown::row).collect();
+        let filter = asked.which.filter(&instance.app)?;
+        let (records, _) = instance.app.audit_part(filter, NEWEST, None, asked.limit as usize, i64::MAX).await?;
+        let rows: Vec<Vec<String>> = records.iter().map(row).collect();
         let heading = ["no.", "time", "org", "who", "what", "object", "outcome", "from", "request"];
-        output.rows(&heading, &rows, || shown.iter().map(Shown::described).collect())
+        output.rows(&heading, &rows, || records.into_iter().map(described).collect())
     })
 }
 
-/// An entry as it is listed.
-struct Shown {
-    seq: i64,
-    entry: Option<Entry>,
+fn show(globals: &Globals, asked: &ShowAudit) -> Result<(), Failure> {
+    let output = Output::new(globals.json);
+    with_instance(globals, async |instance| {
+        let missing = || Failure::failed(format!("there is no entry `{}` in the log", asked.entry));
+        let (filter, after) = match (RequestId::parse(&asked.entry), asked.entry.parse::<i64>()) {
+            (Some(id), _) => (Filter { request: Some(id.0.into_bytes()), ..Filter::default() }, None),
+            (None, Ok(seq)) if seq > 0 => (Filter::default(), Some(seq + 1)),
+            _ => return Err(missing()),
+        };
+        let (records, _) = instance.app.audit_part(filter, NEWEST, after, 1, i64::MAX).await?;
+        let is_it = |record: &Record| after.is_none_or(|after| record.seq + 1 == after);
+        let record = records.into_iter().find(is_it).ok_or_else(missing)?;
+        let value = described(record);
+        let facts: Vec<(&str, String)> = value.as_object().into_iter().flatten().filter_map(fact).collect();
+        output.facts(&facts, || value.clone())
+    })
 }
 
-impl Shown {
-    fn of(link: &Link) -> Self {
-        Self { seq: link.seq, entry: link.entry() }
-    }
+/// A field that has a value.
+fn fact<'v>((name, value): (&'v String, &Value)) -> Option<(&'v str, String)> {
+    let text = match value {
+        Value::Null => return None,
+        Value::Array(list) if list.is_empty() => return None,
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    Some((name, text))
+}
 
-    fn row(&self) -> Vec<String> {
-        let mut row = vec![self.seq.to_string()];
-        row.extend(match &self.entry {
-            Some(Entry::Call(call)) => call_row(call),
-            Some(Entry::Event(event)) => event_row(event),
-            None => vec!["unreadable".to_owned()],
-        });
-        row
-    }
+fn described(record: Record) -> Value {
+    serde_json::to_value(AuditEntry::<Hex>::from(record)).unwrap_or_default()
+}
 
-    fn described(&self) -> Value {
-        match &self.entry {
-            Some(Entry::Call(call)) => call_described(self.seq, call),
-            Some(Entry::Event(event)) => json!({
-                "seq": self.seq,
-                "type": event.kind,
-                "at": Timestamp::from_millis(event.at_ms),
-                "organization": event.org.map(prefixed::<Org>),
-                "actor": event.actor,
-                "detail": detail(event),
-            }),
-            None => json!({"seq": self.seq, "type": "unreadable"}),
-        }
-    }
+/// An entry as it is listed.
+fn row(record: &Record) -> Vec<String> {
+    let mut row = vec![record.seq.to_string()];
+    row.extend(match &record.entry {
+        Entry::Call(call) => call_row(call),
+        Entry::Event(event) => event_row(event),
+    });
+    row
 }
 
 fn call_row(call: &Call) -> Vec<String> {
@@ -107,40 +134,12 @@ fn call_row(call: &Call) -> Vec<String> {
         call.object_id.map_or_else(dash, |id| id.to_string()),
         format!("{} {}", call.status, call.code.as_deref().unwrap_or(call.outcome.as_str())),
         call.address.to_string(),
-        request(call),
+        RequestId(Uuid::from_bytes(call.request_id)).to_string(),
     ]
 }
 
-fn call_described(seq: i64, call: &Call) -> Value {
-    json!({
-        "seq": seq,
-        "type": "call",
-        "at": Timestamp::from_millis(call.at_ms),
-        "organization": call.org.map(prefixed::<Org>),
-        "user": call.user.map(prefixed::<User>),
-        "session": call.session.map(prefixed::<Session>),
-        "key_prefix": call.key_prefix(),
-        "role": call.role,
-        "face": face(call),
-        "method": call.method.as_str(),
-        "operation": call.operation,
-        "object_id": call.object_id,
-        "status": call.status,
-        "code": call.code,
-        "outcome": call.outcome.as_str(),
-        "credits": call.credits,
-        "address": call.address,
-        "latency_ms": f64::from(call.latency_us) / 1_000.0,
-        "bytes_in": call.bytes_in,
-        "bytes_out": call.bytes_out,
-        "user_agent": call.user_agent,
-        "request_id": request(call),
-        "changes": call.changes.iter().map(hex::encode).collect::<Vec<_>>(),
-    })
-}
-
 fn event_row(event: &Event) -> Vec<String> {
-    let detail = detail(event);
+    let detail: Value = serde_json::from_str(&event.detail).unwrap_or_default();
     let text = |name: &str| detail.get(name).and_then(Value::as_str).map_or_else(dash, str::to_owned);
     let what = if event.kind == "change" { text("action") } else { event.kind.to_string() };
     vec![
@@ -153,10 +152,6 @@ fn event_row(event: &Event) -> Vec<String> {
         text("origin"),
         dash(),
     ]
-}
-
-fn detail(event: &Event) -> Value {
-    serde_json::from_str(&event.detail).unwrap_or_else(|_| Value::String(event.detail.clone()))
 }
 
 fn who(call: &Call) -> String {
@@ -176,16 +171,8 @@ fn what(call: &Call) -> String {
     }
 }
 
-fn face(call: &Call) -> Option<&'static str> {
-    Face::ALL.into_iter().find(|face| face.number() == call.face).map(Face::name)
-}
-
-fn request(call: &Call) -> String {
-    RequestId(Uuid::from_bytes(call.request_id)).to_string()
-}
-
 fn prefixed<K: Kind>(raw: i64) -> String {
-    crate::domain::id::Id::<K>::new(raw).prefixed()
+    Id::<K>::new(raw).prefixed()
 }
 
 fn dash() -> String {

@@ -170,6 +170,11 @@ pub enum Error {
         /// Seconds until another may be tried.
         retry_after: u64,
     },
+    /// As many streams of the caller's are open as may be.
+    TooManyStreams {
+        /// How many that is.
+        limit: usize,
+    },
     /// There is no organisation yet.
     NotSetUp,
     /// A token that does not belong to the setup link that works now.
@@ -264,7 +269,7 @@ impl Error {
             Self::InvalidFile(_) => Code::InvalidFile,
             Self::QueryTimeout(_) => Code::QueryTimeout,
             Self::QueryTooLarge(_) => Code::QueryTooLarge,
-            Self::RateLimited { .. } | Self::TooManyLogins { .. } => Code::RateLimited,
+            Self::RateLimited { .. } | Self::TooManyLogins { .. } | Self::TooManyStreams { .. } => Code::RateLimited,
             Self::Recorded { code, .. } => *code,
             Self::Internal(_) => Code::Internal,
             Self::NotSetUp => Code::SetupRequired,
@@ -313,6 +318,7 @@ impl Error {
                 vec![("window", json!(window.as_str())), ("limit", json!(limit)), ("retry_after", json!(retry_after))]
             }
             Self::TooManyLogins { retry_after } => vec![("retry_after", json!(retry_after))],
+            Self::TooManyStreams { limit } => vec![("limit", json!(limit)), ("retry_after", json!(1))],
             _ => Vec::new(),
         }
     }
@@ -323,7 +329,7 @@ impl Error {
             Self::RateLimited { retry_after, .. } | Self::TooManyLogins { retry_after } => Some(*retry_after),
             Self::Overloaded | Self::Recorded { code: Code::Overloaded, .. } => Some(1),
             Self::AuditUnavailable => Some(5),
-            Self::NotReady(_) | Self::RequestInProgress => Some(1),
+            Self::NotReady(_) | Self::RequestInProgress | Self::TooManyStreams { .. } => Some(1),
             _ => None,
         }
     }
@@ -440,6 +446,9 @@ impl fmt::Display for Error {
                 "This is not the setup link that works now: each is good for 30 minutes and until the server's next \
                  start. Start the server again for a new one.",
             ),
+            Self::TooManyStreams { limit } => {
+                write!(out, "{limit} streams of this credential are open, which is as many as may be; close one.")
+            }
             Self::TooManyLogins { retry_after } => write!(
                 out,
                 "Too many logins failed; try again in {retry_after} s. The operator can forgive them by \

@@ -49,6 +49,8 @@ kinds! {
     Org OrgId "org_" "organization";
     /// A session.
     Session SessionId "ses_" "session";
+    /// An entry of the audit log.
+    AuditEntry AuditEntryId "log_" "audit entry";
     /// An entry of the ledger of credits.
     LedgerEntry LedgerEntryId "cr_" "ledger entry";
 }
@@ -187,6 +189,14 @@ impl<K> From<Id<K>> for IdRef<K> {
 /// The id of one request: time-ordered, made by the server, printed `req_` and 32 hex digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RequestId(pub Uuid);
+
+impl RequestId {
+    /// Reads what is printed; `None` for any other text.
+    pub fn parse(text: &str) -> Option<Self> {
+        let id = Self(Uuid::try_parse(text.strip_prefix("req_")?).ok()?);
+        (id.to_string() == text).then_some(id)
+    }
+}
 
 impl fmt::Display for RequestId {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -176,6 +176,10 @@ operations! {
         &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, PreconditionFailed, TrialEnded];
     "organization_sandbox" of(Permission::OrganizationManage), General, Json,
         &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, Conflict, TrialEnded];
+    "audit_list" of(Permission::AuditRead), General, None, PAGE;
+    "audit_follow" of(Permission::AuditRead), General, None, &[];
+    "audit_export" of(Permission::AuditRead), General, None, &[];
+    "audit_get" of(Permission::AuditRead), General, None, FIND;
     "usage_get" of(Permission::UsageRead), General, None, &[];
     "usage_series" of(Permission::UsageRead), General, None, &[NotFound];
     "usage_operations" of(Permission::UsageRead), General, None, &[NotFound];

@@ -26,6 +26,7 @@ use super::range::AskedRange;
 use super::reference::{Document, Documents};
 use super::refusal::Shape;
 use super::settings::HttpSettings;
+use super::stream::Streams;
 use super::{client, head, limit_headers, once, pages, record, routes};
 use crate::domain::audit::entry;
 use crate::domain::code::Code;
@@ -52,6 +53,7 @@ pub(super) struct Shared {
     pub(super) documents: Documents,
     pub(super) metrics: Arc<Metrics>,
     routes: Arc<[Routes; 3]>,
+    streams: Streams,
     shutdown: Shutdown,
 }
 
@@ -72,7 +74,8 @@ impl Edge {
         let documents = Documents::new()?;
         let routes = routes::join(&app)?.into();
         let metrics = Metrics::new(app.clone());
-        Ok(Self(Arc::new(Shared { app, settings, documents, metrics, routes, shutdown })))
+        let streams = Streams::new(app.clone(), shutdown.clone());
+        Ok(Self(Arc::new(Shared { app, settings, documents, metrics, routes, streams, shutdown })))
     }
 
     pub(super) fn shared(&self) -> &Shared {
@@ -285,7 +288,8 @@ impl Edge {
         check_length(&request, exchange.body_limit())?;
         check_coding(route.operation, &request)?;
         let (coding, is_safe) = (Coding::preferred(request.headers()), request.method().is_safe());
-        let request = poem_request(request, exchange.clone(), query);
+        let mut request = poem_request(request, exchange.clone(), query);
+        request.extensions_mut().insert(self.0.streams.clone());
         let answer = once::call(&self.0.app, &exchange, route, request).await?;
         // What a handler cannot say in its own words is told as every other failure is.
         if answer.status().is_server_error() {

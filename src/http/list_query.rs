@@ -109,6 +109,34 @@ pub(super) fn spread(parameters: Vec<Parameter>) -> MetaSchemaRef {
     let properties = parameters.into_iter();
     let properties = properties.map(|(name, schema)| (name, MetaSchemaRef::Inline(Box::new(schema)))).collect();
     MetaSchemaRef::Inline(Box::new(MetaSchema { properties, ..MetaSchema::new("object") }))
+/// What narrows a list, where there are no pages: all of it is asked for.
+pub struct Filtered<S, F>(pub F, PhantomData<fn() -> S>);
+
+impl<'a, S: Spelling, F: ListFilter> ApiExtractor<'a> for Filtered<S, F> {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::Parameter];
+
+    type ParamType = String;
+    type ParamRawType = String;
+
+    fn param_in() -> Option<MetaParamIn> {
+        Some(MetaParamIn::Query)
+    }
+
+    fn param_schema_ref() -> Option<MetaSchemaRef> {
+        let properties = F::parameters(S::FACE).into_iter();
+        let properties = properties.map(|(name, schema)| (name, MetaSchemaRef::Inline(Box::new(schema)))).collect();
+        Some(MetaSchemaRef::Inline(Box::new(MetaSchema { properties, ..MetaSchema::new("object") })))
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        _body: &mut RequestBody,
+        _options: ExtractParamOptions<String>,
+    ) -> Result<Self> {
+        let pairs = request.extensions().get::<UrlQuery>().map_or(&[][..], |query| &query.0);
+        let given = Given::new(pairs, exchange(request)?.face);
+        Ok(Self(F::read(&given).map_err(Fault::from)?, PhantomData))
+    }
 }
 
 /// The names of the query parameters that an argument of a handler stands for.

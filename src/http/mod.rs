@@ -4,6 +4,7 @@ mod accept;
 pub mod api;
 pub mod api_v1;
 pub mod assets;
+mod audit;
 mod authenticate;
 mod body;
 mod client;
@@ -38,10 +39,11 @@ mod reply;
 pub mod routes;
 mod samples;
 pub mod settings;
+mod stream;
 mod upload;
 mod usage_query;
 pub mod v1;
-mod wire;
+pub(crate) mod wire;
 
 use std::sync::Arc;
 

@@ -189,3 +189,13 @@ pub fn ids<A: OpenApi>() -> BTreeSet<&'static str> {
     let paths = A::meta().into_iter().flat_map(|api| api.paths);
     paths.flat_map(|path| path.operations).filter_map(|operation| operation.operation_id).collect()
 }
+
+/// Where a face registers each operation, without a slash at the end.
+pub fn paths<A: OpenApi>() -> HashMap<&'static str, String> {
+    let paths = A::meta().into_iter().flat_map(|api| api.paths);
+    let each = paths.flat_map(|path| {
+        let plain = path.path.trim_end_matches('/').to_owned();
+        path.operations.into_iter().filter_map(move |operation| Some((operation.operation_id?, plain.clone())))
+    });
+    each.collect()
+}

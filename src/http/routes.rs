@@ -1,6 +1,7 @@
 //! The faces' operations put together: one list each, from which routes and documents are made.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::LazyLock;
 
 use super::face::Face;
 use super::operations::{self, Routes};
@@ -23,4 +24,12 @@ pub fn join(app: &App) -> Result<[Routes; 3], String> {
         Routes::join(Face::External, api_v1::all(app))?,
         Routes::join(Face::V1, v1::all(app))?,
     ])
+}
+
+/// The path of an operation on a face, with the names of its variables.
+pub fn template(face: Face, operation: &str) -> Option<&'static str> {
+    static PATHS: LazyLock<[HashMap<&'static str, String>; 3]> = LazyLock::new(|| {
+        [operations::paths::<api::Api>(), operations::paths::<api_v1::Api>(), operations::paths::<v1::Api>()]
+    });
+    PATHS[face as usize].get(operation).map(String::as_str)
 }

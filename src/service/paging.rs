@@ -43,7 +43,13 @@ impl App {
         }
     }
 
-    fn position(&self, caller: &Caller, cursor: Option<&str>, order: Order, hash: u64) -> Result<Option<Position>> {
+    pub(super) fn position(
+        &self,
+        caller: &Caller,
+        cursor: Option<&str>,
+        order: Order,
+        hash: u64,
+    ) -> Result<Option<Position>> {
         let Some(text) = cursor else { return Ok(None) };
         let secret = self.keyring.cursors.current().1;
         let mut keys = cursor::decode(secret.expose(), text, caller.org().raw(), order.as_str(), hash)
@@ -56,7 +62,7 @@ impl App {
         }
     }
 
-    fn cursor(&self, caller: &Caller, last: Position, order: Order, hash: u64) -> String {
+    pub(super) fn cursor(&self, caller: &Caller, last: Position, order: Order, hash: u64) -> String {
         let keys: Vec<SortKey> = last.key.into_iter().chain([SortKey::Integer(last.row)]).collect();
         let cursor = Cursor { org: caller.org().raw(), order: order.as_str(), filter_hash: hash, keys: &keys };
         cursor::encode(self.keyring.cursors.current().1.expose(), &cursor)
@@ -78,7 +84,7 @@ impl Hasher for Fnv {
     }
 }
 
-fn fingerprint(value: impl Hash) -> u64 {
+pub(super) fn fingerprint(value: impl Hash) -> u64 {
     let mut hasher = Fnv(0xcbf2_9ce4_8422_2325);
     value.hash(&mut hasher);
     hasher.finish()

@@ -23,6 +23,7 @@ const MAIN: &[M<'static>] = &[
     M::up(include_str!("main/migrations/0007_logins.sql")),
     M::up(include_str!("main/migrations/0010_ledger.sql")),
     M::up(include_str!("main/migrations/0011_begun_sessions.sql")),
+    M::up(include_str!("main/migrations/0009_changes.sql")),
 ];
 const AUDIT: &[M<'static>] = &[
     M::up(include_str!("audit/migrations/0001_first_light.sql")),

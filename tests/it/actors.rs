@@ -175,6 +175,13 @@ impl Actor {
         serving.await.unwrap();
     }
 
+    /// Sends a request and leaves its answer to be read.
+    pub async fn open(&self, request: Request) -> DuplexStream {
+        let mut client = self.connect();
+        client.write_all(&request.wire()).await.unwrap();
+        client
+    }
+
     fn connect(&self) -> DuplexStream {
         let (client, server) = tokio::io::duplex(64 * 1024);
         let (service, peer) = (Arc::clone(&self.server), Peer { address: self.peer });

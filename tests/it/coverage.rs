@@ -26,6 +26,8 @@ pub struct Entry {
     pub operation: &'static Operation,
     pub method: String,
     pub path: String,
+    /// Whether its answer goes on until it is told for how long.
+    pub goes_on: bool,
 }
 
 /// Every operation of every face. Variables of paths stand for an object that nobody has.
@@ -39,7 +41,9 @@ pub fn entries() -> Vec<Entry> {
                 let operation = Operation::find(id).unwrap_or_else(|| panic!("{id} is in no table"));
                 let path = path.split('/').map(|part| if part.starts_with('{') { NOTHING } else { part });
                 let path = path.collect::<Vec<_>>().join("/");
-                entries.push(Entry { face, operation, method: method.to_uppercase(), path });
+                let mut parameters = described["parameters"].as_array().into_iter().flatten();
+                let goes_on = parameters.any(|found| found["name"] == "seconds");
+                entries.push(Entry { face, operation, method: method.to_uppercase(), path, goes_on });
             }
         }
     }
@@ -79,12 +83,20 @@ pub fn body(operation: &Operation) -> Value {
 
 impl Entry {
     pub async fn call(&self, actor: &Actor) -> Answer {
+        let path = self.asked();
         match self.operation.body {
-            BodyKind::Json => actor.request(&self.method, &self.path).json(&body(self.operation)).send().await,
-            BodyKind::None => actor.request(&self.method, &self.path).send().await,
-            BodyKind::Upload => {
-                actor.upload(&self.path, &[Part::Field("name", "x"), Part::File("a.csv", b"a\n1\n")]).await
-            }
+            BodyKind::Json => actor.request(&self.method, &path).json(&body(self.operation)).send().await,
+            BodyKind::None => actor.request(&self.method, &path).send().await,
+            BodyKind::Upload => actor.upload(&path, &[Part::Field("name", "x"), Part::File("a.csv", b"a\n1\n")]).await,
+        }
+    }
+
+    /// The path as it is asked for: an answer that went on for ever would not let the next call be made.
+    pub fn asked(&self) -> String {
+        match (self.goes_on, self.path.contains('?')) {
+            (false, _) => self.path.clone(),
+            (true, false) => format!("{}?seconds=0", self.path),
+            (true, true) => format!("{}&seconds=0", self.path),
         }
     }
 

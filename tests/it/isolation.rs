@@ -52,7 +52,8 @@ impl OnObject {
         let on_objects = entries().into_iter().map(|entry| {
             let parts: Vec<&str> = entry.path.split('/').collect();
             let named = parts.windows(2).filter(|pair| pair[1] == NOTHING);
-            let collections = named.map(|pair| pair[0].trim_start_matches("api-").to_owned()).collect();
+            let collections =
+                named.map(|pair| pair[0].trim_start_matches("api-").trim_end_matches("-log").to_owned()).collect();
             Self { entry, collections }
         });
         on_objects.filter(|operation| !operation.collections.is_empty()).collect()
@@ -87,6 +88,8 @@ struct Objects {
     theirs: Vec<Spelled>,
     source: String,
     dashboard: String,
+    /// A request of the owner's.
+    request: String,
 }
 
 impl Objects {
@@ -101,6 +104,8 @@ impl Objects {
         let template = owner.get("/v1/report-templates").await.is(200)["data"][0]["id"].clone();
         let wanted = json!({"template_id": template, "data_source_ids": [source], "output_format": "json"});
         let report = owner.post("/v1/reports/generate", wanted).await.is(201);
+        let entry = &owner.get("/v1/audit?sort=-created_at").await.is(200)["data"][0];
+        let request = entry["request_id"].as_str().unwrap().to_owned();
         let theirs = vec![
             spelled(owner, "dashboards", &dashboard["id"], "d_fffff").await,
             spelled(owner, "widgets", &dashboard["widgets"][0]["id"], "w_fffff").await,
@@ -110,11 +115,12 @@ impl Objects {
             spelled(owner, "report-templates", &template, "tpl_fffff").await,
             spelled(owner, "keys", &key["id"], "key_fffff").await,
             spelled(owner, "users", &json!("u_1"), "u_fffff").await,
+            spelled(owner, "audit", &entry["id"], "log_fffff").await,
             spelled(owner, "sessions", &json!("ses_1"), "ses_fffff").await,
         ];
         let source = sales(stranger).await;
         let dashboard = stranger.post("/v1/dashboards", board(&source)).await.is(201)["id"].clone();
-        Self { theirs, source, dashboard: dashboard.as_str().unwrap().to_owned() }
+        Self { theirs, source, dashboard: dashboard.as_str().unwrap().to_owned(), request }
     }
 
     fn of(&self, collection: &str) -> &Spelled {
@@ -272,12 +278,16 @@ async fn objects_of_others_narrow_lists_like_unknown_ones() {
                 "dashboard_id" => of("dashboards"),
                 "key" => of("keys"),
                 "user" => ("owner@example.com".to_owned(), "nobody@example.com"),
+                "request_id" => (objects.request.clone(), "req_00000000000070008000000000000000"),
                 other => {
                     assert!(!other.ends_with("_id"), "{} is narrowed by {other}: say here what it is", entry.named());
                     continue;
                 }
             };
-            let [there, nowhere] = [&theirs, nobodys].map(|id| format!("{}?{name}={id}", entry.path));
+            let [there, nowhere] = [&theirs, nobodys].map(|id| {
+                let path = format!("{}?{name}={id}", entry.path);
+                Entry { path, ..entry.clone() }.asked()
+            });
             let session = [Needs::Session, Needs::Permission(Permission::BillingManage)];
             let stranger = if session.contains(&entry.operation.needs) { &by_session } else { &stranger };
             let (there, nowhere) = (stranger.get(&there).await, stranger.get(&nowhere).await);

@@ -8,6 +8,8 @@ mod world;
 
 mod account;
 mod audit;
+mod audit_api;
+mod audit_stream;
 mod audit_verify;
 mod bad_input;
 mod binary;

@@ -84,7 +84,7 @@ pub struct World {
     server: Arc<Server<Edge>>,
     plot: Plot,
     jobs: Option<Jobs>,
-    _shutdown: ShutdownHandle,
+    shutdown: ShutdownHandle,
     directory: TempDir,
 }
 
@@ -227,7 +227,7 @@ impl World {
         let (handle, shutdown) = Shutdown::new();
         let (server, _) = http::server(app.clone(), plot.http.clone(), shutdown).unwrap();
         let jobs = (plot.background == Background::Done).then(|| Jobs::start(&app, 1));
-        Self { clock, app, org, owner, server, plot, jobs, _shutdown: handle, directory }
+        Self { clock, app, org, owner, server, plot, jobs, shutdown: handle, directory }
     }
 
     /// Ends the server and starts another over the same directory. Actors of the one before reach nobody.
@@ -248,6 +248,11 @@ impl World {
         let app = open(&data, StoreRole::Owner, &clock, &plot, 1);
         app.recover().await.unwrap();
         Self::serving(app, plot, clock, directory, org, owner)
+    }
+
+    /// Tells the server to stop, which goes on for what is under way.
+    pub fn stop(&self) {
+        self.shutdown.begin();
     }
 
     /// Another process at work on the same files, as a command beside the server.

@@ -14,7 +14,7 @@ use crate::domain::key_text;
 use crate::domain::window::Class;
 
 #[cfg(test)]
-pub(super) mod tests;
+pub(crate) mod tests;
 
 const VERSION: u8 = 1;
 const CALL: u8 = 1;

@@ -5,6 +5,10 @@ use std::net::IpAddr;
 use super::entry::{Call, Entry};
 use super::kind::Outcome;
 use super::summary::Fact;
+use crate::domain::id::{IdRef, Key};
+use crate::domain::key::Owner;
+use crate::domain::page::Times;
+use crate::domain::time::Timestamp;
 
 /// What entries must be.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
@@ -101,6 +105,56 @@ fn outcome_of(status: u16) -> Option<Outcome> {
     (500..600).contains(&status).then_some(Outcome::Server)
 }
 
+/// What is asked of the log on the wire: names that are still to be looked up.
+#[derive(Debug, Clone, Hash, Default)]
+pub struct AuditFilter {
+    /// When entries were made.
+    pub times: Times,
+    /// With which key.
+    pub key: Option<IdRef<Key>>,
+    /// With a key of which public characters, known or not.
+    pub key_prefix: Option<[u8; 8]>,
+    /// Of which user.
+    pub user: Option<Owner>,
+    /// Of which operation.
+    pub operation: Option<&'static str>,
+    /// With which outcome.
+    pub outcome: Option<Outcome>,
+    /// With a status from the first to the last of these.
+    pub status: Option<(u16, u16)>,
+    /// From which address.
+    pub address: Option<IpAddr>,
+    /// With which request id.
+    pub request: Option<[u8; 16]>,
+}
+
+impl AuditFilter {
+    /// Everything that needs no looking up.
+    pub fn plain(&self) -> Filter {
+        Filter {
+            key_prefix: self.key_prefix,
+            operation: self.operation.map(str::to_owned),
+            outcome: self.outcome,
+            status: self.status,
+            address: self.address,
+            request: self.request,
+            from_ms: self.times.created_after.map(Timestamp::millis),
+            before_ms: self.times.created_before.map(Timestamp::millis),
+            ..Filter::default()
+        }
+    }
+}
+
+/// A status, or all of a hundred: `404`, `4xx`.
+pub fn status(text: &str) -> Option<(u16, u16)> {
+    if let Some(hundred) = text.strip_suffix("xx") {
+        let hundred: u16 = hundred.parse().ok().filter(|hundred| (1..=5).contains(hundred))?;
+        return Some((hundred * 100, hundred * 100 + 99));
+    }
+    let status: u16 = text.parse().ok().filter(|status| (100..600).contains(status) && text.len() == 3)?;
+    Some((status, status))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -157,6 +211,14 @@ mod tests {
             assert!(!filter.admits(&entry), "{filter:?}");
         }
         assert!(Filter::default().admits(&entry));
+    }
+
+    #[test]
+    fn a_status_is_three_digits_or_a_hundred_of_them() {
+        assert_eq!((status("404"), status("4xx")), (Some((404, 404)), Some((400, 499))));
+        for text in ["", "40", "0404", "+404", "600", "0xx", "6xx", "xx", "4XX", "four"] {
+            assert_eq!(status(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The platform face `/api/` (seeds 002 and 004): ids are integers, lists go by page number.
 
 mod account;
+mod audit;
 mod auth;
 mod dashboards;
 mod keys;
@@ -46,6 +47,9 @@ enum Tag {
     /// API keys.
     #[oai(rename = "API keys")]
     Keys,
+    /// What was called and changed, by whom, and what became of it.
+    #[oai(rename = "Audit log")]
+    Audit,
     /// The people of the organization, and their sessions.
     Users,
 }
@@ -63,6 +67,7 @@ pub type Api = (
     runs::RunsApi,
     query::QueryApi,
     keys::KeysApi,
+    audit::AuditApi,
     users::UsersApi,
     users::SessionsApi,
 );
@@ -81,6 +86,7 @@ pub fn all(app: &App) -> Api {
         runs::RunsApi(app.clone()),
         query::QueryApi(app.clone()),
         keys::KeysApi(app.clone()),
+        audit::AuditApi(app.clone()),
         users::UsersApi(app.clone()),
         users::SessionsApi(app.clone()),
     )

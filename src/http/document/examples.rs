@@ -2,15 +2,20 @@
 //! takes or gives a known type has its examples already.
 
 mod answers;
+mod log;
 mod metering;
 mod world;
 
 use serde_json::{Value, json};
 
-use crate::domain::id::Kind;
+use uuid::Uuid;
+
+use crate::domain::id::{AuditEntryId, Kind};
 use crate::http::face::Face;
+use crate::http::wire::audit::csv_heading;
 use crate::http::wire::{Hex, Integer, Spelling, UuidText};
 
+use answers::Line;
 pub use answers::{Which, of as answer};
 
 /// An example of a request's body with this schema.
@@ -73,14 +78,24 @@ pub fn request(schema: &str, face: Face) -> Option<Value> {
 }
 
 /// An example of an answer that is text of this media type.
-pub fn text(media_type: &str) -> Option<&'static str> {
-    (media_type == "text/csv").then_some("origin,flights\nEWR,10175\nJFK,9472\nLGA,8596\n")
+pub fn text(operation: &str, media_type: &str, face: Face) -> Option<String> {
+    match (operation, media_type) {
+        ("audit_export", "text/csv") => Some(format!("{}{}", csv_heading(), answers::log_line(face, Line::Csv))),
+        ("audit_export", _) => Some(answers::log_line(face, Line::Json)),
+        ("audit_follow", _) => {
+            let line = answers::log_line(face, Line::Json);
+            Some(format!("id: {}\nevent: entry\ndata: {line}\n", log::ENTRY))
+        }
+        (_, "text/csv") => Some("origin,flights\nEWR,10175\nJFK,9472\nLGA,8596\n".to_owned()),
+        _ => None,
+    }
 }
 
 /// An example of a variable in a path, below the collection that it stands behind.
 pub fn variable(collection: &str, face: Face) -> Option<Value> {
     Some(match collection {
         "api-keys" | "keys" => id(face, world::KEY),
+        "audit" | "audit-log" => id(face, (AuditEntryId::new(log::ENTRY), Uuid::nil())),
         "dashboards" => id(face, world::DASHBOARD),
         "data-sources" => id(face, world::FLIGHTS),
         "report-templates" => id(face, world::TEMPLATE),

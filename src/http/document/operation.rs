@@ -77,7 +77,7 @@ fn answers(described: &mut Value, operation: &Operation, face: Face) {
                     examples::answer(examples::Which { operation: operation.id, schema: &schema, status }, face)
                 }
                 None if media["schema"]["format"] == "binary" => None,
-                None => examples::text(media_type).map(Value::from),
+                None => examples::text(operation.id, media_type, face).map(Value::from),
             };
             if let Some(example) = example {
                 media["example"] = example;
@@ -123,6 +123,7 @@ pub fn spread_parameters(described: &mut Value) {
 
 /// What the page parameters mean and may be, and that ids have several spellings.
 fn parameters(described: &mut Value, path: &str, face: Face) {
+    let operation_id = described["operationId"].as_str().unwrap_or_default().to_owned();
     let parameters = described.get_mut("parameters").and_then(Value::as_array_mut);
     for parameter in parameters.into_iter().flatten() {
         let name = parameter.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -135,6 +136,14 @@ fn parameters(described: &mut Value, path: &str, face: Face) {
             "section" => (
                 "Which table of a CSV file, from one; other formats have all in one file.",
                 json!({"minimum": 1, "default": 1}),
+            ),
+            "format" if operation_id == "audit_export" => {
+                ("The form; unless told `ndjson`.", json!({"default": "ndjson"}))
+            }
+            "seconds" => (
+                "How long the stream is to be; unless told until one of the two sides ends it. With 0 it tells what has \
+                 come since `Last-Event-ID`.",
+                json!({"minimum": 0, "maximum": 86_400}),
             ),
             "explain" => ("A method and a path on any face, such as `POST /v1/reports/generate`.", json!({})),
             "address" => ("With `explain`: the IP address that the call would come from.", json!({})),

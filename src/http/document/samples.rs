@@ -59,6 +59,8 @@ enum Body<'d> {
 enum Answer {
     Json,
     File,
+    /// Lines that come one by one.
+    Lines,
 }
 
 /// The samples of an operation at a path. `None` when the path has a variable that there is no example of.
@@ -90,13 +92,19 @@ impl<'d> Call<'d> {
             (_, Value::Object(_)) => Body::Upload,
             _ => Body::Nothing,
         };
-        let is_file = described["responses"]["200"]["content"].get("application/pdf").is_some();
+        let content = &described["responses"]["200"]["content"];
+        let has = |media: &str| content.get(media).is_some();
+        let answer = match (has("application/pdf"), has("text/event-stream") || has("application/x-ndjson")) {
+            (true, _) => Answer::File,
+            (false, true) => Answer::Lines,
+            (false, false) => Answer::Json,
+        };
         Some(Self {
             method: method.to_uppercase(),
             url: format!("{SERVER}{filled}"),
             credential: Credential::read(described),
             body,
-            answer: if is_file { Answer::File } else { Answer::Json },
+            answer,
         })
     }
 
@@ -119,8 +127,10 @@ impl<'d> Call<'d> {
                 parts.push(format!("-F {}", quoted(&format!("file=@{}", UPLOAD.1))));
             }
         }
-        if self.answer == Answer::File {
-            parts.push(format!("-o {DOWNLOAD}"));
+        match self.answer {
+            Answer::File => parts.push(format!("-o {DOWNLOAD}")),
+            Answer::Lines => parts.push("--no-buffer".to_owned()),
+            Answer::Json => {}
         }
         parts.join(" \\\n  ")
     }
@@ -138,10 +148,14 @@ impl<'d> Call<'d> {
                 arguments.push(format!("files={{\"file\": open({:?}, \"rb\")}}", UPLOAD.1));
             }
         }
+        if self.answer == Answer::Lines {
+            arguments.push("stream=True".to_owned());
+        }
         let import =
             if self.credential == Credential::Nothing { "import requests" } else { "import os\n\nimport requests" };
         let answer = match self.answer {
             Answer::Json => "print(response.json())".to_owned(),
+            Answer::Lines => "for line in response.iter_lines(decode_unicode=True):\n    print(line)".to_owned(),
             Answer::File => format!("with open({DOWNLOAD:?}, \"wb\") as file:\n    file.write(response.content)"),
         };
         let (method, arguments) = (self.method.to_lowercase(), arguments.join(",\n    "));
@@ -176,6 +190,9 @@ impl<'d> Call<'d> {
         }
         let answer = match self.answer {
             Answer::Json => "console.log(await response.json());".to_owned(),
+            Answer::Lines => "for await (const text of response.body.pipeThrough(new TextDecoderStream())) {\n  \
+                              process.stdout.write(text);\n}"
+                .to_owned(),
             Answer::File => {
                 before.push("import { writeFile } from \"node:fs/promises\";\n".to_owned());
                 format!("await writeFile({DOWNLOAD:?}, Buffer.from(await response.arrayBuffer()));")

@@ -4,12 +4,20 @@ use poem_openapi::registry::MetaSchema;
 
 use super::given::{Given, TEXT_LENGTH};
 use super::{ListFilter, Parameter};
+use std::net::IpAddr;
+
 use crate::domain::access::Role;
+use crate::domain::audit::Outcome;
+use crate::domain::audit::filter::{self, AuditFilter};
 use crate::domain::dashboard::DashboardFilter;
 use crate::domain::error::Result;
 use crate::domain::key::{KeyFilter, Owner, Sought};
+use crate::domain::error::{Error, Result};
+use crate::domain::id::RequestId;
+use crate::domain::key::{self, KeyFilter, Owner};
 use crate::domain::key_text::Environment;
 use crate::domain::ledger::{EntryKind, LedgerFilter};
+use crate::domain::operation::Operation;
 use crate::domain::page::SortBy;
 use crate::domain::report::{ReportFilter, ReportFormat, ReportTemplateFilter, RunFilter, RunStatus, TemplateKind};
 use crate::domain::session::SessionFilter;
@@ -193,6 +201,58 @@ impl ListFilter for LedgerFilter {
             kind: given.one_of("kind", &EntryKind::ALL, EntryKind::as_str)?,
             user: owner(given),
             key: given.id("key"),
+        })
+    }
+}
+
+impl ListFilter for AuditFilter {
+    const ORDERS: &'static [SortBy] = &[SortBy::CreatedAt];
+
+    fn parameters(_face: Face) -> Vec<Parameter> {
+        let own = [
+            text("key", "Calls with this key: an id in any spelling of this face."),
+            text("key_prefix", "Calls with a key of these 8 public characters, the last ones of its printed prefix."),
+            text("user", "Calls of this user: an id in any spelling of this face, or an e-mail."),
+            text("operation", "Calls of this operation, by its `operationId`."),
+            one_of("outcome", "What became of them.", &Outcome::ALL, Outcome::as_str),
+            text("status", "Calls with this status: `404`, or `4xx` for all of a hundred."),
+            text("address", "Calls from this IP address."),
+            text("request_id", "The call with this `X-Request-Id`."),
+        ];
+        own.into_iter().chain(created()).collect()
+    }
+
+    fn read(given: &Given<'_>) -> Result<Self> {
+        let operation = |text: &str| {
+            let known = Operation::find(text).map(|operation| operation.id);
+            known.ok_or_else(|| Error::parameter("operation", "must be the `operationId` of an operation."))
+        };
+        let prefix = |text: &str| {
+            let characters = text.as_bytes().try_into();
+            characters.map_err(|_| Error::parameter("key_prefix", "must be 8 characters, without `claribi_sk_`."))
+        };
+        let status = |text: &str| {
+            filter::status(text).ok_or_else(|| Error::parameter("status", "must be a status such as 404, or 4xx."))
+        };
+        let address = |text: &str| {
+            let address: Option<IpAddr> = text.parse().ok();
+            address
+                .map(|address| address.to_canonical())
+                .ok_or_else(|| Error::parameter("address", "must be an IP address such as 203.0.113.9."))
+        };
+        Ok(Self {
+            times: given.times()?,
+            key: given.id("key"),
+            key_prefix: given.text("key_prefix").map(prefix).transpose()?,
+            user: owner(given),
+            operation: given.text("operation").map(operation).transpose()?,
+            outcome: given.one_of("outcome", &Outcome::ALL, Outcome::as_str)?,
+            status: given.text("status").map(status).transpose()?,
+            address: given.text("address").map(address).transpose()?,
+            // Text that is no id is an unknown one.
+            request: given
+                .text("request_id")
+                .map(|text| RequestId::parse(text).map_or([0; 16], |id| id.0.into_bytes())),
         })
     }
 }

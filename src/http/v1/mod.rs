@@ -1,6 +1,7 @@
 //! The `/v1/` face (seed 003): ids are prefix and hex, lists go by cursor, errors are nested.
 
 mod account;
+mod audit;
 mod dashboards;
 mod keys;
 mod query;
@@ -41,6 +42,9 @@ enum Tag {
     Query,
     /// API keys.
     Keys,
+    /// What was called and changed, by whom, and what became of it.
+    #[oai(rename = "Audit log")]
+    Audit,
     /// The people of the organization, and their sessions.
     Users,
 }
@@ -56,6 +60,7 @@ pub type Api = (
     sources::DataSourcesApi,
     query::QueryApi,
     keys::KeysApi,
+    audit::AuditApi,
     users::UsersApi,
     users::SessionsApi,
 );
@@ -72,6 +77,7 @@ pub fn all(app: &App) -> Api {
         sources::DataSourcesApi(app.clone()),
         query::QueryApi(app.clone()),
         keys::KeysApi(app.clone()),
+        audit::AuditApi(app.clone()),
         users::UsersApi(app.clone()),
         users::SessionsApi(app.clone()),
     )

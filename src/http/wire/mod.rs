@@ -1,6 +1,7 @@
 //! The bodies of requests and answers. A type is written once and takes a face's spelling of ids as a parameter; what a
 //! face says differently altogether stands in the face.
 
+pub mod audit;
 pub mod credits;
 pub mod dashboard;
 pub mod key;

@@ -1,9 +1,14 @@
-//! The audit log beside its entries: signing where it ends, checking it, letting go of what was kept long enough.
+//! The audit log beside its entries: looking them up, following and exporting them, signing where
+//! the log ends, checking it, letting go of what was kept long enough.
 
 mod checkpoint;
+mod follow;
+mod list;
 mod retention;
 mod verify;
 
+pub use follow::{Patience, StreamEnd};
+pub use list::{Record, RecordedChange};
 pub use verify::{Extent, Fault, Finding, Verified};
 
 use std::time::Duration;

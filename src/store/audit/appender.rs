@@ -11,14 +11,14 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 use rusqlite::Connection;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, oneshot, watch};
 
 use self::thread::Thread;
-use super::tally::Tally;
+use super::{entries, tally::Tally};
 use crate::domain::audit::Entry;
 use crate::domain::error::{Error, Result};
 use crate::domain::time::monotonic;
-use crate::store::StoreError;
+use crate::store::{Reader, StoreError};
 
 /// Entries that may wait; more are refused before their request is handled.
 const QUEUE: usize = 65_536;
@@ -42,6 +42,8 @@ struct Shared {
     /// Replies that [`Appender::tell`] has to give; `None` when nobody runs it, and the writer gives them itself.
     told: Mutex<Option<Vec<Told>>>,
     tell: Notify,
+    /// The last entry that is committed.
+    committed: watch::Sender<i64>,
     /// When the oldest entry of the batch that is being committed was queued, on the monotonic clock; 0: none is.
     committing: AtomicU64,
 }
@@ -152,6 +154,7 @@ impl Appender {
             tally: Mutex::default(),
             told: Mutex::new(None),
             tell: Notify::new(),
+            committed: watch::Sender::new(entries::head(&Reader::new(&connection))?.0),
             committing: AtomicU64::new(0),
         });
         let writer = Thread::new(connection, path, shared.clone())?;
@@ -210,6 +213,11 @@ impl Appender {
             return Err(Error::Overloaded);
         }
         Ok(())
+    }
+
+    /// Hears of entries when they are committed: the number of the last one.
+    pub fn committed(&self) -> watch::Receiver<i64> {
+        self.shared.committed.subscribe()
     }
 
     /// How it does, for metrics.

@@ -4,6 +4,7 @@ pub mod appender;
 pub mod blocks;
 pub mod checkpoints;
 pub mod entries;
+pub mod search;
 pub(in crate::store) mod tally;
 pub mod usage;
 pub mod verify;

@@ -104,7 +104,10 @@ impl Walk {
         }
         let Some(summary) = self.summary.replace(Summary::default()) else { return Ok(Ok(())) };
         // The newest may not be written yet.
-        let Some(stored) = blocks::find(db, start_of(seq))? else { return Ok(Ok(())) };
+        let Some(stored) = blocks::find(db, start_of(seq))? else {
+            let is_passed_over = blocks::end(db)? > seq;
+            return Ok(if is_passed_over { Err(Flaw::Summary) } else { Ok(()) });
+        };
         let same = stored.last == seq
             && (stored.oldest_ms, stored.newest_ms) == (summary.oldest_ms, summary.newest_ms)
             && stored.facts == summary.bytes();

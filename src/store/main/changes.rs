@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::domain::error::Result;
 use crate::domain::id::OrgId;
 use crate::domain::time::Timestamp;
-use crate::store::row::UuidBytes;
+use crate::store::row::{UuidBytes, optional_json};
 use crate::store::{Main, Reader, StoreError, Tx};
 
 /// Through which door a change came.
@@ -122,6 +122,39 @@ pub struct Change {
     pub object: String,
     /// What the chain carries of it.
     pub digest: [u8; 32],
+}
+
+/// A change with what it was and is.
+#[derive(Debug, Clone)]
+pub struct Kept {
+    /// `<resource>.<verb>`.
+    pub action: String,
+    /// The object's prefixed id.
+    pub object: String,
+    /// Who.
+    pub actor: String,
+    /// What it was, without secrets.
+    pub before: Option<Value>,
+    /// What it is, without secrets.
+    pub after: Option<Value>,
+    /// What the chain carries of it.
+    pub digest: [u8; 32],
+}
+
+/// The change that the chain carries this digest of.
+pub fn find(db: &Reader<'_, Main>, digest: &[u8; 32]) -> Result<Option<Kept>, StoreError> {
+    let mut statement =
+        db.prepare("SELECT action, object, actor, before, after, digest FROM changes WHERE digest = ?1")?;
+    let mut rows = statement.query([digest.as_slice()])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    Ok(Some(Kept {
+        action: row.get("action")?,
+        object: row.get("object")?,
+        actor: row.get("actor")?,
+        before: optional_json(row, "before")?,
+        after: optional_json(row, "after")?,
+        digest: row.get("digest")?,
+    }))
 }
 
 /// The changes after this row, oldest first.

@@ -18,6 +18,7 @@ use crate::domain::user::Purpose;
 use crate::http::exchange::Exchange;
 use crate::http::face::Face;
 use crate::http::reply::{CreatedOrAccepted, Raw};
+use crate::http::wire::audit::{AuditEntry, csv_line, json_line};
 use crate::http::wire::credits::{Estimate, LedgerEntry};
 use crate::http::wire::dashboard::{Dashboard, DashboardSummary, Refreshed};
 use crate::http::wire::key::{Key, KeyActivity, Received, RevokedKeys};
@@ -63,6 +64,7 @@ fn spelled<I: Spelling>(which: Which<'_>) -> Option<Value> {
 fn one<I: Spelling>(Which { operation, schema, status }: Which<'_>) -> Option<Value> {
     let exchange = exchange(I::FACE);
     match schema {
+        "AuditEntry" => written(&AuditEntry::<I>::from(log::entry())),
         "AccessToken" => written(&AccessToken { access: token("access") }),
         "Dashboard" => written(&Dashboard::<I>::from(world::dashboard())),
         "DashboardSummary" => written(&DashboardSummary::<I>::from(world::dashboard())),
@@ -106,6 +108,30 @@ fn one<I: Spelling>(Which { operation, schema, status }: Which<'_>) -> Option<Va
         "Verification" => written(&Verification::<I>::of(&world::caller(), world::verified())),
         "Widget" => written(&Widget::<I>::from(world::kpi())),
         _ => None,
+    }
+}
+
+/// The form of a line of the log.
+#[derive(Debug, Clone, Copy)]
+pub enum Line {
+    /// JSON.
+    Json,
+    /// CSV.
+    Csv,
+}
+
+/// An entry of the log as a line.
+pub fn log_line(face: Face, line: Line) -> String {
+    fn spelled<I: Spelling>(line: Line) -> String {
+        match line {
+            Line::Json => json_line::<I>(log::entry()),
+            Line::Csv => csv_line::<I>(log::entry()),
+        }
+    }
+    match face {
+        Face::Platform => spelled::<Integer>(line),
+        Face::External => spelled::<UuidText>(line),
+        Face::V1 => spelled::<Hex>(line),
     }
 }
 

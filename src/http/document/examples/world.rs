@@ -43,7 +43,7 @@ pub const NOW: Timestamp = Timestamp::from_seconds(1_782_897_262);
 pub type Both<K> = (Id<K>, Uuid);
 
 /// The end of a sandbox's uuids, which all begin with the instant [`MADE`].
-const fn uuid(end: u128) -> Uuid {
+pub(super) const fn uuid(end: u128) -> Uuid {
     Uuid::from_u128((0x019f_1c43_4b00 << 80) | end)
 }
 

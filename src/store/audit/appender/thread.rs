@@ -120,6 +120,7 @@ impl Thread {
         batch.iter().for_each(|pending| tally.add(&pending.entry));
         drop(tally);
         let first = self.seq - i64::try_from(batch.len()).unwrap_or(0) + 1;
+        self.shared.committed.send_replace(self.seq);
         batch.iter().zip(first..).for_each(|(pending, seq)| self.blocks.add(seq, &pending.entry));
     }
 
