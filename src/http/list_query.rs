@@ -109,6 +109,8 @@ pub(super) fn spread(parameters: Vec<Parameter>) -> MetaSchemaRef {
     let properties = parameters.into_iter();
     let properties = properties.map(|(name, schema)| (name, MetaSchemaRef::Inline(Box::new(schema)))).collect();
     MetaSchemaRef::Inline(Box::new(MetaSchema { properties, ..MetaSchema::new("object") }))
+}
+
 /// What narrows a list, where there are no pages: all of it is asked for.
 pub struct Filtered<S, F>(pub F, PhantomData<fn() -> S>);
 
@@ -123,9 +125,7 @@ impl<'a, S: Spelling, F: ListFilter> ApiExtractor<'a> for Filtered<S, F> {
     }
 
     fn param_schema_ref() -> Option<MetaSchemaRef> {
-        let properties = F::parameters(S::FACE).into_iter();
-        let properties = properties.map(|(name, schema)| (name, MetaSchemaRef::Inline(Box::new(schema)))).collect();
-        Some(MetaSchemaRef::Inline(Box::new(MetaSchema { properties, ..MetaSchema::new("object") })))
+        Some(spread(F::parameters(S::FACE)))
     }
 
     async fn from_request(
