@@ -8,7 +8,7 @@ use serde_json::Value;
 use serde_json::value::to_raw_value;
 
 use super::super::SERVER;
-use super::{metering, world};
+use super::{log, metering, world};
 use crate::domain::id::{Kind, RequestId};
 use crate::domain::page::{More, Page};
 use crate::domain::report::RunStatus;

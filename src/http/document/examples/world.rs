@@ -72,7 +72,7 @@ pub const SESSION: Both<crate::domain::id::Session> = (SessionId::new(1), uuid(0
 /// A user who was invited.
 const GRACE: Both<crate::domain::id::User> = (UserId::new(5), uuid(0x7a44_8e19_02cd_5f3b_61aa));
 /// The organisation.
-const ORG: Both<crate::domain::id::Org> = (OrgId::new(1), uuid(0x753c_b6d7_6cec_99e0_7585));
+pub const ORG: Both<crate::domain::id::Org> = (OrgId::new(1), uuid(0x753c_b6d7_6cec_99e0_7585));
 
 /// The dashboard, refreshed.
 pub fn dashboard() -> Dashboard {
