@@ -281,8 +281,8 @@ mod tests {
             org: Some(of(3)),
             key_id: Some(of(number / 700 + 2)),
             user: Some(of(11)),
-            status: if chance % 97 == 0 { 500 } else { 200 },
-            outcome: if chance % 97 == 0 { Outcome::Server } else { Outcome::Ok },
+            status: if chance.is_multiple_of(97) { 500 } else { 200 },
+            outcome: if chance.is_multiple_of(97) { Outcome::Server } else { Outcome::Ok },
             address: IpAddr::from([10, 0, 0, u8::try_from(of(200)).unwrap()]),
             ..typical()
         }
