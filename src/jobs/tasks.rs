@@ -48,6 +48,7 @@ pub(super) fn all() -> Vec<Task> {
             let forgotten = blocking(move || Ok(app.forget_windows())).await?;
             tracing::debug!(forgotten, "windows in which nothing counts any more are forgotten");
             Ok(())
+        }),
         Task::new("sign_audit", Duration::from_secs(1), |app| async move {
             blocking(move || app.checkpoint_when_due()).await
         }),

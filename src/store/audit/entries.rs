@@ -4,8 +4,6 @@ use rusqlite::{OptionalExtension, Row};
 
 use crate::domain::audit::{Entry, GENESIS, Hash};
 use crate::domain::error::Result;
-use crate::domain::id::OrgId;
-use crate::domain::time::Timestamp;
 use crate::domain::window::Class;
 use crate::store::{Audit, Reader, StoreError};
 
