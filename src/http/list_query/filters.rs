@@ -1,11 +1,11 @@
 //! The filters of each resource's lists: which parameters there are, and how they are read.
 
+use std::net::IpAddr;
+
 use poem_openapi::registry::MetaSchema;
 
 use super::given::{Given, TEXT_LENGTH};
 use super::{ListFilter, Parameter};
-use std::net::IpAddr;
-
 use crate::domain::access::Role;
 use crate::domain::audit::Outcome;
 use crate::domain::audit::filter::{self, AuditFilter};
