@@ -4,6 +4,7 @@ use rusqlite::{OptionalExtension, Row};
 
 use crate::domain::audit::{Entry, GENESIS, Hash};
 use crate::domain::error::Result;
+use crate::domain::id::OrgId;
 use crate::domain::window::Class;
 use crate::store::{Audit, Reader, StoreError};
 
@@ -97,6 +98,14 @@ pub fn hash_of(db: &Reader<'_, Audit>, seq: i64) -> Result<Option<Hash>, StoreEr
 /// The number of the first link that is there.
 pub fn first(db: &Reader<'_, Audit>) -> Result<Option<i64>, StoreError> {
     Ok(db.prepare("SELECT min(seq) FROM entries")?.query_row([], |row| row.get(0))?)
+}
+
+/// The newest links, newest first; of one organisation or of all.
+pub fn newest(db: &Reader<'_, Audit>, org: Option<OrgId>, limit: u32) -> Result<Vec<Link>, StoreError> {
+    let mut statement =
+        db.prepare("SELECT seq, entry, hash FROM entries WHERE ?1 IS NULL OR org_id = ?1 ORDER BY seq DESC LIMIT ?2")?;
+    let rows = statement.query_map(rusqlite::params![org, limit], read)?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 /// The links after a number, in order.
