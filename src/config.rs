@@ -22,9 +22,10 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
-pub use quantity::{Listen, Network, Period, PublicUrl, Size, WebOrigin};
+pub use quantity::{Listen, Network, Period, PublicUrl, RedisUrl, Size, WebOrigin};
 pub use settings::{
-    Audit, Auth, Config, Credits, Keys, Limits, Log, LogFormat, Metrics, Plan, Portal, Server, Sources, Worker,
+    Audit, Auth, Config, Credits, GenerationInOutage, Keys, Limits, LimitsBackend, Log, LogFormat, Metrics, Plan,
+    Portal, Server, Sources, Worker,
 };
 
 use schema::{Known, Schema};

@@ -85,6 +85,11 @@ impl Generations {
         self.0.iter().map(|(_, secret)| secret)
     }
 
+    /// The oldest, which every copy of the installation has.
+    pub fn oldest(&self) -> &Secret {
+        &self.0[0].1
+    }
+
     /// The one of this id.
     pub fn get(&self, id: i64) -> Option<&Secret> {
         self.0.iter().find(|(found, _)| *found == id).map(|(_, secret)| secret)

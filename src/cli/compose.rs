@@ -86,7 +86,7 @@ pub fn app(config: &Config, data: &DataDir, role: Role, scratch: &Path) -> Resul
     let clock = Clock::System;
     let store = Store::open(data.root(), &data.backups(), role, settings::store(config), &clock)?;
     let pool = Pool::new(settings::pool(config, scratch.to_owned()));
-    let app = App::new(store, clock, Entropy::System, keyring, data.clone(), pool, settings::services(config));
+    let app = App::new(store, clock, Entropy::System, keyring, data.clone(), pool, settings::services(config)?);
     check_plans(&app)?;
     Ok(app)
 }

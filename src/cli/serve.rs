@@ -91,6 +91,7 @@ pub async fn settle(app: &App) -> Result<(), Failure> {
     let adopted = tokio::task::spawn_blocking(move || adopter.adopt_changes(Adopt::All)).await;
     adopted.map_err(std::io::Error::other)??;
     app.recover().await?;
+    app.mend_shared_windows().await;
     Ok(app.data.empty_tmp()?)
 }
 

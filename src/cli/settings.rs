@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::failure::Failure;
-use crate::config::{self, Config, LogFormat};
+use crate::config::{self, Config, GenerationInOutage, LimitsBackend, LogFormat};
 use crate::domain::credits::Factors;
 use crate::domain::login::LoginLimits;
 use crate::domain::plan::Plan;
@@ -15,8 +15,10 @@ use crate::domain::user::LinkTtl;
 use crate::http::cors::Origins;
 use crate::http::listener::Limits;
 use crate::http::settings::{HttpSettings, MetricsToken, SandboxPage};
+use crate::outbound::redis::{Redis, RedisSettings};
 use crate::service::app::{Argon2Cost, KeyRules, Settings};
 use crate::service::audit::AuditRules;
+use crate::service::limits::shared::{InOutage, SharedRules};
 use crate::store::StoreSettings;
 use crate::telemetry::Shape;
 use crate::worker::pool::PoolSettings;
@@ -28,13 +30,14 @@ const UPLOAD_WAIT: Duration = Duration::from_secs(10);
 const PROGRAM: &str = "/proc/self/exe";
 
 /// What the use cases are told.
-pub fn services(config: &Config) -> Settings {
+pub fn services(config: &Config) -> Result<Settings, Failure> {
     let plans = config.plans.iter().map(|(name, found)| (name.clone(), Arc::new(plan(name, found))));
-    Settings {
+    Ok(Settings {
         plans: plans.collect::<BTreeMap<_, _>>(),
         key_per_minute: config.limits.key_per_minute,
         session_per_minute: config.limits.session_per_minute,
         limiter_memory: config.limits.memory.bytes(),
+        shared_limits: shared_limits(config)?,
         credits: Factors {
             report: config.credits.report.into(),
             refresh: config.credits.refresh.into(),
@@ -81,7 +84,34 @@ pub fn services(config: &Config) -> Settings {
             checkpoint_entries: config.audit.checkpoint_entries.into(),
             checkpoint_every: config.audit.checkpoint_every.duration(),
         },
-    }
+    })
+}
+
+/// How windows are shared, and where.
+fn shared_limits(config: &Config) -> Result<Option<SharedRules>, Failure> {
+    let limits = &config.limits;
+    let (LimitsBackend::Redis, Some(url)) = (limits.backend, &limits.redis_url) else { return Ok(None) };
+    let read = |path: &PathBuf, setting: &str| {
+        std::fs::read(path).map_err(|error| {
+            Failure::failed(format!("the file {} of the setting `{setting}` cannot be read: {error}", path.display()))
+        })
+    };
+    let password = limits.redis_password_file.as_ref().map(|path| read(path, "limits.redis_password_file"));
+    let password = password.transpose()?.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned().into());
+    let authorities = limits.redis_ca_file.as_ref().map(|path| read(path, "limits.redis_ca_file")).transpose()?;
+    let redis = Redis::new(RedisSettings {
+        url: url.as_str().to_owned(),
+        password,
+        authorities,
+        deadline: limits.redis_timeout.duration(),
+    });
+    let redis =
+        redis.map_err(|error| Failure::failed(format!("the Redis of `limits.redis_url` cannot be used: {error}")));
+    let generation = match limits.generation_in_outage {
+        GenerationInOutage::Local => InOutage::Local,
+        GenerationInOutage::Refuse => InOutage::Refuse,
+    };
+    Ok(Some(SharedRules { redis: Arc::new(redis?), share: limits.outage_share, generation }))
 }
 
 fn plan(name: &str, plan: &config::Plan) -> Plan {

@@ -28,6 +28,10 @@ pub struct Network(pub IpNet);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublicUrl(String);
 
+/// Where a Redis server is, without its password.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RedisUrl(String);
+
 /// The origin of web pages, spelled as browsers send it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WebOrigin(String);
@@ -73,6 +77,13 @@ impl Network {
 
 impl PublicUrl {
     /// Without a trailing slash.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl RedisUrl {
+    /// As it was written.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -145,6 +156,25 @@ impl FromStr for PublicUrl {
     }
 }
 
+impl FromStr for RedisUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        // What is wrong is not repeated: it may hold a password.
+        let refusal = "it has to be the address of a Redis server, such as `redis://10.0.0.5:6379/0`, \
+                       `rediss://user@redis.internal:6379` or `redis+unix:///run/redis/redis.sock`";
+        let (scheme, rest) = text.split_once("://").ok_or(refusal)?;
+        let user = rest.rsplit_once('@').map_or("", |(user, _)| user);
+        if user.contains(':') || rest.contains('?') {
+            return Err("it must not hold a password; put that in a file and name it in \
+                        `limits.redis_password_file`"
+                .to_owned());
+        }
+        let is_known = matches!(scheme, "redis" | "rediss" | "redis+unix");
+        if is_known && !rest.is_empty() { Ok(Self(text.to_owned())) } else { Err(refusal.to_owned()) }
+    }
+}
+
 impl FromStr for WebOrigin {
     type Err = String;
 
@@ -207,6 +237,12 @@ impl fmt::Display for PublicUrl {
     }
 }
 
+impl fmt::Display for RedisUrl {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
 impl fmt::Display for WebOrigin {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.0)
@@ -230,7 +266,7 @@ macro_rules! as_text {
     )+};
 }
 
-as_text!(Size, Period, Listen, Network, PublicUrl, WebOrigin);
+as_text!(Size, Period, Listen, Network, PublicUrl, RedisUrl, WebOrigin);
 
 /// A whole number, perhaps a space, and one of the units in any case.
 fn quantity(text: &str, units: &[(&str, u64)]) -> Option<u64> {

@@ -7,12 +7,15 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::quantity::{Listen, Network, Period, PublicUrl, Size, WebOrigin};
+use super::quantity::{Listen, Network, Period, PublicUrl, RedisUrl, Size, WebOrigin};
 
 /// The longest that failed logins may count for.
 const MONTH: Duration = Duration::from_secs(30 * 86_400);
 /// What the longest windows of limits are counted over, and as much again.
 const WINDOWS: i64 = 2 * 86_400_000;
+
+/// The longest that a request may wait for Redis.
+const SECOND: Duration = Duration::from_secs(1);
 
 /// All settings.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
@@ -141,6 +144,33 @@ pub struct Limits {
     pub key_per_minute: u32,
     pub session_per_minute: u32,
     pub memory: Size,
+    pub backend: LimitsBackend,
+    pub redis_url: Option<RedisUrl>,
+    pub redis_password_file: Option<PathBuf>,
+    pub redis_ca_file: Option<PathBuf>,
+    pub redis_timeout: Period,
+    pub outage_share: u32,
+    pub generation_in_outage: GenerationInOutage,
+}
+
+/// Where windows are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LimitsBackend {
+    /// In the server.
+    Memory,
+    /// In Redis or Valkey.
+    Redis,
+}
+
+/// What becomes of generation requests while Redis does not answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GenerationInOutage {
+    /// The share of the limits is admitted.
+    Local,
+    /// They are refused.
+    Refuse,
 }
 
 /// The factors of the cost function, in whole credits.
@@ -220,6 +250,13 @@ impl Config {
             (limits.key_per_minute > 0, "limits.key_per_minute", "it must be above 0"),
             (limits.session_per_minute > 0, "limits.session_per_minute", "it must be above 0"),
             (limits.memory.bytes() > 0, "limits.memory", "it must be above 0"),
+            (
+                limits.backend == LimitsBackend::Memory || limits.redis_url.is_some(),
+                "limits.redis_url",
+                "the backend `redis` needs it",
+            ),
+            ((1..=100).contains(&limits.outage_share), "limits.outage_share", "it must be 1 to 100 percent"),
+            (limits.redis_timeout.duration() <= SECOND, "limits.redis_timeout", "it must not be longer than 1s"),
             (auth.argon2_memory_kib >= 8, "auth.argon2_memory_kib", "argon2 needs at least 8"),
             (auth.argon2_iterations > 0, "auth.argon2_iterations", "it must be above 0"),
             (auth.access_ttl <= auth.refresh_ttl, "auth.access_ttl", "it must not be longer than `auth.refresh_ttl`"),

@@ -122,6 +122,22 @@ impl Limits {
         }
     }
 
+    /// So many percent of each, and at least one where anything is admitted.
+    #[must_use]
+    pub fn share(self, percent: u32) -> Self {
+        let part = |limit: u32| {
+            let part = u64::from(limit) * u64::from(percent) / 100;
+            u32::try_from(part).unwrap_or(u32::MAX).max(limit.min(1))
+        };
+        Self {
+            minute: self.minute.map(part),
+            hour: self.hour.map(part),
+            day: self.day.map(part),
+            generation_hour: self.generation_hour.map(part),
+            generation_day: self.generation_day.map(part),
+        }
+    }
+
     /// Whether nothing is limited.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
@@ -157,6 +173,11 @@ pub struct Room {
 pub struct Headroom([Option<Room>; 5]);
 
 impl Headroom {
+    /// What each window has left, in the order of [`WindowName::ALL`].
+    pub const fn of(rooms: [Option<Room>; 5]) -> Self {
+        Self(rooms)
+    }
+
     /// One window; `None` when it is not limited.
     pub const fn get(&self, name: WindowName) -> Option<Room> {
         self.0[name as usize]

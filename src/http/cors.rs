@@ -12,7 +12,7 @@ const ALLOW_HEADERS: HeaderValue = HeaderValue::from_static(
 );
 /// What pages may read beside what browsers always let them.
 const EXPOSE_HEADERS: HeaderValue = HeaderValue::from_static(
-    "x-request-id, x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset, ratelimit, ratelimit-policy, \
+    "x-request-id, x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset, x-ratelimit-mode, ratelimit, ratelimit-policy, \
      retry-after, etag, allow, www-authenticate, content-disposition, content-range, accept-ranges, idempotent-replayed",
 );
 /// How long a browser may keep what a preflight said, in seconds: what most browsers cut it to anyway.

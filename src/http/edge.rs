@@ -5,6 +5,7 @@
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use futures_util::FutureExt;
 use http_body::Body as _;
@@ -36,7 +37,8 @@ use crate::domain::operation::{BodyKind, Needs, Operation};
 use crate::domain::time::monotonic;
 use crate::domain::window::{Admission, Class, Verdict};
 use crate::service::app::App;
-use crate::service::caller::Caller;
+use crate::service::caller::{Caller, Identity};
+use crate::service::limits::shared::{Mode, Shared as SharedWindows};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -283,7 +285,13 @@ impl Edge {
         if !route.operation.sets_up() {
             self.0.app.require_set_up()?;
         }
-        self.admit(&exchange, route, &request)?;
+        if let Some(identity) = self.come_in(&exchange, route, &request)? {
+            match self.0.app.shared_windows() {
+                None => exchange.admit(self.0.app.admit(&identity, route.operation.class, exchange.face.surface()))?,
+                // In a box, so that a server without them carries nothing of it.
+                Some(shared) => Box::pin(self.ask_shared(shared, &exchange, route, &identity)).await?,
+            }
+        }
         let query = checked_query(route, request.uri().query())?;
         check_length(&request, exchange.body_limit())?;
         check_coding(route.operation, &request)?;
@@ -308,13 +316,18 @@ impl Edge {
         }
     }
 
-    /// Who asks, from where, by which plan, within which windows.
-    fn admit(&self, exchange: &Exchange, route: &Route, request: &hyper::Request<Incoming>) -> Result<()> {
+    /// Who asks, from where, by which plan; the windows come after. Nobody where none is needed.
+    fn come_in(
+        &self,
+        exchange: &Exchange,
+        route: &Route,
+        request: &hyper::Request<Incoming>,
+    ) -> Result<Option<Arc<Identity>>> {
         let operation = route.operation;
         let presented = authenticate::presented(request.headers(), request.uri().query());
         if operation.needs == Needs::Nothing {
             // A key in the URL is in somebody's log now, whatever was asked.
-            return if matches!(presented, Err(Error::KeyInUrl)) { Err(Error::KeyInUrl) } else { Ok(()) };
+            return if matches!(presented, Err(Error::KeyInUrl)) { Err(Error::KeyInUrl) } else { Ok(None) };
         }
         let presented = presented?;
         if let Presented::Key(text) = &presented {
@@ -326,15 +339,28 @@ impl Edge {
         let identity = authenticate::identify(app, &presented, exchange.at)?;
         let _ = exchange.caller.set(Caller::of_request(identity.clone(), exchange.at, exchange.request));
         app.admit_identity(&identity, exchange.is_known.then_some(exchange.address))?;
-        let (admission, verdict) = app.admit(&identity, operation.class, exchange.face.surface());
-        if let Some(admission) = admission {
-            let _ = exchange.admission.set(admission);
-        }
-        verdict
+        Ok(Some(identity))
+    }
+
+    /// Asks the windows that other servers ask too.
+    async fn ask_shared(
+        &self,
+        shared: &SharedWindows,
+        exchange: &Exchange,
+        route: &Route,
+        identity: &Identity,
+    ) -> Result<()> {
+        let (class, surface) = (route.operation.class, exchange.face.surface());
+        let (admission, verdict, mode) = self.0.app.admit_shared(shared, identity, exchange.at, class, surface).await;
+        exchange.is_degraded.store(mode == Mode::Degraded, Ordering::Relaxed);
+        exchange.admit((admission, verdict))
     }
 
     /// The headers that every answer of a call has.
     fn finished(&self, exchange: &Exchange, mut response: Response) -> Response {
+        if exchange.is_degraded.load(Ordering::Relaxed) {
+            limit_headers::stamp_degraded(response.headers_mut());
+        }
         if let (Some(admission), Some(operation)) = (exchange.admission.get(), exchange.operation.get()) {
             limit_headers::stamp(response.headers_mut(), admission, exchange.face, operation.class, exchange.at);
         } else if let Some(caller) = exchange.caller.get()

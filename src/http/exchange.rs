@@ -58,6 +58,8 @@ pub struct Exchange {
     pub key_prefix: OnceLock<[u8; 8]>,
     /// What the windows said.
     pub admission: OnceLock<Admission>,
+    /// Whether windows were asked that do not count everywhere, for want of those that do.
+    pub is_degraded: AtomicBool,
     /// Path and query, for links to other pages.
     pub path: String,
     /// Bytes of the body that were read.
@@ -109,6 +111,7 @@ impl Exchange {
             arrived: OnceLock::new(),
             key_prefix: OnceLock::new(),
             admission: OnceLock::new(),
+            is_degraded: AtomicBool::new(false),
             path: String::new(),
             bytes_in: AtomicU64::new(0),
             credits: AtomicI64::new(0),
@@ -117,6 +120,17 @@ impl Exchange {
             asked: Asked::default(),
             range: AskedRange::default(),
         }
+    }
+
+    /// Keeps what the windows said, and hands their verdict on.
+    ///
+    /// # Errors
+    /// That of the verdict.
+    pub fn admit(&self, (admission, verdict): (Option<Admission>, Result<()>)) -> Result<()> {
+        if let Some(admission) = admission {
+            let _ = self.admission.set(admission);
+        }
+        verdict
     }
 
     /// The caller of an operation that needs one.

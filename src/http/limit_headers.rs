@@ -11,8 +11,14 @@ use crate::domain::window::{Admission, Class, Headroom, Room, Verdict, WindowNam
 const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
 const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
+const MODE: HeaderName = HeaderName::from_static("x-ratelimit-mode");
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const ALL: HeaderName = HeaderName::from_static("ratelimit");
+
+/// Says that the windows of all servers did not answer, and that this one went by its own.
+pub fn stamp_degraded(headers: &mut HeaderMap) {
+    headers.insert(MODE, HeaderValue::from_static("degraded"));
+}
 
 /// Stamps what the windows said.
 pub fn stamp(headers: &mut HeaderMap, admission: &Admission, face: Face, class: Class, now: Timestamp) {

@@ -29,6 +29,7 @@ use crate::domain::audit::kind::Outcome;
 use crate::domain::error::{Error, Result};
 use crate::service::app::App;
 use crate::service::limits::LimiterLoad;
+use crate::service::limits::shared::SharedLoad;
 
 /// The media type of the format.
 const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -205,6 +206,9 @@ impl Collector for House {
         page.counter("workers_started", "Worker processes started", load.workers_started)?;
         page.counter("workers_killed", "Worker processes that died or had to be killed", load.workers_killed)?;
         page.limiter(&load.limiter)?;
+        if let Some(shared) = &load.shared {
+            page.shared_limits(shared)?;
+        }
         page.counter("access_looks", "Looks for commits of other processes", load.looks)?;
         page.counter("access_commits_seen", "Looks that found a commit", load.commits_seen)
     }
@@ -223,6 +227,12 @@ impl Page<'_> {
         self.counter("connections_timed_out", "Connections without a request head in time", read(&counters.timed_out))?;
         self.counter("connections_stalled", "Connections whose client stopped reading", read(&counters.stalled))?;
         self.counter("accept_errors", "Times the system handed out no connection", read(&counters.accept_errors))
+    }
+
+    fn shared_limits(&mut self, load: &SharedLoad) -> fmt::Result {
+        self.gauge("limits_redis_up", "Whether Redis keeps the limits", f64::from(u8::from(load.is_up)))?;
+        self.counter("limits_redis_outages", "Times that Redis stopped keeping the limits", load.outages)?;
+        self.counter("limits_local", "Requests that this server limited by itself for want of Redis", load.local)
     }
 
     fn limiter(&mut self, load: &LimiterLoad) -> fmt::Result {

@@ -44,6 +44,10 @@ pub(super) fn all() -> Vec<Task> {
             })
             .await
         }),
+        Task::new("mend_shared_windows", Duration::from_secs(1), |app| async move {
+            app.mend_shared_windows().await;
+            Ok(())
+        }),
         Task::new("forget_windows", Duration::from_secs(600), |app| async move {
             let forgotten = blocking(move || Ok(app.forget_windows())).await?;
             tracing::debug!(forgotten, "windows in which nothing counts any more are forgotten");

@@ -12,6 +12,7 @@ use super::access::AccessCache;
 use super::audit::AuditRules;
 use super::keys::LeakReports;
 use super::limits::Limiter;
+use super::limits::shared::{Shared, SharedRules};
 use super::once::InFlight;
 use super::people::HASHING_QUEUE;
 use super::setup_link::Offer;
@@ -40,6 +41,8 @@ pub struct Settings {
     pub session_per_minute: u32,
     /// Bytes of windows beyond which the busiest callers' days are counted by minutes.
     pub limiter_memory: u64,
+    /// How windows are shared with other servers, if they are.
+    pub shared_limits: Option<SharedRules>,
     /// What operations cost.
     pub credits: Factors,
     /// How long an access token is valid.
@@ -154,11 +157,14 @@ impl App {
         mut settings: Settings,
     ) -> Self {
         plan::follow_trials(&mut settings.plans);
+        // Servers over copies of one installation share its windows, others on the same Redis have their own.
+        let name = hex::encode(&keyring.pepper.oldest().derive("limits").expose()[..8]);
+        let shared = settings.shared_limits.clone().map(|rules| Shared::new(rules, &name));
         let boot = entropy.uuid(clock.now()).to_string();
         let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         Self(Arc::new(Parts {
             access: AccessCache::new(),
-            limiter: Limiter::new(settings.limiter_memory),
+            limiter: Limiter::new(settings.limiter_memory, shared),
             leaks: LeakReports::new(),
             in_flight: InFlight::default(),
             queued: Notify::new(),

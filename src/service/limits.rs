@@ -7,15 +7,17 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::Mutex;
 
 use self::callers::Callers;
+use self::shared::Shared;
 use super::app::App;
 use super::caller::Identity;
 use crate::domain::audit::Entry;
 use crate::domain::error::{Error, Result};
 use crate::domain::steady::{Moment, Reading, Steady};
-use crate::domain::window::{Admission, Class, Headroom, KEPT, Surface, Verdict, WindowName, WindowSet};
+use crate::domain::window::{Admission, Class, Headroom, KEPT, Limits, Surface, Verdict, WindowName, WindowSet};
 use crate::store::audit::entries;
 
-mod callers;
+pub mod callers;
+pub mod shared;
 
 /// The longest window, in milliseconds.
 const DAY_MS: i64 = 86_400_000;
@@ -30,12 +32,13 @@ pub struct Limiter {
     /// Held by whoever writes down a step of the wall clock.
     steps: Mutex<()>,
     callers: Callers,
+    shared: Option<Shared>,
 }
 
 impl Limiter {
-    /// Windows that try to stay within so many bytes.
-    pub(super) fn new(memory: u64) -> Self {
-        Self { steady: OnceLock::new(), steps: Mutex::new(()), callers: Callers::new(memory) }
+    /// Windows that try to stay within so many bytes, and those that are shared with other servers.
+    pub(super) fn new(memory: u64, shared: Option<Shared>) -> Self {
+        Self { steady: OnceLock::new(), steps: Mutex::new(()), callers: Callers::new(memory), shared }
     }
 
     /// What the windows take.
@@ -61,9 +64,13 @@ pub const PLATFORM_FACE: u8 = 1;
 impl Identity {
     /// The refusal by a full window, which has room again after so many milliseconds.
     pub(super) fn rate_limited(&self, window: WindowName, wait_ms: i64) -> Error {
-        let limit = self.limits.get(window).unwrap_or(0);
-        Error::RateLimited { window, limit, retry_after: u64::try_from(wait_ms).unwrap_or(0).div_ceil(1000).max(1) }
+        rate_limited(&self.limits, window, wait_ms)
     }
+}
+
+fn rate_limited(limits: &Limits, window: WindowName, wait_ms: i64) -> Error {
+    let limit = limits.get(window).unwrap_or(0);
+    Error::RateLimited { window, limit, retry_after: u64::try_from(wait_ms).unwrap_or(0).div_ceil(1000).max(1) }
 }
 
 impl App {
@@ -73,9 +80,19 @@ impl App {
     /// # Errors
     /// `RateLimited` with the window that stays full longest; the headroom then is of that moment too.
     pub fn admit(&self, identity: &Identity, class: Class, surface: Surface) -> (Option<Admission>, Result<()>) {
+        self.admit_by(&identity.limits, identity, class, surface)
+    }
+
+    fn admit_by(
+        &self,
+        limits: &Limits,
+        identity: &Identity,
+        class: Class,
+        surface: Surface,
+    ) -> (Option<Admission>, Result<()>) {
         let Some(owner) = identity.window_owner() else { return (None, Ok(())) };
         let moment = self.moment();
-        let admit = |windows: &mut WindowSet| windows.admit(moment.at_ms, class, surface, &identity.limits);
+        let admit = |windows: &mut WindowSet| windows.admit(moment.at_ms, class, surface, limits);
         let mut admission = match self.limiter.callers.with(owner, || self.rebuild(owner, identity, moment), admit) {
             Ok(admission) => admission,
             Err(error) => return (None, Err(error)),
@@ -83,7 +100,7 @@ impl App {
         let verdict = match &mut admission.verdict {
             Verdict::Admitted => Ok(()),
             Verdict::Refused { window, retry_at_ms } => {
-                let refusal = identity.rate_limited(*window, *retry_at_ms - moment.at_ms);
+                let refusal = rate_limited(limits, *window, *retry_at_ms - moment.at_ms);
                 *retry_at_ms = moment.wall_ms(*retry_at_ms);
                 Err(refusal)
             }
@@ -92,11 +109,18 @@ impl App {
         (Some(admission), verdict)
     }
 
-    /// What is left in the windows; consumes nothing.
+    /// What is left in the windows; consumes nothing. Of shared windows, what they said when they last counted.
     pub fn headroom(&self, identity: &Identity) -> Result<Option<Headroom>> {
         let Some(owner) = identity.window_owner() else { return Ok(None) };
+        let mut limits = identity.limits;
+        if let Some(shared) = &self.limiter.shared {
+            match shared.last_known(owner) {
+                Some(headroom) => return Ok(Some(headroom)),
+                None => limits = shared.limits_alone(limits),
+            }
+        }
         let moment = self.moment();
-        let peek = |windows: &mut WindowSet| windows.peek(moment.at_ms, &identity.limits);
+        let peek = |windows: &mut WindowSet| windows.peek(moment.at_ms, &limits);
         let headroom = self.limiter.callers.with(owner, || self.rebuild(owner, identity, moment), peek)?;
         Ok(Some(told(headroom, moment)))
     }

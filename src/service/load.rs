@@ -2,6 +2,7 @@
 
 use super::app::App;
 use super::limits::LimiterLoad;
+use super::limits::shared::{Shared, SharedLoad};
 use crate::store::StoreLoad;
 
 /// The numbers of one moment; counts are since the start.
@@ -17,6 +18,8 @@ pub struct Load {
     pub workers_killed: u64,
     /// Windows in memory.
     pub limiter: LimiterLoad,
+    /// Windows that are shared with other servers, where the settings have them.
+    pub shared: Option<SharedLoad>,
     /// Looks for commits of other processes.
     pub looks: u64,
     /// Those that found one.
@@ -33,6 +36,7 @@ impl App {
             workers_started,
             workers_killed,
             limiter: self.limiter.load(),
+            shared: self.shared_windows().map(Shared::load),
             looks: self.store.watch().looks(),
             commits_seen: self.store.watch().commits_seen(),
         }

@@ -42,6 +42,14 @@ impl Installation {
         made
     }
 
+    /// The same installation on another machine: its files, copied while nothing runs over them.
+    pub fn copy(&self) -> Self {
+        let copy = Self::nowhere();
+        let copied = Command::new("cp").arg("-a").arg(self.data()).arg(copy.data()).status().unwrap();
+        assert!(copied.success());
+        copy
+    }
+
     pub fn data(&self) -> PathBuf {
         self.directory.path().join("data")
     }
@@ -56,6 +64,13 @@ impl Installation {
 
     pub fn run(&self, arguments: &[&str]) -> Output {
         self.command(arguments).output().unwrap()
+    }
+
+    /// What the program says when it is started with a setting that cannot be used.
+    pub fn run_with_variable(&self, variable: &str, value: &str) -> String {
+        let output = self.command(&["key", "list"]).env(variable, value).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        text(&output.stderr)
     }
 
     pub fn run_with(&self, arguments: &[&str], input: &str) -> Output {

@@ -47,6 +47,7 @@ mod plans;
 mod queries;
 mod ranges;
 mod readme;
+mod redis;
 mod refusals;
 mod reports;
 mod sandbox;

@@ -97,6 +97,7 @@ impl Default for Plot {
             key_per_minute: 100,
             session_per_minute: 1_000,
             limiter_memory: 64 << 20,
+            shared_limits: None,
             credits: Factors { report: 5, refresh: 1, widget: 1, section: 1, million_rows: 1, pdf: 2 },
             access_ttl: Duration::from_secs(3_600),
             refresh_ttl: Duration::from_secs(7 * 86_400),

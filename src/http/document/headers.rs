@@ -14,6 +14,9 @@ pub fn all() -> Value {
         "X-RateLimit-Limit": number("The limit of the window that the next two tell of."),
         "X-RateLimit-Remaining": number("Requests that still fit."),
         "X-RateLimit-Reset": number("The second (since 1970) in which the rest next rises."),
+        "X-RateLimit-Mode": text(
+            "`degraded` while limits are kept by this server alone, at a share, because those of all servers do not answer."
+        ),
         "RateLimit-Policy": text("Quota and length in seconds of every window."),
         "RateLimit": text("Rest, and seconds until it rises, of every window."),
         once::REPLAYED: text("`true` where an earlier request with the same Idempotency-Key had this answer."),
@@ -33,6 +36,7 @@ pub fn of(status: u16, operation: &Operation) -> Value {
             "X-RateLimit-Limit",
             "X-RateLimit-Remaining",
             "X-RateLimit-Reset",
+            "X-RateLimit-Mode",
             "RateLimit-Policy",
             "RateLimit",
         ]);

@@ -18,7 +18,8 @@ const ENTRY_BYTES: usize = 64;
 
 type Shard = RwLock<HashMap<i64, Slot>>;
 
-pub(super) struct Callers {
+/// The table of callers.
+pub struct Callers {
     shards: [Shard; SHARDS],
     /// The bytes that they should take at most.
     memory: u64,
@@ -28,7 +29,8 @@ pub(super) struct Callers {
 }
 
 impl Callers {
-    pub(super) fn new(memory: u64) -> Self {
+    /// Nobody yet, and the bytes that they should take at most.
+    pub fn new(memory: u64) -> Self {
         Self {
             shards: std::array::from_fn(|_| Shard::default()),
             memory,
@@ -40,7 +42,10 @@ impl Callers {
 
     /// Looks at or changes the windows of a caller. Who is not there is rebuilt, once: others that ask for the same
     /// caller wait.
-    pub(super) fn with<T>(
+    ///
+    /// # Errors
+    /// Those of the rebuild.
+    pub fn with<T>(
         &self,
         owner: i64,
         rebuild: impl FnOnce() -> Result<WindowSet>,
@@ -85,7 +90,7 @@ impl Callers {
     }
 
     /// Makes the largest coarse until the rest fits, and all exact again once there is plenty of room.
-    pub(super) fn fit(&self, now_ms: i64) {
+    pub fn fit(&self, now_ms: i64) {
         let bytes = self.load().bytes;
         if bytes > self.memory {
             self.coarsen(now_ms);
@@ -137,7 +142,7 @@ impl Callers {
     }
 
     /// Forgets those in whose windows nothing counts any more, and says how many.
-    pub(super) fn forget(&self, now_ms: i64) -> usize {
+    pub fn forget(&self, now_ms: i64) -> usize {
         let mut forgotten = 0;
         for shard in &self.shards {
             shard.write().retain(|_, slot| {
@@ -163,7 +168,8 @@ impl Callers {
         self.shards.iter().flat_map(|shard| shard.read().values().cloned().collect::<Vec<_>>()).collect()
     }
 
-    pub(super) fn load(&self) -> LimiterLoad {
+    /// What they take.
+    pub fn load(&self) -> LimiterLoad {
         LimiterLoad {
             callers: self.shards.iter().map(|shard| shard.read().len() as u64).sum(),
             coarse: self.coarse.load(Ordering::Relaxed),
