@@ -2,7 +2,7 @@
 
 use crate::actors::Actor;
 use crate::binary::{Installation, Serving};
-use crate::world::{Plot, World};
+use crate::world::{Background, Plot, World};
 
 const LIST: &str = "/v1/dashboards";
 const HOUR: i64 = 3_600_000;
@@ -148,6 +148,8 @@ async fn who_asks_what_is_left_consumes_one_request_and_no_more() {
 async fn past_its_memory_the_day_is_counted_by_minutes_and_nobody_gains_a_request() {
     let world = World::with(|plot| {
         plot.settings.limiter_memory = 1;
+        // The test alone says when there is too little of it.
+        plot.background = Background::LeftLying;
         plot.plan("enterprise", |plan| plan.requests_per_day = 4);
     })
     .await;
