@@ -1,5 +1,7 @@
 //! `claribi query`: one query, without a server or beside one.
 
+use std::io::IsTerminal;
+
 use clap::Args;
 use serde::Deserialize;
 
@@ -10,7 +12,7 @@ use super::operator::OrgOption;
 use super::output::{Form, Output, drawn, remark};
 use crate::domain::id::IdRef;
 use crate::domain::result::{Cell, Column};
-use crate::service::query::{Content, QueryAnswer, QueryRequest};
+use crate::service::query::{Content, QueryAnswer, QueryRequest, Written};
 use crate::worker::protocol::ResultFormat;
 
 /// `query`.
@@ -22,7 +24,7 @@ pub struct Query {
     /// The source whose tables need no name before theirs: its name in SQL or its id.
     #[arg(long, value_name = "SOURCE")]
     source: Option<String>,
-    /// table, csv or json; unless told a table on a terminal, tab-separated lines in a pipe.
+    /// table, csv, json, arrow or parquet; unless told a table on a terminal, tab-separated lines in a pipe.
     #[arg(long, value_parser = format)]
     format: Option<QueryFormat>,
     /// Rows at most.
@@ -41,6 +43,10 @@ pub enum QueryFormat {
     Csv,
     /// As `POST /v1/query` answers.
     Json,
+    /// The Arrow IPC streaming format.
+    Arrow,
+    /// A Parquet file.
+    Parquet,
 }
 
 fn format(text: &str) -> Result<QueryFormat, String> {
@@ -48,18 +54,27 @@ fn format(text: &str) -> Result<QueryFormat, String> {
         "table" => Ok(QueryFormat::Table),
         "csv" => Ok(QueryFormat::Csv),
         "json" => Ok(QueryFormat::Json),
-        _ => Err("there are table, csv and json".to_owned()),
+        "arrow" => Ok(QueryFormat::Arrow),
+        "parquet" => Ok(QueryFormat::Parquet),
+        _ => Err("there are table, csv, json, arrow and parquet".to_owned()),
     }
 }
 
 /// Runs it.
 pub fn run(globals: &Globals, query: &Query) -> Result<(), Failure> {
     let output = Output::new(globals.json);
-    let form = match (query.format, output.form()) {
-        (Some(QueryFormat::Csv), _) => None,
-        (Some(QueryFormat::Json), _) | (None, Form::Json) => Some(Form::Json),
-        (Some(QueryFormat::Table), _) | (None, Form::Table) => Some(Form::Table),
-        (None, Form::Lines) => Some(Form::Lines),
+    let (form, format) = match (query.format, output.form()) {
+        (Some(QueryFormat::Arrow | QueryFormat::Parquet), _) if std::io::stdout().is_terminal() => {
+            return Err(Failure::usage(
+                "That form is no text for a terminal; redirect it to a file, as in `> result.parquet`.",
+            ));
+        }
+        (Some(QueryFormat::Arrow), _) => (None, ResultFormat::Arrow),
+        (Some(QueryFormat::Parquet), _) => (None, ResultFormat::Parquet),
+        (Some(QueryFormat::Csv), _) => (None, ResultFormat::Csv),
+        (Some(QueryFormat::Json), _) | (None, Form::Json) => (Some(Form::Json), ResultFormat::Json),
+        (Some(QueryFormat::Table), _) | (None, Form::Table) => (Some(Form::Table), ResultFormat::Json),
+        (None, Form::Lines) => (Some(Form::Lines), ResultFormat::Json),
     };
     let sql = if query.sql == "-" { std::io::read_to_string(std::io::stdin().lock())? } else { query.sql.clone() };
     with_instance(globals, async |instance| {
@@ -70,11 +85,11 @@ pub fn run(globals: &Globals, query: &Query) -> Result<(), Failure> {
             None => None,
         };
         let request = QueryRequest {
-            sql,
+            text: Some(Written { sql, parameters: Vec::new() }),
+            parts: None,
             source,
             limit: query.limit,
-            parameters: Vec::new(),
-            format: if form.is_none() { ResultFormat::Csv } else { ResultFormat::Json },
+            format,
         };
         let answer = app.query(&caller, request).await?;
         if answer.truncated {

@@ -26,6 +26,7 @@ pub mod result;
 pub mod session;
 pub mod source;
 pub mod steady;
+pub mod structured;
 pub mod time;
 pub mod usage;
 pub mod user;

@@ -148,11 +148,15 @@ pub fn sql_name(text: &str) -> String {
     }
 }
 
+/// What a file's name ends in that says nothing of its table, from the end.
+const EXTENSIONS: [&str; 12] =
+    [".gz", ".zst", ".csv", ".tsv", ".txt", ".json", ".ndjson", ".jsonl", ".parquet", ".arrow", ".arrows", ".feather"];
+
 /// The table of a file: its name without directory and extensions.
 pub fn table_name(file: &str) -> String {
     let base = file.rsplit(['/', '\\']).next().unwrap_or(file);
     let mut stem = base;
-    for extension in [".gz", ".zst", ".csv", ".tsv", ".txt"] {
+    for extension in EXTENSIONS {
         let cut = stem.len().saturating_sub(extension.len());
         if stem.is_char_boundary(cut) && stem[cut..].eq_ignore_ascii_case(extension) && cut > 0 {
             stem = &stem[..cut];
@@ -184,6 +188,8 @@ mod tests {
         assert_eq!(table_name("flights.csv.gz"), "flights");
         assert_eq!(table_name("Q2 Revenue (final).CSV"), "q2_revenue_final");
         assert_eq!(table_name("2013.csv"), "t_2013");
+        assert_eq!(table_name("flights.NDJSON.zst"), "flights");
+        assert_eq!(table_name("part-0.parquet"), "part_0");
         assert_eq!(table_name("/etc/passwd"), "passwd");
         assert_eq!(table_name("数据.csv"), "t");
         assert!(table_names(&["a.csv".into(), "A.csv.gz".into()]).is_err());

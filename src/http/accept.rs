@@ -9,7 +9,15 @@ use super::fault::Fault;
 use crate::domain::error::Error;
 use crate::service::query::ResultFormat;
 
-/// The form of a query's result that the client accepts best; JSON when it accepts it as much as CSV.
+/// The forms of a query's result, from the one that is given to who accepts several as much.
+pub const RESULT_FORMS: [(&str, ResultFormat); 4] = [
+    ("application/json", ResultFormat::Json),
+    ("text/csv", ResultFormat::Csv),
+    ("application/vnd.apache.arrow.stream", ResultFormat::Arrow),
+    ("application/vnd.apache.parquet", ResultFormat::Parquet),
+];
+
+/// The form of a query's result that the client accepts best; JSON when it accepts it as much as another.
 pub struct AcceptedFormat(pub ResultFormat);
 
 impl<'a> ApiExtractor<'a> for AcceptedFormat {
@@ -23,9 +31,12 @@ impl<'a> ApiExtractor<'a> for AcceptedFormat {
         _body: &mut RequestBody,
         _options: ExtractParamOptions<()>,
     ) -> Result<Self> {
-        let offered = [("application/json", ResultFormat::Json), ("text/csv", ResultFormat::Csv)];
-        let best = best(&accepted(request.headers()), offered);
-        let refusal = || Fault(Error::NotAcceptable("application/json or text/csv")).into();
+        let best = best(&accepted(request.headers()), RESULT_FORMS);
+        let refusal = || {
+            let forms =
+                "application/json, text/csv, application/vnd.apache.arrow.stream or application/vnd.apache.parquet";
+            Fault(Error::NotAcceptable(forms)).into()
+        };
         best.map(Self).ok_or_else(refusal)
     }
 }

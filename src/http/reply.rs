@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::marker::PhantomData;
 
+use super::accept::RESULT_FORMS;
 use super::conditional::{self, Tagged};
 use super::download;
 use crate::domain::error::Error;
@@ -234,7 +235,7 @@ impl<T: Type> ApiResponse for Ready<T> {
     }
 }
 
-/// A query's result: JSON with the schema of `T`, or CSV.
+/// A query's result: JSON with the schema of `T`, or one of the other [`RESULT_FORMS`].
 pub struct QueryReply<T>(Ready<T>);
 
 impl<T> QueryReply<T> {
@@ -246,6 +247,8 @@ impl<T> QueryReply<T> {
         let content_type = match format {
             ResultFormat::Json => JSON,
             ResultFormat::Csv => "text/csv; charset=utf-8",
+            ResultFormat::Arrow => "application/vnd.apache.arrow.stream",
+            ResultFormat::Parquet => "application/vnd.apache.parquet",
         };
         Ok(Self(Prepared::new(answer.content, content_type).open().await?))
     }
@@ -260,9 +263,18 @@ impl<T> IntoResponse for QueryReply<T> {
 impl<T: Type> ApiResponse for QueryReply<T> {
     fn meta() -> MetaResponses {
         let mut meta = Ready::<T>::meta();
-        let csv = MetaSchemaRef::Inline(Box::new(MetaSchema::new("string")));
+        let text = MetaSchema::new("string");
+        let binary = MetaSchema { format: Some("binary"), ..text.clone() };
         for response in &mut meta.responses {
-            response.content.push(MetaMediaType { content_type: "text/csv", schema: csv.clone() });
+            for (content_type, format) in RESULT_FORMS {
+                let schema = match format {
+                    ResultFormat::Json => continue,
+                    ResultFormat::Csv => text.clone(),
+                    ResultFormat::Arrow | ResultFormat::Parquet => binary.clone(),
+                };
+                let schema = MetaSchemaRef::Inline(Box::new(schema));
+                response.content.push(MetaMediaType { content_type, schema });
+            }
         }
         meta
     }

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use bytes::Bytes;
-use serde_json::Value;
 
 use super::app::App;
 use super::caller::Caller;
@@ -14,22 +13,23 @@ use crate::domain::dashboard::check_sql;
 use crate::domain::error::{Error, Result};
 use crate::domain::id::{IdRef, Source as SourceKind};
 use crate::domain::result::Column;
-use crate::domain::source::SourceStatus;
+use crate::domain::source::{Source, SourceStatus};
+pub use crate::domain::structured::{StructuredQuery, Written};
 use crate::worker::pool::{Done, Errand};
 pub use crate::worker::protocol::ResultFormat;
-use crate::worker::protocol::{Job, Outcome, QueryJob, QueryLimits, TableFile};
+use crate::worker::protocol::{Job, Outcome, QueryJob, QueryLimits};
 
 /// A query as a client asks for it.
 #[derive(Debug)]
 pub struct QueryRequest {
-    /// One `SELECT`.
-    pub sql: String,
+    /// One `SELECT`, and the values for `$1`, `$2`, ….
+    pub text: Option<Written>,
+    /// The query put together of parts instead.
+    pub parts: Option<StructuredQuery>,
     /// The source whose tables need no schema, and as the client spelled it; without one all sources are there.
     pub source: Option<(IdRef<SourceKind>, String)>,
     /// Rows at most.
     pub limit: Option<u64>,
-    /// Values for `$1`, `$2`, ….
-    pub parameters: Vec<Value>,
     /// How the result is written.
     pub format: ResultFormat,
 }
@@ -67,9 +67,28 @@ impl App {
     /// Runs a query in a worker.
     pub async fn query(&self, caller: &Caller, request: QueryRequest) -> Result<QueryAnswer> {
         caller.require(Permission::AnalyticsQuery)?;
-        check_sql("sql", &request.sql, self.settings.sql_limit)?;
         let limits = self.query_limits(request.limit)?;
-        let (tables, source) = self.query_tables(caller, request.source.as_ref())?;
+        let found = self.query_source(caller, request.source.as_ref())?;
+        let written = match (request.text, request.parts) {
+            (Some(text), None) => {
+                check_sql("sql", &text.sql, self.settings.sql_limit)?;
+                text
+            }
+            (None, Some(parts)) => written(&parts, found.as_ref())?,
+            (Some(_), Some(_)) => {
+                return Err(Error::field(
+                    "sql",
+                    "and the parts of a structured query exclude each other; give one of the two.",
+                ));
+            }
+            (None, None) => {
+                return Err(Error::field("sql", "is missing; write one SELECT, or give `table` and `measures`."));
+            }
+        };
+        let (tables, source) = match found {
+            None => (self.all_table_files(caller)?, None),
+            Some(found) => (self.table_files(caller.identity().holder.org_uuid, &found), Some(found.slug)),
+        };
         let errand = self.query_errand(caller);
         let holder = self.data.scratch(&format!("query-{}", self.entropy.uuid(caller.at).simple()));
         let holder = holder.map_err(Error::internal)?;
@@ -81,8 +100,8 @@ impl App {
                     Job::Query(QueryJob {
                         tables,
                         source,
-                        sql: request.sql,
-                        parameters: request.parameters,
+                        sql: written.sql,
+                        parameters: written.parameters,
                         limits,
                         format: request.format,
                         into: scratch.join("result"),
@@ -117,12 +136,9 @@ impl App {
         Ok(QueryLimits { rows, ..self.settings.query })
     }
 
-    fn query_tables(
-        &self,
-        caller: &Caller,
-        source: Option<&(IdRef<SourceKind>, String)>,
-    ) -> Result<(Vec<TableFile>, Option<String>)> {
-        let Some((id, spelled)) = source else { return Ok((self.all_table_files(caller)?, None)) };
+    /// The source that a query is about, which has to have data.
+    fn query_source(&self, caller: &Caller, source: Option<&(IdRef<SourceKind>, String)>) -> Result<Option<Source>> {
+        let Some((id, spelled)) = source else { return Ok(None) };
         let found = self.find_source(caller.org(), id, spelled)?;
         if found.status != SourceStatus::Active {
             return Err(Error::NotReady(format!(
@@ -130,8 +146,19 @@ impl App {
                 found.slug
             )));
         }
-        Ok((self.table_files(caller.identity().holder.org_uuid, &found), Some(found.slug)))
+        Ok(Some(found))
     }
+}
+
+/// A query of parts in SQL, by the table that it is about.
+fn written(parts: &StructuredQuery, source: Option<&Source>) -> Result<Written> {
+    let source = source.ok_or_else(|| Error::field("data_source_id", "is missing; a query of parts is about one."))?;
+    let table = source.tables.iter().find(|table| table.name == parts.table).ok_or_else(|| {
+        let known: Vec<&str> = source.tables.iter().map(|table| table.name.as_str()).collect();
+        Error::field("table", format!("is no table of `{}`; there are {}.", source.slug, known.join(", ")))
+    })?;
+    let columns: Vec<Column> = table.columns.iter().map(|column| column.column.clone()).collect();
+    parts.written(&source.slug, &columns)
 }
 
 fn answer(done: Done, made: PathBuf, target: PathBuf, holder: Scratch) -> std::io::Result<QueryAnswer> {

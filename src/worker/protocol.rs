@@ -197,6 +197,10 @@ pub enum ResultFormat {
     Json,
     /// RFC 4180 with a header line.
     Csv,
+    /// The Arrow IPC streaming format.
+    Arrow,
+    /// An Apache Parquet file.
+    Parquet,
 }
 
 /// One widget's query.

@@ -97,14 +97,16 @@ fn no_request_gets_an_answer_that_the_documents_do_not_have() {
             findings.extend(run("read-only", reading.as_str(), "coverage,fuzzing", 4));
         }
     }
-    for document in ["/v1", "/api"] {
-        for subject in ["^keys_", "^(users|sessions|organization)_"] {
-            let (caller, phases) = ("owner's session".to_owned(), "coverage,fuzzing,stateful");
-            let further = ["--include-operation-id-regex", subject];
-            let credential = &session(&sandbox);
-            let run = Run { document, caller, credential, phases, seconds: 6, further: &further };
-            findings.extend(run.findings(&sandbox));
-        }
+    // The fuzzer has used up its logins there, and what it does here leaves nobody whom a key could belong to.
+    let sandbox = Sandbox::with(SETTINGS);
+    let sessions = [(); 4].map(|()| session(&sandbox));
+    let subjects = ["^keys_", "^(users|sessions|organization)_"];
+    let runs = subjects.into_iter().flat_map(|subject| ["/v1", "/api"].map(|document| (subject, document)));
+    for ((subject, document), credential) in runs.zip(&sessions) {
+        let (caller, phases) = ("owner's session".to_owned(), "coverage,fuzzing,stateful");
+        let further = ["--include-operation-id-regex", subject];
+        let run = Run { document, caller, credential, phases, seconds: 6, further: &further };
+        findings.extend(run.findings(&sandbox));
     }
     assert!(findings.is_empty(), "{}", findings.join("\n\n"));
 }

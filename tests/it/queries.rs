@@ -93,7 +93,7 @@ async fn large_integers_and_decimals_are_text_and_nan_is_null() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn csv_is_given_to_who_accepts_it_and_nothing_else_is_offered() {
+async fn each_form_is_given_to_who_accepts_it_and_nothing_else_is_offered() {
     let world = World::new().await;
     let owner = world.owner().await;
     sales(&owner).await;
@@ -107,6 +107,15 @@ async fn csv_is_given_to_who_accepts_it_and_nothing_else_is_offered() {
         assert!(answer.header("content-type").unwrap().starts_with("text/csv"), "{accept}");
         let lines: Vec<String> = answer.text().lines().map(str::to_owned).collect();
         assert_eq!((lines[0].as_str(), lines[3].as_str(), lines.len()), ("day,note", "2026-02-07,\"with, comma\"", 5));
+    }
+    let columns = [
+        ("application/vnd.apache.arrow.stream", &b"\xff\xff\xff\xff"[..]),
+        ("application/vnd.apache.parquet", b"PAR1"),
+    ];
+    for (form, magic) in columns {
+        let answer = accepting(form).send().await;
+        assert_eq!((answer.status, answer.header("content-type")), (200, Some(form)));
+        assert!(answer.body.starts_with(magic), "{form}");
     }
     for accept in ["*/*", "application/json", "text/csv;q=0.5, application/json", "text/csv;q=0, */*"] {
         accepting(accept).send().await.is(200);

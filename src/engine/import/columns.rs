@@ -54,7 +54,6 @@ impl Column {
     /// Puts in the next cell.
     pub fn push(&mut self, cell: &[u8]) -> Result<(), Misfit> {
         if detect::is_null(cell) {
-            self.nullable = true;
             self.push_null();
             return Ok(());
         }
@@ -87,7 +86,18 @@ impl Column {
         }
     }
 
-    fn push_null(&mut self) {
+    /// Puts in a text that means what it says: in a column of text nothing stands for a missing value.
+    pub fn push_text(&mut self, text: &str) -> Result<(), Misfit> {
+        if let Builder::Text(builder) = &mut self.builder {
+            builder.append_value(text);
+            return Ok(());
+        }
+        self.push(text.as_bytes())
+    }
+
+    /// Puts in a missing value.
+    pub fn push_null(&mut self) {
+        self.nullable = true;
         match &mut self.builder {
             Builder::Nulls(count) => *count += 1,
             Builder::Boolean(builder) => builder.append_null(),

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::domain::error::Error;
 use crate::engine::internal;
 use crate::worker::protocol::{Failure, FailureCode};
 
@@ -61,6 +62,31 @@ pub enum Fault {
     /// The compression is damaged or the file ends in the middle of it.
     #[error("damaged compression")]
     Compression(&'static str),
+    /// It begins as a kind that is read, and does not go on as one.
+    #[error("damaged file")]
+    Damaged(&'static str),
+    /// A column whose values have no place in a table.
+    #[error("column of a foreign type")]
+    ForeignColumn {
+        /// Its name.
+        column: String,
+        /// What it holds.
+        kind: String,
+    },
+    /// A value of a JSON file that is no row.
+    #[error("no object")]
+    NoObject {
+        /// The line it begins in.
+        line: u64,
+    },
+    /// Text that is no JSON.
+    #[error("no JSON")]
+    MalformedJson {
+        /// The line that the value begins in.
+        line: u64,
+        /// What is wrong, as serde_json says it.
+        reason: String,
+    },
     /// It decompresses to more than is accepted.
     #[error("too large")]
     TooLarge {
@@ -108,6 +134,22 @@ impl Fault {
             }
             Self::Compression(kind) => {
                 format!("`{name}` is damaged or cut short: it does not decompress as {kind}; send it again in full.")
+            }
+            Self::Damaged(kind) => {
+                format!("`{name}` is damaged or cut short: it does not read as {kind}; send it again in full.")
+            }
+            Self::ForeignColumn { column, kind } => {
+                let column = Error::clipped(&column);
+                format!(
+                    "`{name}` has the column `{column}` of type {kind}, which no table has; leave it out or convert it."
+                )
+            }
+            Self::NoObject { line } => format!(
+                "`{name}` has a value in line {line} that is no object; a row is an object such as {{\"day\": \"2026-01-31\"}}, \
+                 one on each line or all in one list."
+            ),
+            Self::MalformedJson { line, reason } => {
+                format!("`{name}` is not valid JSON in the value that begins in line {line}: {reason}.")
             }
             Self::TooLarge { limit } => {
                 format!("`{name}` holds more than {limit} bytes when decompressed; split it into smaller files.")

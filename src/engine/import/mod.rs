@@ -1,13 +1,16 @@
-//! Files of separated values become extracts.
+//! Files become extracts: separated values here, JSON and files of columns in modules of their own.
 //!
-//! A file is read once in the usual case: types are guessed from its first rows, and the rest is converted under that
+//! A file of separated values is read once in the usual case: types are guessed from its first rows, and the rest is converted under that
 //! guess. Where a later value does not fit, all rows are read to find the types that fit every value, and converted
 //! again. Either way the outcome is the same: the types that every row decided.
 
+mod columnar;
 mod columns;
 mod csv;
 mod extract;
 mod fault;
+mod json;
+mod kind;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -23,6 +26,7 @@ use self::columns::{Column, Misfit};
 use self::csv::Records;
 use self::extract::Extract;
 use self::fault::Fault;
+use self::kind::Kind;
 use self::source::{Encoding, Source};
 use super::control::Control;
 use super::detect::{Detector, Guess};
@@ -121,11 +125,11 @@ struct Progress<'a> {
 }
 
 impl Progress<'_> {
-    /// Tells how far the file at hand is, and fails when the job has to stop.
+    /// Tells which part of the file at hand is read, and fails when the job has to stop.
     #[expect(clippy::cast_precision_loss, reason = "progress needs no exactness")]
-    fn tell(&mut self, source: &Source, length: u64, rows: u64) -> Result<(), Fault> {
+    fn tell(&mut self, part: f64, length: u64, rows: u64) -> Result<(), Fault> {
         self.control.check()?;
-        let done = self.before as f64 + source.fraction() * length as f64;
+        let done = self.before as f64 + part * length as f64;
         let fraction = if self.total == 0 { 1.0 } else { (done / self.total as f64).min(1.0) };
         if fraction >= self.told + 0.01 {
             self.told = fraction;
@@ -152,20 +156,31 @@ fn import(
 ) -> Result<ImportedTable, Fault> {
     let length = fs::metadata(&file.path)?.len();
     let mut attempt = Attempt { file, target, length, options, progress };
-    let mut encoding = None;
-    let mut rows = Some(SAMPLE_ROWS);
-    loop {
-        let guesses = match attempt.detect(encoding, rows)? {
-            Detected::Types(guesses) => guesses,
-            Detected::NotUtf8 => {
-                encoding = Some(Encoding::Windows1252);
-                continue;
+    match kind::of(&file.path)? {
+        Kind::Text => attempt.separated(),
+        Kind::Json => attempt.json(),
+        kind => attempt.columns(kind),
+    }
+}
+
+impl Attempt<'_, '_> {
+    /// A file of separated values as an extract.
+    fn separated(&mut self) -> Result<ImportedTable, Fault> {
+        let mut encoding = None;
+        let mut rows = Some(SAMPLE_ROWS);
+        loop {
+            let guesses = match self.detect(encoding, rows)? {
+                Detected::Types(guesses) => guesses,
+                Detected::NotUtf8 => {
+                    encoding = Some(Encoding::Windows1252);
+                    continue;
+                }
+            };
+            match self.convert(encoding, &guesses)? {
+                Converted::Table(table) => return Ok(table),
+                Converted::Misfit(Misfit::Type) => rows = None,
+                Converted::Misfit(Misfit::Encoding) => encoding = Some(Encoding::Windows1252),
             }
-        };
-        match attempt.convert(encoding, &guesses)? {
-            Converted::Table(table) => return Ok(table),
-            Converted::Misfit(Misfit::Type) => rows = None,
-            Converted::Misfit(Misfit::Encoding) => encoding = Some(Encoding::Windows1252),
         }
     }
 }
@@ -201,7 +216,7 @@ impl Attempt<'_, '_> {
             }
             rows += 1;
             if rows % BATCH_ROWS as u64 == 0 {
-                self.progress.tell(records.source(), self.length, 0)?;
+                self.progress.tell(records.source().fraction(), self.length, 0)?;
             }
         }
         Ok(Detected::Types(detectors.iter().map(Detector::guess).collect()))
@@ -232,7 +247,7 @@ impl Attempt<'_, '_> {
                 rows += held as u64;
                 (held, bytes) = (0, 0);
                 extract.write(RecordBatch::try_new(schema.clone(), columns.iter_mut().map(Column::take).collect())?)?;
-                self.progress.tell(records.source(), self.length, rows)?;
+                self.progress.tell(records.source().fraction(), self.length, rows)?;
             }
             if ended {
                 break;

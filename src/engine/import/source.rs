@@ -51,18 +51,7 @@ impl Source {
     ///
     /// `encoding` overrides what the first chunk suggests, for a file whose later bytes proved it wrong.
     pub fn open(path: &Path, limit: u64, encoding: Option<Encoding>) -> Result<Self, Fault> {
-        let file = File::open(path)?;
-        let length = file.metadata()?.len();
-        let read = Rc::new(Cell::new(0));
-        let mut counted = Counted { inner: file, read: Rc::clone(&read) };
-        let mut magic = [0; 4];
-        let found = read_full(&mut counted, &mut magic)?;
-        let start = io::Cursor::new(magic[..found].to_vec()).chain(counted);
-        let (input, compression): (Box<dyn Read>, _) = match magic[..found] {
-            [0x1f, 0x8b, ..] => (Box::new(MultiGzDecoder::new(BufReader::with_capacity(BUFFER, start))), Some("gzip")),
-            [0x28, 0xb5, 0x2f, 0xfd] => (Box::new(zstd::Decoder::new(start)?), Some("zstd")),
-            _ => (Box::new(start), None),
-        };
+        let Opened { input, compression, read, length } = opened(path)?;
         let mut source = Self {
             input,
             compression,
@@ -138,16 +127,7 @@ impl Source {
     /// Reads a chunk of bytes; an incomplete one is the last.
     fn fill(&mut self) -> Result<(), Fault> {
         self.raw.resize(CHUNK, 0);
-        let count =
-            read_full(&mut self.input, &mut self.raw).map_err(|error| match (self.compression, error.kind()) {
-                (
-                    Some(kind),
-                    io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::UnexpectedEof,
-                ) => Fault::Compression(kind),
-                // zstd reports a damaged frame as an error without a kind of its own.
-                (Some("zstd"), io::ErrorKind::Other) => Fault::Compression("zstd"),
-                _ => Fault::Machine(error),
-            })?;
+        let count = read_full(&mut self.input, &mut self.raw).map_err(|error| unread(self.compression, error))?;
         self.raw.truncate(count);
         self.ended = count < CHUNK;
         if self.offset + count as u64 > self.limit {
@@ -181,6 +161,45 @@ impl Source {
     }
 }
 
+/// A file as the bytes that were compressed in it, if they were.
+pub struct Opened {
+    /// The bytes.
+    pub input: Box<dyn Read>,
+    /// How they were compressed.
+    pub compression: Option<&'static str>,
+    read: Rc<Cell<u64>>,
+    length: u64,
+}
+
+/// Opens a file, and tells by its first bytes whether it is compressed.
+pub fn opened(path: &Path) -> Result<Opened, Fault> {
+    let file = File::open(path)?;
+    let length = file.metadata()?.len();
+    let read = Rc::new(Cell::new(0));
+    let mut counted = Counted { inner: file, read: Rc::clone(&read) };
+    let mut magic = [0; 4];
+    let found = read_full(&mut counted, &mut magic)?;
+    let start = io::Cursor::new(magic[..found].to_vec()).chain(counted);
+    let (input, compression): (Box<dyn Read>, _) = match magic[..found] {
+        [0x1f, 0x8b, ..] => (Box::new(MultiGzDecoder::new(BufReader::with_capacity(BUFFER, start))), Some("gzip")),
+        [0x28, 0xb5, 0x2f, 0xfd] => (Box::new(zstd::Decoder::new(start)?), Some("zstd")),
+        _ => (Box::new(start), None),
+    };
+    Ok(Opened { input, compression, read, length })
+}
+
+/// What an error of reading decompressed bytes says of the file.
+pub fn unread(compression: Option<&'static str>, error: io::Error) -> Fault {
+    match (compression, error.kind()) {
+        (Some(kind), io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::UnexpectedEof) => {
+            Fault::Compression(kind)
+        }
+        // zstd reports a damaged frame as an error without a kind of its own.
+        (Some("zstd"), io::ErrorKind::Other) => Fault::Compression("zstd"),
+        _ => Fault::Machine(error),
+    }
+}
+
 /// Counts what is read from the disk.
 struct Counted {
     inner: File,
@@ -196,7 +215,7 @@ impl Read for Counted {
 }
 
 /// Reads until `into` is full or the stream ends.
-fn read_full(input: &mut impl Read, into: &mut [u8]) -> io::Result<usize> {
+pub fn read_full(input: &mut impl Read, into: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while filled < into.len() {
         match input.read(&mut into[filled..]) {
@@ -209,12 +228,11 @@ fn read_full(input: &mut impl Read, into: &mut [u8]) -> io::Result<usize> {
     Ok(filled)
 }
 
-/// Kinds of files that people send for CSV.
+/// Kinds of files that people send for data.
 fn foreign(start: &[u8]) -> Option<&'static str> {
     match start {
         [b'P', b'K', 3, 4, ..] => Some("a zip archive or a workbook"),
         [0xd0, 0xcf, 0x11, 0xe0, ..] => Some("an old workbook"),
-        [b'P', b'A', b'R', b'1', ..] => Some("a Parquet file"),
         [b'%', b'P', b'D', b'F', ..] => Some("a PDF"),
         [b'S', b'Q', b'L', b'i', b't', b'e', ..] => Some("an SQLite database"),
         [b'B', b'Z', b'h', ..] if start.contains(&0) => Some("compressed with bzip2"),

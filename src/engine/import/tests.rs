@@ -1,5 +1,7 @@
 //! What files become, and which are refused.
 
+mod formats;
+
 use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;

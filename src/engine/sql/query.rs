@@ -29,7 +29,7 @@ async fn execute(engine: &Engine, job: &QueryJob) -> Result<(QueryOutcome, Vec<u
     // One row more than is returned tells whether there are more.
     let mut running = session.start(&job.sql, &job.parameters, job.limits.rows.saturating_add(1)).await?;
     let columns = std::mem::take(&mut running.columns);
-    let mut encoder = Encoder::new(job.format, &columns, &job.into, job.limits.bytes)?;
+    let mut encoder = Encoder::new(job.format, &columns, &running.stream.schema(), &job.into, job.limits.bytes)?;
     let mut truncated = false;
     while let Some(batch) = running.stream.next().await {
         let batch = batch.map_err(|error| session.failure(&error))?;

@@ -5,8 +5,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use datafusion::arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray};
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray,
+};
+use datafusion::arrow::compute::concat_batches;
+use datafusion::arrow::datatypes::{DataType, Int64Type};
+use datafusion::arrow::ipc::reader::StreamReader;
 use datafusion::parquet::arrow::ArrowWriter;
+use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -81,10 +87,13 @@ impl Shop {
     }
 
     fn run(&self, job: QueryJob) -> Result<(QueryOutcome, String), Failure> {
+        self.bytes(job).map(|(outcome, body)| (outcome, String::from_utf8(body).unwrap()))
+    }
+
+    fn bytes(&self, job: QueryJob) -> Result<(QueryOutcome, Vec<u8>), Failure> {
         let (_keep, canceled) = watch::channel(false);
         let control = Control::new(canceled, Duration::from_secs(600), Arc::new(|_, _| {}));
         let result = self.threads().watch(query::run(self.engine.clone(), job, &control));
-        let result = result.map(|(outcome, body)| (outcome, String::from_utf8(body).unwrap()));
         if let Err(failure) = &result {
             let message = &failure.message;
             assert!(!message.contains(self.directory.path().to_str().unwrap()), "a path leaks: {message}");
@@ -298,6 +307,76 @@ fn csv_is_quoted_and_never_a_formula() {
     let mut job = shop.job("SELECT name FROM customers");
     job.format = ResultFormat::Csv;
     assert_eq!(shop.run(job).unwrap().1, "name\r\n\"Ann, \"\"A\"\"\"\r\n'-Bob\r\n");
+}
+
+/// Programs get the types that readers of these forms know, and the names that people see.
+#[test]
+fn arrow_and_parquet_hold_what_the_json_holds() {
+    let shop = Shop::open();
+    let sql = "SELECT \"Country\", id + 1, amount, NULL AS nothing FROM orders ORDER BY id";
+    let body = |format, rows, bytes| {
+        let mut job = QueryJob { format, ..shop.job(sql) };
+        (job.limits.rows, job.limits.bytes) = (rows, bytes);
+        shop.bytes(job)
+    };
+    let read = |format, rows| -> Vec<RecordBatch> {
+        let bytes = body(format, rows, 1 << 20).unwrap().1;
+        match format {
+            ResultFormat::Arrow => StreamReader::try_new(&bytes[..], None).unwrap().map(Result::unwrap).collect(),
+            _ => {
+                let reader = ParquetRecordBatchReaderBuilder::try_new(bytes::Bytes::from(bytes)).unwrap();
+                reader.build().unwrap().map(Result::unwrap).collect()
+            }
+        }
+    };
+    for format in [ResultFormat::Arrow, ResultFormat::Parquet] {
+        let batches = read(format, 100);
+        let schema = batches[0].schema();
+        let fields: Vec<_> = schema.fields().iter().map(|field| (field.name().as_str(), field.data_type())).collect();
+        let expected = [
+            ("Country", &DataType::Utf8),
+            ("id + 1", &DataType::Int64),
+            ("amount", &DataType::Float64),
+            ("nothing", &DataType::Utf8),
+        ];
+        assert_eq!(fields, expected, "{format:?}");
+        let whole = concat_batches(&schema, &batches).unwrap();
+        assert_eq!(whole.column(0).as_string::<i32>().iter().collect::<Vec<_>>(), [Some("DE"), Some("=1+1"), Some("")]);
+        assert_eq!(whole.column(1).as_primitive::<Int64Type>().values(), &[2, 3, 9_007_199_254_740_994]);
+        assert_eq!((whole.num_rows(), whole.column(2).null_count(), whole.column(3).null_count()), (3, 1, 3));
+        assert_eq!(read(format, 2).iter().map(RecordBatch::num_rows).sum::<usize>(), 2, "{format:?}");
+        assert_eq!(body(format, 100, 100).unwrap_err().code, FailureCode::TooLarge, "{format:?}");
+    }
+}
+
+/// Rows by the hundred thousand are written beside the frame, in the same form.
+#[test]
+fn a_long_result_is_whole_in_every_form() {
+    let shop = Shop::open();
+    for format in [ResultFormat::Json, ResultFormat::Csv, ResultFormat::Arrow, ResultFormat::Parquet] {
+        let mut job = QueryJob {
+            format,
+            ..shop.job("SELECT n, concat('text ', n, ' ', random()) FROM (SELECT unnest(range(0, 60000)) AS n)")
+        };
+        (job.limits.rows, job.limits.bytes) = (1 << 20, 64 << 20);
+        let into = job.into.clone();
+        let (outcome, inline) = shop.bytes(job).unwrap();
+        assert_eq!((outcome.rows, inline.len()), (60_000, 0), "{format:?}");
+        let bytes = fs::read(into).unwrap();
+        assert_eq!(outcome.file_bytes, Some(bytes.len() as u64), "{format:?}");
+        let rows = match format {
+            ResultFormat::Json => serde_json::from_slice::<Value>(&bytes).unwrap()["rows"].as_array().unwrap().len(),
+            ResultFormat::Csv => bytes.iter().filter(|byte| **byte == b'\n').count() - 1,
+            ResultFormat::Arrow => {
+                StreamReader::try_new(&bytes[..], None).unwrap().map(|batch| batch.unwrap().num_rows()).sum()
+            }
+            ResultFormat::Parquet => {
+                let reader = ParquetRecordBatchReaderBuilder::try_new(bytes::Bytes::from(bytes)).unwrap();
+                reader.build().unwrap().map(|batch| batch.unwrap().num_rows()).sum()
+            }
+        };
+        assert_eq!(rows, 60_000, "{format:?}");
+    }
 }
 
 #[test]

@@ -18,7 +18,8 @@ pub struct QueryApi(pub App);
 impl QueryApi {
     /// Run a read-only query.
     ///
-    /// The answer is JSON, or CSV for a request that accepts `text/csv`.
+    /// The query is one `SELECT`, or put together of measures, dimensions, time and filters. The answer is JSON, or what a
+    /// request accepts better: `text/csv`, `application/vnd.apache.arrow.stream` or `application/vnd.apache.parquet`.
     #[oai(path = "/", method = "post", operation_id = "query_run")]
     async fn run(
         &self,

@@ -10,7 +10,7 @@ use crate::domain::operation::{BodyKind, Needs};
 use crate::http::body;
 use crate::http::wire::{
     Counted, Deleted, Hex, Integer, Listing, UuidText, credits, dashboard, key, limits, organization, query, report,
-    session, setup, source, usage, user, widget,
+    session, setup, source, structured, usage, user, widget,
 };
 
 fn document(face: Face) -> Value {
@@ -116,6 +116,10 @@ fn documented_request_fields_are_the_ones_that_are_read() {
     check::<key::NewKey>();
     check::<key::RevokeRequest>();
     check::<query::QueryRequest>();
+    check::<structured::Measure>();
+    check::<structured::TimeAxis>();
+    check::<structured::QueryFilter>();
+    check::<structured::QueryOrder>();
     check::<report::NewReport>();
     check::<report::RunRequest>();
     check::<report::ReportPatch>();

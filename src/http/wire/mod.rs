@@ -15,6 +15,7 @@ pub mod setup;
 pub mod source;
 mod spelling;
 mod stamp;
+pub mod structured;
 pub mod usage;
 pub mod user;
 pub mod widget;

@@ -6,18 +6,25 @@ use serde_json::Value;
 
 use super::Reference;
 use super::source::ColumnType;
+use super::structured::{Measure, QueryFilter, QueryOrder, TimeAxis};
+use crate::domain::structured::{StructuredQuery, Written};
 use crate::http::face::Face;
 use crate::http::reply::Raw;
 use crate::service::query::{self as service, ResultFormat};
 
-/// One query.
+/// One query: written in SQL, or put together of parts.
+///
+/// Either `sql`, with `parameters`, or `data_source_id` and `table` with at least one of `measures`, `dimensions` and
+/// `time`. A query of parts has a row for each combination of time bucket and dimensions; its columns are the time, the
+/// dimensions and the measures, in this order.
 #[derive(Debug, Deserialize, Object)]
 #[serde(deny_unknown_fields)]
 pub struct QueryRequest {
     /// One `SELECT`. Tables are named `slug.table`; those of `data_source_id` need no slug.
+    #[serde(default)]
     #[oai(validator(min_length = 1))]
-    sql: String,
-    /// The source to query; without it all sources are there.
+    sql: Option<String>,
+    /// The source to query; without it all sources are there, for SQL.
     #[serde(default)]
     data_source_id: Option<Reference>,
     /// Rows at most; 10,000 unless told.
@@ -27,19 +34,59 @@ pub struct QueryRequest {
     /// Values for `$1`, `$2`, … in their order.
     #[serde(default)]
     parameters: Option<Vec<Value>>,
+    /// The table of a query of parts.
+    #[serde(default)]
+    table: Option<String>,
+    /// What is computed.
+    #[serde(default)]
+    #[oai(validator(max_items = 20))]
+    measures: Option<Vec<Measure>>,
+    /// The columns that tell rows apart.
+    #[serde(default)]
+    #[oai(validator(max_items = 20))]
+    dimensions: Option<Vec<String>>,
+    /// The axis of time.
+    #[serde(default)]
+    time: Option<TimeAxis>,
+    /// All of them hold for each row that counts.
+    #[serde(default)]
+    #[oai(validator(max_items = 20))]
+    filters: Option<Vec<QueryFilter>>,
+    /// What comes first; unless told the earliest, and without `time` the largest first measure.
+    #[serde(default)]
+    #[oai(validator(max_items = 20))]
+    order: Option<Vec<QueryOrder>>,
 }
 
 impl QueryRequest {
     /// What a client asks for, by a face's rules.
     pub fn read(self, face: Face, format: ResultFormat) -> service::QueryRequest {
+        let is_of_parts = self.measures.is_some()
+            || self.dimensions.is_some()
+            || self.time.is_some()
+            || self.filters.is_some()
+            || self.order.is_some()
+            || self.table.is_some();
+        let parts = is_of_parts.then(|| StructuredQuery {
+            table: self.table.unwrap_or_default(),
+            measures: converted(self.measures),
+            dimensions: self.dimensions.unwrap_or_default(),
+            time: self.time.map(Into::into),
+            filters: converted(self.filters),
+            order: converted(self.order),
+        });
         service::QueryRequest {
-            sql: self.sql,
+            text: self.sql.map(|sql| Written { sql, parameters: self.parameters.unwrap_or_default() }),
+            parts,
             source: self.data_source_id.map(|id| id.read(face)),
             limit: self.limit,
-            parameters: self.parameters.unwrap_or_default(),
             format,
         }
     }
+}
+
+fn converted<T, U: From<T>>(list: Option<Vec<T>>) -> Vec<U> {
+    list.into_iter().flatten().map(Into::into).collect()
 }
 
 /// A result. Integers beyond 2^53 and decimals are strings, NaN is null. Workers write it; this is its schema.
