@@ -29,6 +29,7 @@ fuzz factor="20":
 # Hold the limiter against a plain recount in so many random traces
 limiter-traces count="1000000":
     CLARIBI_TEST_LIMITER_TRACES={{ count }} cargo test --release --locked --lib domain::window
+
 # Take credentials away under load, so many times as many as CI does (8: about a minute)
 hammer factor="8":
     CLARIBI_TEST_HAMMER_FACTOR={{ factor }} tests/run hammer

@@ -10,6 +10,7 @@ use tokio::sync::{Notify, broadcast};
 
 use super::access::AccessCache;
 use super::audit::AuditRules;
+pub use super::effort::Effort;
 use super::keys::LeakReports;
 use super::limits::Limiter;
 use super::limits::shared::{Shared, SharedRules};
@@ -121,6 +122,8 @@ pub struct Parts {
     pub settings: Settings,
     /// Names this run of the server: leases and reservations carry it.
     pub boot: String,
+    /// How often costly work was done.
+    pub effort: Effort,
     /// Cached access.
     pub access: AccessCache,
     /// Windows.
@@ -163,6 +166,7 @@ impl App {
         let boot = entropy.uuid(clock.now()).to_string();
         let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         Self(Arc::new(Parts {
+            effort: Effort::default(),
             access: AccessCache::new(),
             limiter: Limiter::new(settings.limiter_memory, shared),
             leaks: LeakReports::new(),

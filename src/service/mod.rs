@@ -10,6 +10,7 @@ mod compose;
 pub mod conditions;
 pub mod dashboards;
 pub mod downloads;
+mod effort;
 pub mod estimates;
 pub mod explain;
 pub mod exposure;

@@ -103,10 +103,11 @@ impl App {
         let _place = self.hashing_places.try_acquire().map_err(|_| Error::Overloaded)?;
         let turn = tokio::time::timeout(HASHING_PATIENCE, self.hashing.clone().acquire_owned());
         let turn = turn.await.map_err(|_| Error::Overloaded)?.map_err(Error::internal)?;
+        let app = self.clone();
         tokio::task::spawn_blocking(move || {
             // The permit lives in the blocking task: a client that leaves does not free it early.
             let _turn = turn;
-            work()
+            app.effort.hash(work)
         })
         .await
         .map_err(Error::internal)?

@@ -17,6 +17,7 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rusqlite::{CachedStatement, Connection};
 
@@ -96,6 +97,7 @@ pub struct Store {
 struct MainFile {
     wal: PathBuf,
     readers: pool::Readers,
+    reads: AtomicU64,
     writer: writer::Writer,
     watch: Watch,
 }
@@ -150,6 +152,7 @@ impl Store {
         let main = MainFile {
             wal: wal_of(&main_path),
             readers: pool::Readers::open(&main_path, settings.readers)?,
+            reads: AtomicU64::new(0),
             writer: writer::Writer::start(main, watch.clone())?,
             watch,
         };
@@ -164,6 +167,7 @@ impl Store {
 
     /// Reads `claribi.db` on this thread: for point reads and pages by index, which take microseconds.
     pub fn read_now<T>(&self, read: impl FnOnce(&Reader<'_, Main>) -> Result<T>) -> Result<T> {
+        self.main.reads.fetch_add(1, Ordering::Relaxed);
         self.main.readers.with(|connection| read(&Reader::new(connection)))
     }
 
@@ -267,6 +271,7 @@ impl Store {
     /// How both files do, for metrics.
     pub fn load(&self) -> StoreLoad {
         StoreLoad {
+            reads: self.main.reads.load(Ordering::Relaxed),
             transactions: self.main.writer.transactions(),
             waiting: self.main.writer.waiting(),
             appender: self.appender().map(Appender::load),
@@ -286,6 +291,8 @@ impl Store {
 /// How both files do.
 #[derive(Debug, Clone, Copy)]
 pub struct StoreLoad {
+    /// Reads of `claribi.db` since the start.
+    pub reads: u64,
     /// Transactions on `claribi.db` since the start.
     pub transactions: u64,
     /// Transactions that wait for their turn.

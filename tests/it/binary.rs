@@ -156,6 +156,12 @@ impl Serving {
         )
     }
 
+    /// The same with a token of a session.
+    pub fn get_as(&self, path: &str, token: &str) -> Option<Answer> {
+        let head = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n");
+        ask(self.address, &format!("{head}Connection: close\r\n\r\n"))
+    }
+
     pub fn post(&self, path: &str, key: &str, body: &str) -> Option<Answer> {
         ask(
             self.address,

@@ -4,11 +4,15 @@
 use std::collections::BTreeMap;
 
 use claribi::domain::access::{Permission, Permissions, Role, Scope};
+use claribi::domain::id::IdRef;
+use claribi::domain::user::UserPatch;
+use claribi::service::keys::KeyRequest;
+use claribi::store::main::users;
 
 use super::{Entry, entries};
 use crate::actors::Actor;
 use crate::answer::Answer;
-use crate::world::{Plot, World};
+use crate::world::{Plot, World, named};
 
 const TABLE: &str = include_str!("../golden/policy.txt");
 const MISSING: &str = "permission_missing";
@@ -148,6 +152,55 @@ async fn one_permission_alone_opens_what_the_policy_says_and_nothing_else() {
             let line = &table[entry.operation.id];
             let answer = entry.call(&actor).await;
             judge(entry, line, (line.opens_to(permission), MISSING), &answer, permission.as_str());
+        }
+    }
+}
+
+/// Gives the user of this e-mail another role.
+async fn give_role(world: &World, email: &str, role: Role) {
+    let user = world.app.store.read_now(|db| Ok(users::find_by_email(db, email)?)).unwrap().unwrap().id;
+    let patch = UserPatch { role: Some(role), ..UserPatch::default() };
+    let owner = world.operator_as(world.owner);
+    world.app.update_user(&owner, &IdRef::Number(user), email, patch).await.unwrap();
+}
+
+/// What was made while its owner was an administrator, and asked with while they are something less: presets, the
+/// session, and a key for each permission alone. No more is let in than the role of now and the key both allow.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_administrator_made_does_after_a_demotion_what_the_lesser_role_may_and_nothing_else() {
+    let (world, table, entries) = (roomy_world().await, table(), entries());
+    let mut presets = Vec::new();
+    for (shown, column) in SHOWN.into_iter().zip(0..) {
+        presets.push((caller(&world, Role::Administrator, shown).await, shown, column));
+    }
+    let email = "a-administrator@example.com";
+    let user = world.app.store.read_now(|db| Ok(users::find_by_email(db, email)?)).unwrap().unwrap().id;
+    let mut singles = Vec::new();
+    for permission in Permission::ALL.iter().copied() {
+        if !Permissions::NEVER_IN_A_KEY.holds(permission) {
+            let request = KeyRequest { permissions: Some(vec![permission.as_str().to_owned()]), ..named() };
+            singles.push((permission, world.make_key(user, request).await));
+        }
+    }
+    for (role, row) in ROLES.into_iter().zip(0..).skip(1) {
+        give_role(&world, email, role).await;
+        for entry in &entries {
+            let line = &table[entry.operation.id];
+            for (permission, key) in &singles {
+                // The column of sessions is what the role may, whatever is shown.
+                let allowed = line.opens_to(*permission) && line.allowed[row][0];
+                let who = format!("a key for {} of one who is now {}", permission.as_str(), role.as_str());
+                judge(entry, line, (allowed, MISSING), &entry.call(key).await, &who);
+            }
+            for (actor, shown, column) in &presets {
+                // It would end the keys that come after it; every role may do it, and the test above does.
+                if entry.operation.id == "keys_revoke_all" && *column < 2 {
+                    continue;
+                }
+                let who = format!("{shown:?} of one who is now {}", role.as_str());
+                let answer = entry.call(actor).await;
+                judge(entry, line, (line.allowed[row][*column], MISSING), &answer, &who);
+            }
         }
     }
 }
