@@ -220,9 +220,9 @@ fn written(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     let mut builder = StringBuilder::new();
     for row in 0..array.len() {
         if array.is_null(row) {
-            builder.append_null()
+            builder.append_null();
         } else {
-            builder.append_value(formatter.value(row).try_to_string()?)
+            builder.append_value(formatter.value(row).try_to_string()?);
         }
     }
     Ok(Arc::new(builder.finish()))
