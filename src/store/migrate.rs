@@ -20,16 +20,16 @@ const MAIN: &[M<'static>] = &[
     M::up(include_str!("main/migrations/0003_lists.sql")),
     M::up(include_str!("main/migrations/0004_key_life.sql")),
     M::up(include_str!("main/migrations/0005_people.sql")),
-    M::up(include_str!("main/migrations/0007_logins.sql")),
-    M::up(include_str!("main/migrations/0010_ledger.sql")),
-    M::up(include_str!("main/migrations/0011_begun_sessions.sql")),
+    M::up(include_str!("main/migrations/0006_logins.sql")),
+    M::up(include_str!("main/migrations/0007_ledger.sql")),
+    M::up(include_str!("main/migrations/0008_begun_sessions.sql")),
     M::up(include_str!("main/migrations/0009_changes.sql")),
 ];
 const AUDIT: &[M<'static>] = &[
     M::up(include_str!("audit/migrations/0001_first_light.sql")),
     M::up(include_str!("audit/migrations/0002_rollups.sql")),
-    M::up(include_str!("audit/migrations/0005_figures.sql")),
-    M::up(include_str!("audit/migrations/0003_checkpoints.sql")),
+    M::up(include_str!("audit/migrations/0003_figures.sql")),
+    M::up(include_str!("audit/migrations/0004_checkpoints.sql")),
 ];
 
 static MAIN_STEPS: LazyLock<Migrations<'static>> = LazyLock::new(|| Migrations::from_slice(MAIN));
