@@ -224,7 +224,6 @@ pub const ENDPOINTS: &[Endpoint] = &[
 /// What the pages tell of without showing a request, and what does not answer yet.
 pub const NOT_YET: &[(&str, &str, &str)] = &[
     ("GET", "/v1/goals", "goals and milestones come with an issue of their own"),
-    ("GET", "/v1/audit", "the audit log: today by command"),
     ("GET", "/v1/webhooks", "the page itself has them on the roadmap"),
     ("GET", "/v1/alerts", "usage alerts come with the portal"),
     ("POST", "/v1/data-sources/ds_1/sync", "syncs of sources that are not files"),
