@@ -55,10 +55,19 @@ async fn every_list_takes_what_its_document_says_and_refuses_other_values_by_nam
         assert!(lists.len() >= 3, "{face:?} has lists");
         for (path, parameters) in lists {
             let named = |name: &str| parameters.iter().any(|parameter| parameter["name"] == name);
-            assert!(named("sort") && named("created_after") && named("created_before"), "{path}: {parameters:?}");
+            // Logs come in the order in which they were written, and have filters of forms of their own, with tests of theirs.
+            let is_log = ["/audit", "/usage/"].iter().any(|log| path.contains(log));
+            let common = ["limit", "page", "page_size", "cursor", "created_after", "created_before"];
+            assert!(
+                is_log || (named("sort") && named("created_after") && named("created_before")),
+                "{path}: {parameters:?}"
+            );
             for parameter in parameters.iter().filter(|parameter| parameter["in"] == "query") {
                 let (name, schema) = (parameter["name"].as_str().unwrap(), &parameter["schema"]);
                 assert!(parameter["description"].as_str().is_some_and(|text| text.len() > 10), "{path} {name}");
+                if is_log && !common.contains(&name) {
+                    continue;
+                }
                 let with = |value: &str| format!("{path}?{name}={value}");
                 // The platform face takes a hundred requests a minute.
                 world.pass(60);
