@@ -343,7 +343,7 @@ fn after_sigkill_under_load_the_figures_are_the_rows_of_the_audit_log() {
     };
     let listed: Value = serde_json::from_str(&printed(&["--json", "audit", "list", "--limit", "10000"])).unwrap();
     let listed = listed.as_array().unwrap();
-    let rows = listed.iter().filter(|row| row["type"] == "call" && row["organization"] == "org_1").count();
+    let rows = listed.iter().filter(|row| row["type"] == "call" && row["organization_id"] == "org_1").count();
     let usage: Value = serde_json::from_str(&printed(&["--json", "usage", "--bucket", "day"])).unwrap();
     assert!(rows > 300);
     assert_eq!(usage["total"]["calls"], json!(rows), "each row once, also those that were in memory alone");
