@@ -68,7 +68,7 @@ fn bodies() -> Vec<(&'static str, Vec<u8>, &'static [&'static str])> {
 }
 
 fn request(actor: &Actor, entry: &Entry) -> crate::actors::Request {
-    actor.request(&entry.method, &entry.path)
+    actor.request(&entry.method, &entry.asked())
 }
 
 /// Operations that read JSON.
