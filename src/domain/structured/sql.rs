@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::{Aggregate, BUCKETS, Filter, Grain, Measure, Operator, StructuredQuery, TimeAxis, VALUES, Written};
 use crate::domain::error::{Error, Result};
+use crate::domain::org;
 use crate::domain::result::{Column, ColumnType};
 
 /// A query on its way to text.
@@ -296,7 +297,7 @@ impl<'q> Writer<'q> {
             return Err(Error::field(format!("measures[{position}].aggregate"), reason));
         }
         let name = match (&measure.name, column) {
-            (Some(name), _) => super::super::org::name(&format!("measures[{position}].as"), name, 100)?,
+            (Some(name), _) => org::name(&format!("measures[{position}].as"), name, 100)?,
             (None, Some(column)) => format!("{}_{}", measure.aggregate.as_str(), column.name),
             (None, None) => "count".to_owned(),
         };

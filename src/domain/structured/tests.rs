@@ -1,3 +1,5 @@
+//! What fits a table and what does not, and that nothing a client sends is read as SQL.
+
 use serde_json::json;
 
 use super::*;
