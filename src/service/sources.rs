@@ -1,263 +1,33 @@
 //! Data sources: uploaded files become tables (PRODUCT 8.7).
 
-use std::path::PathBuf;
-use std::time::Duration;
+mod failure;
+mod files;
 
 use serde_json::json;
-use tokio::task::JoinHandle;
 use uuid::Uuid;
 
+pub(super) use self::failure::{error_of, failure_of};
+pub use self::files::{Incoming, IncomingFile, Progress};
 use super::app::App;
 use super::caller::Caller;
 use super::conditions::Standing;
-use super::once::Effect;
 use crate::datadir::DataDir;
 /// Where an upload lies until it is read, and a result until it is sent.
 pub use crate::datadir::Scratch;
 use crate::domain::access::Permission;
 use crate::domain::error::{Error, Result};
-use crate::domain::id::{IdRef, OrgId, Source as SourceKind, SourceId};
+use crate::domain::id::{IdRef, OrgId, Source as SourceKind};
 use crate::domain::org::name;
 use crate::domain::page::{ListRequest, Page};
-use crate::domain::result::Column;
-use crate::domain::source::{self, Source, SourceColumn, SourceFilter, SourceStatus, SourceTable};
+use crate::domain::source::{Source, SourceFilter, SourceStatus};
 use crate::store::Slice;
 use crate::store::main::sources;
-use crate::worker::pool::{Errand, Refused};
-use crate::worker::protocol::{Failure, FailureCode, ImportFile, ImportedTable, Job, Outcome, TableFile};
+use crate::worker::protocol::TableFile;
 
 /// How many of those who use a source are named in a refusal to take it away.
 const REFERRERS_NAMED: usize = 10;
 
-/// A file to import.
-#[derive(Debug)]
-pub struct IncomingFile {
-    /// Where it lies.
-    pub path: PathBuf,
-    /// What its owner calls it.
-    pub name: String,
-}
-
-/// Files to import, with the directory that holds them while that lasts.
-#[derive(Debug)]
-pub struct Incoming {
-    /// The source's name.
-    pub name: String,
-    /// Its SQL name, when it is not made of the name.
-    pub slug: Option<String>,
-    /// The files.
-    pub files: Vec<IncomingFile>,
-    /// Removed when the import is over.
-    pub holder: Option<Scratch>,
-}
-
-/// Told how far an import is: a fraction and rows.
-pub type Progress = Box<dyn FnMut(f64, u64) + Send>;
-
 impl App {
-    /// Room for the files of a source to be, for those who may make one and have quota left: asked before the first byte
-    /// of an upload is read.
-    pub fn begin_upload(&self, caller: &Caller) -> Result<Scratch> {
-        caller.require(Permission::DataSourcesCreate)?;
-        self.check_quota(caller)?;
-        let name = format!("upload-{}", self.entropy.uuid(caller.at).simple());
-        self.data.scratch(&name).map_err(Error::internal)
-    }
-
-    /// Makes a source of files, and waits up to `wait` for its data.
-    ///
-    /// Gives a source that is active, or still `syncing` when the wait was too short: the import then goes on.
-    ///
-    /// # Errors
-    /// `InvalidFile` when a file cannot be read: nothing is left of the source then.
-    pub async fn create_source(
-        &self,
-        caller: &Caller,
-        incoming: Incoming,
-        wait: Option<Duration>,
-        progress: Progress,
-    ) -> Result<Source> {
-        let (id, mut import) = match caller.begun() {
-            Some(Effect::Source(id)) => self.resume_source(caller, id, incoming, progress).await?,
-            _ => self.begin_source(caller, incoming, progress).await?,
-        };
-        let done = match wait {
-            None => Some((&mut import).await),
-            Some(wait) => tokio::time::timeout(wait, &mut import).await.ok(),
-        };
-        if let Some(done) = done {
-            done.map_err(Error::internal)??;
-        }
-        self.find_source(caller.org(), &IdRef::Number(id), &id.prefixed())
-    }
-
-    /// Makes the row of a source and begins its import, which goes on when the client leaves.
-    pub(super) async fn begin_source(
-        &self,
-        caller: &Caller,
-        incoming: Incoming,
-        progress: Progress,
-    ) -> Result<(SourceId, JoinHandle<Result<()>>)> {
-        caller.require(Permission::DataSourcesCreate)?;
-        let source_name = name("name", &incoming.name, 200)?;
-        let slug = incoming.slug.clone().unwrap_or_else(|| source::sql_name(&source_name));
-        if incoming.files.is_empty() {
-            return Err(Error::field("file", "is missing; send at least one file."));
-        }
-        let tables = table_names(&incoming)?;
-        self.check_quota(caller)?;
-        let uuid = self.entropy.uuid(caller.at);
-        let id = self.insert_source(caller, uuid, source_name, slug).await?;
-        Ok((id, self.begin_import(caller, (id, uuid), incoming, tables, progress)))
-    }
-
-    /// Begins the import of a source whose first one was cut off; it stays the same source.
-    pub(super) fn begin_again(
-        &self,
-        caller: &Caller,
-        source: &Source,
-        incoming: Incoming,
-        progress: Progress,
-    ) -> Result<JoinHandle<Result<()>>> {
-        caller.require(Permission::DataSourcesCreate)?;
-        let tables = table_names(&incoming)?;
-        Ok(self.begin_import(caller, (source.id, source.uuid), incoming, tables, progress))
-    }
-
-    /// Goes on with the source that an earlier request began: from its start where the server ended before its data
-    /// was read, and not at all where it is there or on its way.
-    async fn resume_source(
-        &self,
-        caller: &Caller,
-        id: SourceId,
-        incoming: Incoming,
-        progress: Progress,
-    ) -> Result<(SourceId, JoinHandle<Result<()>>)> {
-        let source = self.find_source(caller.org(), &IdRef::Number(id), &id.prefixed())?;
-        let import = match source.status {
-            SourceStatus::Error => {
-                let (org, boot, now) = (caller.org(), self.boot.clone(), caller.at);
-                self.store.write(move |tx| Ok(sources::restart(tx, org, id, &boot, now)?)).await?;
-                self.begin_again(caller, &source, incoming, progress)?
-            }
-            SourceStatus::Active | SourceStatus::Syncing => tokio::spawn(async { Ok(()) }),
-        };
-        Ok((id, import))
-    }
-
-    fn begin_import(
-        &self,
-        caller: &Caller,
-        source: (SourceId, Uuid),
-        incoming: Incoming,
-        tables: Vec<String>,
-        progress: Progress,
-    ) -> JoinHandle<Result<()>> {
-        let (app, importer) = (self.clone(), caller.clone());
-        tokio::spawn(async move { app.import(&importer, source, incoming, tables, progress).await })
-    }
-
-    fn check_quota(&self, caller: &Caller) -> Result<()> {
-        let org = caller.org();
-        let all = self.store.read_now(|db| Ok(sources::list(db, org, &SourceFilter::default(), &Slice::all())?))?;
-        let used: u64 = all.iter().flat_map(|source| &source.tables).map(|table| table.bytes).sum();
-        if used < self.settings.source_quota {
-            return Ok(());
-        }
-        Err(Error::Conflict(format!(
-            "The organization's data sources take {used} bytes, which is all it may keep; delete one, or raise `sources.quota`."
-        )))
-    }
-
-    async fn insert_source(&self, caller: &Caller, uuid: Uuid, name: String, slug: String) -> Result<SourceId> {
-        let (writer, boot) = (caller.clone(), self.boot.clone());
-        self.store
-            .write(move |tx| {
-                let id = sources::create(tx, writer.org(), uuid, &name, &slug, &boot, writer.at)?;
-                let after = json!({"name": name, "slug": slug, "kind": "file"});
-                writer.record(tx, "data_source.create", &id.prefixed(), None, Some(after))?;
-                writer.begin(tx, Effect::Source(id))?;
-                Ok(id)
-            })
-            .await
-    }
-
-    async fn import(
-        &self,
-        caller: &Caller,
-        (id, uuid): (SourceId, Uuid),
-        incoming: Incoming,
-        tables: Vec<String>,
-        mut progress: Progress,
-    ) -> Result<()> {
-        let org = caller.org();
-        let outcome = self.extract(caller, uuid, &incoming, tables, &mut progress).await;
-        let now = self.clock.now();
-        match outcome {
-            Ok((extract, tables)) => {
-                self.store.write(move |tx| sources::swap(tx, org, id, extract, &tables, now)).await
-            }
-            Err(error) => {
-                let (writer, reason) = (caller.clone(), error.to_string());
-                self.store
-                    .write(move |tx| {
-                        sources::delete(tx, org, id)?;
-                        writer.record(tx, "data_source.discard", &id.prefixed(), None, Some(json!({"reason": reason})))
-                    })
-                    .await?;
-                Err(error)
-            }
-        }
-    }
-
-    /// Parses the files in a worker and moves the extract to its place.
-    async fn extract(
-        &self,
-        caller: &Caller,
-        source: Uuid,
-        incoming: &Incoming,
-        tables: Vec<String>,
-        progress: &mut Progress,
-    ) -> Result<(Uuid, Vec<SourceTable>)> {
-        let now = self.clock.now();
-        let extract = self.entropy.uuid(now);
-        let errand = Errand {
-            org: caller.org().raw(),
-            read: incoming.files.iter().map(|file| file.path.clone()).collect(),
-            deadline: self.settings.job_timeout,
-        };
-        let files: Vec<ImportFile> = incoming
-            .files
-            .iter()
-            .zip(tables)
-            .map(|(file, table)| ImportFile { path: file.path.clone(), name: file.name.clone(), table })
-            .collect();
-        let target = self.data.extract(caller.identity().holder.org_uuid, source, extract);
-        let data = self.data.clone();
-        let imported = self
-            .pool
-            .background(
-                &errand,
-                |scratch| {
-                    // Where this fails, the worker says so.
-                    let _ = std::fs::create_dir(scratch.join("extract"));
-                    Job::Import { files, into: scratch.join("extract") }
-                },
-                progress.as_mut(),
-                move |done, scratch| {
-                    // Whole and durable at its place before the row points at it.
-                    data.adopt(&scratch.join("extract"), &target)?;
-                    Ok(done.outcome)
-                },
-            )
-            .await
-            .map_err(error_of)?;
-        match imported {
-            Outcome::Imported { tables } => Ok((extract, tables.into_iter().map(table_of).collect())),
-            other => Err(Error::internal(format!("an import gave {other:?}"))),
-        }
-    }
-
     /// A page of sources.
     pub fn sources(&self, caller: &Caller, request: &ListRequest<SourceFilter>) -> Result<Page<Source>> {
         caller.require(Permission::DataSourcesRead)?;
@@ -379,48 +149,5 @@ fn check_unused(source: &Source, referrers: &[String]) -> Result<()> {
         more => Err(Error::Conflict(format!(
             "The data source is used by {named} and {more} more; delete or change them first."
         ))),
-    }
-}
-
-fn table_names(incoming: &Incoming) -> Result<Vec<String>> {
-    source::table_names(&incoming.files.iter().map(|file| file.name.clone()).collect::<Vec<_>>())
-}
-
-fn table_of(table: ImportedTable) -> SourceTable {
-    SourceTable {
-        name: table.name,
-        rows: table.rows,
-        bytes: table.bytes,
-        columns: table
-            .columns
-            .into_iter()
-            .map(|column| SourceColumn {
-                column: Column { name: column.name, kind: column.kind },
-                nullable: column.nullable,
-            })
-            .collect(),
-    }
-}
-
-/// A worker's refusal in the words of the table of codes.
-pub(super) fn error_of(refused: Refused) -> Error {
-    match refused {
-        Refused::Full => Error::Overloaded,
-        Refused::Failed(failure) => failure_of(failure),
-    }
-}
-
-/// A job's failure in the words of the table of codes.
-pub(super) fn failure_of(failure: Failure) -> Error {
-    let Failure { code, message, position } = failure;
-    match code {
-        FailureCode::InvalidSql => {
-            Error::InvalidSql { message, position: position.map(|place| (place.line, place.column)) }
-        }
-        FailureCode::InvalidFile => Error::InvalidFile(message),
-        FailureCode::Timeout => Error::QueryTimeout(message),
-        FailureCode::TooLarge => Error::QueryTooLarge(message),
-        FailureCode::Canceled => Error::Overloaded,
-        FailureCode::Internal => Error::internal(message),
     }
 }
