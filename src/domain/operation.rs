@@ -186,6 +186,7 @@ operations! {
     "usage_keys" of(Permission::UsageRead), General, None, &[NotFound];
     "usage_users" of(Permission::UsageRead), General, None, &[NotFound];
     "usage_headroom" of(Permission::UsageRead), General, None, &[NotFound];
+    "usage_follow" of(Permission::UsageRead), General, None, &[NotFound];
     "usage_ledger" of(Permission::BillingManage), General, None, PAGE;
     "dashboards_list" of(Permission::DashboardsRead), General, None, PAGE;
     "dashboards_create" of(Permission::DashboardsCreate), General, Json,

@@ -21,6 +21,7 @@ mod explain;
 pub mod face;
 mod fault;
 mod head;
+mod headroom;
 mod limit_headers;
 mod list_query;
 pub mod listener;

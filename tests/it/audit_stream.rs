@@ -13,20 +13,20 @@ const STREAM: &str = "/v1/audit/stream";
 const LIST: &str = "/v1/dashboards";
 
 /// An answer that is read while it comes.
-struct Tail {
+pub struct Tail {
     stream: DuplexStream,
-    text: String,
+    pub text: String,
 }
 
 impl Tail {
-    async fn of(actor: &Actor, request: Request) -> Self {
+    pub async fn of(actor: &Actor, request: Request) -> Self {
         let mut tail = Self { stream: actor.open(request).await, text: String::new() };
         tail.until("here is the stream").await;
         tail
     }
 
     /// Reads until this has come, or the end.
-    async fn until(&mut self, sought: &str) -> bool {
+    pub async fn until(&mut self, sought: &str) -> bool {
         let reading = async {
             while !self.text.contains(sought) {
                 let mut piece = vec![0; 4_096];
@@ -44,7 +44,7 @@ impl Tail {
     }
 
     /// Reads to the end, which must come by itself.
-    async fn end(mut self) -> String {
+    pub async fn end(mut self) -> String {
         assert!(!self.until("nothing that would ever come").await);
         self.text
     }

@@ -28,6 +28,7 @@ mod errors;
 mod formats;
 mod fuzzed;
 mod hammer;
+mod headroom;
 mod isolation;
 mod key_commands;
 mod key_life;

@@ -2,14 +2,18 @@
 //! `service::usage`.
 
 use poem_openapi::OpenApi;
+use poem_openapi::param::Query;
 
 use super::{FACE, Id, Tag};
 use crate::domain::ledger::LedgerFilter;
+use crate::http::audit::EventsReply;
 use crate::http::credential::Credential;
 use crate::http::fault::Reply;
+use crate::http::headroom;
 use crate::http::list_query::ListQuery;
 use crate::http::params::Exchanged;
 use crate::http::reply::Json;
+use crate::http::stream::Streaming;
 use crate::http::usage_query::{Left, Most, OverTime, UsageQuery};
 use crate::http::wire::Counted;
 use crate::http::wire::credits::LedgerEntry;
@@ -78,6 +82,22 @@ impl UsageApi {
         asked: UsageQuery<Id, Left>,
     ) -> Reply<Json<KeyHeadrooms<Id>>> {
         Ok(Json(self.0.headrooms(&caller, asked.0.key.as_ref())?.into()))
+    }
+
+    /// Follow what keys have left of their limits.
+    ///
+    /// Server-sent events: at first one `headroom` for each key, then one whenever a key has less left or more, looked
+    /// for once a second. The stream ends, with an event `end` that has the reason, when the credential is revoked or may
+    /// no longer know, and when the server stops.
+    #[oai(path = "/headroom/stream", method = "get", operation_id = "usage_follow")]
+    async fn follow(
+        &self,
+        Credential(caller): Credential,
+        asked: UsageQuery<Id, Left>,
+        seconds: Query<Option<u32>>,
+        streaming: Streaming,
+    ) -> Reply<EventsReply> {
+        headroom::follow::<Id>(&self.0, &caller, asked.0.key, seconds.0, streaming)
     }
 
     /// List the ledger of credits.

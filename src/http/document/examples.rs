@@ -86,6 +86,7 @@ pub fn text(operation: &str, media_type: &str, face: Face) -> Option<String> {
             let line = answers::log_line(face, Line::Json);
             Some(format!("id: {}\nevent: entry\ndata: {line}\n", log::ENTRY))
         }
+        ("usage_follow", _) => Some(format!("event: headroom\ndata: {}\n", answers::headroom(face)?)),
         (_, "text/csv") => Some("origin,flights\nEWR,10175\nJFK,9472\nLGA,8596\n".to_owned()),
         _ => None,
     }

@@ -22,7 +22,7 @@ use crate::http::wire::audit::{AuditEntry, csv_line, json_line};
 use crate::http::wire::credits::{Estimate, LedgerEntry};
 use crate::http::wire::dashboard::{Dashboard, DashboardSummary, Refreshed};
 use crate::http::wire::key::{Key, KeyActivity, Received, RevokedKeys};
-use crate::http::wire::limits::{KeyHeadrooms, Usage};
+use crate::http::wire::limits::{KeyHeadroom, KeyHeadrooms, Usage};
 use crate::http::wire::organization::Organization;
 use crate::http::wire::query::{QueryResult, ResultColumn};
 use crate::http::wire::report::{Generated, QueuedRun, Report, ReportTemplate, Run};
@@ -132,6 +132,18 @@ pub fn log_line(face: Face, line: Line) -> String {
         Face::Platform => spelled::<Integer>(line),
         Face::External => spelled::<UuidText>(line),
         Face::V1 => spelled::<Hex>(line),
+    }
+}
+
+/// What a key has left, as an event has it.
+pub fn headroom(face: Face) -> Option<String> {
+    fn one<I: Spelling>() -> Option<String> {
+        serde_json::to_string(&KeyHeadroom::<I>::from(metering::headroom())).ok()
+    }
+    match face {
+        Face::Platform => one::<Integer>(),
+        Face::External => one::<UuidText>(),
+        Face::V1 => one::<Hex>(),
     }
 }
 
