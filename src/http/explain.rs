@@ -5,9 +5,9 @@ use std::net::IpAddr;
 
 use poem::http::Method;
 
-use super::edge::plain_path;
 use super::exchange::Exchange;
 use super::face::Face;
+use super::incoming::plain_path;
 use super::operations::Found;
 use crate::domain::error::{Error, Result};
 use crate::service::explain::Question;

@@ -22,6 +22,7 @@ pub mod face;
 mod fault;
 mod head;
 mod headroom;
+mod incoming;
 mod limit_headers;
 mod list_query;
 pub mod listener;

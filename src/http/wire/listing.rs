@@ -5,8 +5,8 @@ use poem_openapi::types::{ParseFromJSON, ToJSON, Type};
 use serde::Serialize;
 
 use crate::domain::page::{More, Page};
-use crate::http::edge::decoded;
 use crate::http::exchange::Exchange;
+use crate::http::incoming::decoded;
 
 /// A page by cursor.
 #[derive(Serialize, Object)]
