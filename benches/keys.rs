@@ -31,7 +31,6 @@ use world::{Plot, World};
 
 const ROUNDS: u32 = 200_000;
 const GUESSES: usize = 2_000;
-const LOGINS: usize = 300;
 
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
@@ -132,7 +131,7 @@ async fn guesses_at_accounts(world: &World) {
         ("a deactivated one", "a-viewer@example.com"),
     ] {
         let unknown = async || guess("nobody@example.com").await;
-        let told = interleaved(LOGINS, async || guess(email).await, unknown).await;
+        let told = interleaved(GUESSES, async || guess(email).await, unknown).await;
         println!("a wrong password for {what}, and for none: {told}");
     }
 }

@@ -8,6 +8,7 @@ pub mod engine;
 pub mod http;
 pub mod jobs;
 pub mod keyring;
+mod memory;
 pub mod outbound;
 pub mod render;
 pub mod service;

@@ -338,6 +338,8 @@ impl Worker {
             .arg("worker")
             .env_clear()
             .env("MALLOC_ARENA_MAX", "2")
+            // What counts against its limit of memory is what is writable: to be so as it is used, not as it is reserved.
+            .env("MIMALLOC_ARENA_EAGER_COMMIT", "0")
             .current_dir(&scratch)
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::null())

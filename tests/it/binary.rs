@@ -12,6 +12,8 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
+/// The owner's password: one that no document shows.
+pub const OWNER_PASSWORD: &str = "nineteen mossy steps";
 const OWNER: &str = "ada@example.com";
 
 /// An installation on disk, and the program over it.
@@ -23,8 +25,10 @@ impl Installation {
     /// Made by `claribi init`.
     pub fn new() -> Self {
         let made = Self::nowhere();
-        let init = made
-            .run_with(&["init", "--org", "Acme Corp", "--email", OWNER, "--password-stdin"], "correct horse battery\n");
+        let init = made.run_with(
+            &["init", "--org", "Acme Corp", "--email", OWNER, "--password-stdin"],
+            &format!("{OWNER_PASSWORD}\n"),
+        );
         assert!(init.status.success(), "{}", text(&init.stderr));
         made
     }
@@ -171,6 +175,10 @@ impl Serving {
                 body.len()
             ),
         )
+    }
+
+    pub fn process(&self) -> u32 {
+        self.child.id()
     }
 
     pub fn signal(&self, signal: Signal) {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use claribi::domain::time::monotonic;
 use serde_json::{Value, json};
 
-use crate::binary::{Installation, Serving, text};
+use crate::binary::{Installation, OWNER_PASSWORD, Serving, text};
 
 const CLIENTS: usize = 64;
 const PASSWORD: &str = "a long enough sentence";
@@ -309,7 +309,7 @@ fn no_request_succeeds_that_began_after_its_credential_was_taken_away() {
         assert!(installation.run_with(&create, PASSWORD).status.success());
     }
     let serving = installation.serve();
-    let (address, session) = (serving.address, log_in(serving.address, "ada@example.com", "correct horse battery"));
+    let (address, session) = (serving.address, log_in(serving.address, "ada@example.com", OWNER_PASSWORD));
     assert_eq!(serving.get(PATH, &owner).unwrap().status, 200);
     let field = Field::prepare(address, &session, &numbers);
     let began = monotonic();

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::actors::Actor;
 use crate::answer::Answer;
-use crate::binary::{Installation, text};
+use crate::binary::{Installation, OWNER_PASSWORD, text};
 use crate::world::{Background, PASSWORD, World};
 
 const OWNER: &str = "owner@example.com";
@@ -256,7 +256,7 @@ fn user_unlock_forgives_at_once_beside_a_running_server() {
     assert!(unlocked.status.success(), "{}", text(&unlocked.stderr));
     let told: serde_json::Value = serde_json::from_slice(&unlocked.stdout).unwrap();
     assert_eq!(told, json!({"id": "u_1", "forgotten_failures": 5}));
-    assert_eq!(attempt("correct horse battery"), 200);
+    assert_eq!(attempt(OWNER_PASSWORD), 200);
     let unknown = installation.run(&["user", "unlock", "nobody@example.com"]);
     assert_eq!(unknown.status.code(), Some(1));
     assert!(text(&unknown.stderr).contains("claribi user list"), "{}", text(&unknown.stderr));

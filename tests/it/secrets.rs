@@ -1,12 +1,14 @@
 //! What is shown once or typed once stands nowhere afterwards: not in a file of the data directory, a log, the audit, an
-//! export, nor in what commands print. Memory is not looked at here: buffers of requests and answers are given back to
-//! the allocator as they are.
+//! export, the memory of the server, nor in what commands print.
 
+use std::os::unix::fs::FileExt;
+use std::time::Duration;
+
+use memchr::memmem;
 use serde_json::{Value, json};
 
-use crate::binary::{Installation, Serving, text};
+use crate::binary::{Installation, OWNER_PASSWORD, Serving, text};
 
-const OWNER: &str = "correct horse battery";
 const CHOSEN: &str = "seven grey stones 4410";
 const AFTERWARDS: &str = "nine dull bells 8273";
 const GUESSED: &str = "three lost keys 5590";
@@ -32,7 +34,7 @@ fn session(installation: &Installation, serving: &Serving) -> Vec<(&'static str,
     let login = |email: &str, password: &str| {
         asked(serving, "/api/auth/login/", "", &json!({"email": email, "password": password}), 200)
     };
-    let tokens = login("ada@example.com", OWNER);
+    let tokens = login("ada@example.com", OWNER_PASSWORD);
     let access = word(&tokens["access"]);
     let renewed = asked(serving, "/api/auth/token/refresh/", "", &json!({"refresh": tokens["refresh"]}), 200);
     let ask = |path: &str, body: Value, status| asked(serving, path, &access, &body, status);
@@ -73,7 +75,7 @@ fn session(installation: &Installation, serving: &Serving) -> Vec<(&'static str,
     // Of a key, what comes after its public characters; of a token, what proves it.
     let secret = |key: &str| key[24..46].to_owned();
     vec![
-        ("the owner's password", OWNER.to_owned()),
+        ("the owner's password", OWNER_PASSWORD.to_owned()),
         ("a chosen password", CHOSEN.to_owned()),
         ("a password that was set anew", AFTERWARDS.to_owned()),
         ("a guessed password", GUESSED.to_owned()),
@@ -92,7 +94,7 @@ fn session(installation: &Installation, serving: &Serving) -> Vec<(&'static str,
 
 /// The secrets that stand in these bytes.
 fn found<'s>(bytes: &[u8], secrets: &'s [(&'static str, String)]) -> Vec<&'s str> {
-    let holds = |secret: &str| bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
+    let holds = |secret: &str| memmem::find(bytes, secret.as_bytes()).is_some();
     secrets.iter().filter(|(_, secret)| holds(secret)).map(|(name, _)| *name).collect()
 }
 
@@ -117,7 +119,7 @@ fn keys_passwords_and_links_stand_nowhere_once_they_were_shown() {
     let secrets = session(&installation, &serving);
     let mut places = files(&installation.data());
     assert!(places.iter().any(|(name, _)| name.ends_with("claribi.db-wal")), "the write-ahead log is looked at too");
-    let login = json!({"email": "ada@example.com", "password": OWNER});
+    let login = json!({"email": "ada@example.com", "password": OWNER_PASSWORD});
     let reader = word(&asked(&serving, "/api/auth/login/", "", &login, 200)["access"]);
     for path in ["/v1/keys", "/v1/users", "/v1/sessions", "/v1/auth/verify", "/api/api-keys/", "/api/users/"] {
         let answer = serving.get_as(path, &reader).unwrap();
@@ -148,4 +150,54 @@ fn keys_passwords_and_links_stand_nowhere_once_they_were_shown() {
     let planted: Vec<_> =
         files(&installation.data()).iter().flat_map(|(_, bytes)| found(bytes, &secrets)).map(str::to_owned).collect();
     assert_eq!(planted, ["a key"]);
+}
+
+/// What a process holds in memory that it can write, without the pages that it never touched.
+fn memory(process: u32) -> Vec<u8> {
+    const PAGE: usize = 4_096;
+    const UNTOUCHED: [u8; PAGE] = [0; PAGE];
+    let maps = std::fs::read_to_string(format!("/proc/{process}/maps")).unwrap();
+    let memory = std::fs::File::open(format!("/proc/{process}/mem")).unwrap();
+    let mut held = Vec::new();
+    let mut chunk = vec![0; PAGE << 8];
+    for line in maps.lines().filter(|line| line.split(' ').nth(1).is_some_and(|rights| rights.starts_with("rw"))) {
+        let (begin, end) = line.split(' ').next().unwrap().split_once('-').unwrap();
+        let address = |text| u64::from_str_radix(text, 16).unwrap();
+        let (mut at, end) = (address(begin), address(end));
+        while at < end {
+            let length = chunk.len().min(usize::try_from(end - at).unwrap());
+            // A range may go away while it is read.
+            let read = memory.read_at(&mut chunk[..length], at).unwrap_or(0);
+            for page in chunk[..read].chunks(PAGE).filter(|page| **page != UNTOUCHED) {
+                held.extend_from_slice(page);
+            }
+            at += u64::try_from(read.max(PAGE)).unwrap();
+        }
+    }
+    held
+}
+
+#[test]
+fn the_server_forgets_keys_and_passwords_when_it_has_used_them() {
+    let installation = Installation::new();
+    let serving = installation.serve();
+    let secrets = session(&installation, &serving);
+    // A connection's buffers are freed when it has ended, which its client does not see.
+    let mut held = Vec::new();
+    for _ in 0..20 {
+        held = found(&memory(serving.process()), &secrets);
+        if held.is_empty() {
+            break;
+        }
+        std::thread::park_timeout(Duration::from_millis(100));
+    }
+    assert_eq!(held, Vec::<&str>::new());
+    // Whoever looks sees what is there: a request that has not ended.
+    let mut open = std::net::TcpStream::connect(serving.address).unwrap();
+    let begun = format!("GET /v1/dashboards HTTP/1.1\r\nX-Note: {}\r\n", secrets[4].1);
+    std::io::Write::write_all(&mut open, begun.as_bytes()).unwrap();
+    assert!((0..20).any(|_| {
+        std::thread::park_timeout(Duration::from_millis(10));
+        found(&memory(serving.process()), &secrets) == ["a key"]
+    }));
 }

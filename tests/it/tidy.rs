@@ -79,8 +79,7 @@ fn sources() -> Vec<Source> {
 /// What each layer may import, itself left out; `None` stands for everything.
 fn allowed(layer: &str) -> Option<&'static [&'static str]> {
     Some(match layer {
-        "domain" => &[],
-        "datadir" => &[],
+        "domain" | "datadir" | "memory" => &[],
         "keyring" | "config" | "telemetry" => &["domain"],
         "store" | "outbound" => &["domain"],
         "render" => &["domain", "worker::protocol"],
