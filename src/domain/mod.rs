@@ -4,6 +4,7 @@ pub mod access;
 pub mod audit;
 pub mod code;
 pub mod condition;
+pub mod connection;
 pub mod credits;
 pub mod cursor;
 pub mod dashboard;

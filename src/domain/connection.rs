@@ -1,0 +1,446 @@
+//! Where the data of a source comes from when it was not uploaded: an address on the web, a SQLite file, a database
+//! server. What stands here may be shown to whoever reads sources; what may not is [`secret`].
+//!
+//! Deliberately not here: whether an address may be reached (`outbound::guard`), and how it is read
+//! (`engine::connect`).
+
+pub mod secret;
+
+use std::collections::BTreeMap;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+pub use self::secret::{Credentials, SecretText};
+use super::error::{Error, Result};
+use super::source::sql_name;
+
+/// What a source is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Uploaded files, or files of this machine that the operator named.
+    File,
+    /// A file on the web.
+    Url,
+    /// A SQLite file of this machine.
+    Sqlite,
+    /// A PostgreSQL server.
+    Postgres,
+    /// A MySQL or MariaDB server.
+    Mysql,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::File, Self::Url, Self::Sqlite, Self::Postgres, Self::Mysql];
+
+    /// The name on the wire and in the store.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Url => "url",
+            Self::Sqlite => "sqlite",
+            Self::Postgres => "postgres",
+            Self::Mysql => "mysql",
+        }
+    }
+
+    /// The kind of that name.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+
+    /// Whether queries can be sent there instead of copying the data.
+    pub const fn can_be_live(self) -> bool {
+        matches!(self, Self::Sqlite | Self::Postgres | Self::Mysql)
+    }
+}
+
+/// How queries reach the data of a source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// It is copied into an extract, which is swapped whole.
+    Extract,
+    /// The query is sent to the source.
+    Live,
+}
+
+impl Mode {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Extract, Self::Live];
+
+    /// The name on the wire and in the store.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Extract => "extract",
+            Self::Live => "live",
+        }
+    }
+
+    /// The mode of that name.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|mode| mode.as_str() == text)
+    }
+}
+
+/// How a connection to a database server is protected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Tls {
+    /// Not at all.
+    Off,
+    /// Encrypted, whoever answers.
+    Require,
+    /// Encrypted, and the server's certificate is one for its name.
+    #[default]
+    Verify,
+}
+
+/// Where the data comes from. Free of secrets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Connection {
+    /// A file on the web.
+    Url(WebFile),
+    /// A SQLite file.
+    Sqlite(SqliteFile),
+    /// A PostgreSQL server.
+    Postgres(Server),
+    /// A MySQL or MariaDB server.
+    Mysql(Server),
+}
+
+/// A file on the web.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WebFile {
+    /// `http://` or `https://`, without user and password.
+    pub url: String,
+    /// What the file is called, which names its table; the last part of the path where that is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+}
+
+/// A SQLite file of this machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SqliteFile {
+    /// Its path, from the root.
+    pub path: String,
+    /// The tables to read; all where neither tables nor queries are named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tables: Vec<String>,
+    /// Queries to read, by the name of the table that each becomes.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub queries: BTreeMap<String, String>,
+    /// By table or query, the column that only grows: later syncs read what is beyond the last value.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub cursor: BTreeMap<String, String>,
+}
+
+/// A database server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Server {
+    /// Its name or address.
+    pub host: String,
+    /// Its port; the usual one where that is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    /// The database.
+    pub database: String,
+    /// Who we are there.
+    pub user: String,
+    /// How the connection is protected.
+    #[serde(default)]
+    pub tls: Tls,
+    /// Certificates in PEM that are trusted instead of the system's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authority: Option<String>,
+    /// The tables to read, `name` or `schema.name`; all where neither tables nor queries are named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tables: Vec<String>,
+    /// Queries to read, by the name of the table that each becomes.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub queries: BTreeMap<String, String>,
+    /// By table or query, the column that only grows: later syncs read what is beyond the last value.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub cursor: BTreeMap<String, String>,
+}
+
+/// Something to read from a database.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reading {
+    /// The table that it becomes.
+    pub table: String,
+    /// What is read.
+    pub what: What,
+    /// The column that only grows, for incremental syncs.
+    pub cursor: Option<String>,
+}
+
+/// What is read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum What {
+    /// A table or view, with its schema where one was given.
+    Table {
+        /// Its schema.
+        schema: Option<String>,
+        /// Its name.
+        name: String,
+    },
+    /// The rows of a query.
+    Query(String),
+}
+
+/// The longest text of a field, in bytes.
+const TEXT: usize = 1_000;
+/// The longest URL, in bytes.
+const URL: usize = 4_000;
+/// The longest query, in bytes.
+const QUERY: usize = 100_000;
+/// The longest bundle of certificates, in bytes.
+const AUTHORITY: usize = 100_000;
+/// The most tables and queries of a source.
+const READINGS: usize = 1_000;
+
+impl Connection {
+    /// Reads and checks the fields of a connection.
+    ///
+    /// # Errors
+    /// A field that this kind has not got, that is missing, or that breaks a rule, as `connection.<field>`.
+    pub fn parse(kind: Kind, fields: Value) -> Result<Self> {
+        let parsed = match kind {
+            Kind::File => {
+                return Err(Error::field("kind", "is `file`: send the files themselves, as multipart/form-data."));
+            }
+            Kind::Url => Self::Url(fields_of(fields)?),
+            Kind::Sqlite => Self::Sqlite(fields_of(fields)?),
+            Kind::Postgres => Self::Postgres(fields_of(fields)?),
+            Kind::Mysql => Self::Mysql(fields_of(fields)?),
+        };
+        parsed.check()?;
+        Ok(parsed)
+    }
+
+    /// As it is stored and shown.
+    pub fn fields(&self) -> Value {
+        let written = match self {
+            Self::Url(file) => serde_json::to_value(file),
+            Self::Sqlite(file) => serde_json::to_value(file),
+            Self::Postgres(server) | Self::Mysql(server) => serde_json::to_value(server),
+        };
+        // Texts, numbers, lists and maps by text can always be written.
+        written.unwrap_or_default()
+    }
+
+    /// What it is.
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::Url(_) => Kind::Url,
+            Self::Sqlite(_) => Kind::Sqlite,
+            Self::Postgres(_) => Kind::Postgres,
+            Self::Mysql(_) => Kind::Mysql,
+        }
+    }
+
+    /// What is read from a database: empty stands for all of its tables.
+    pub fn readings(&self) -> Vec<Reading> {
+        let Some((tables, queries, cursor)) = self.parts() else { return Vec::new() };
+        let tables = tables.iter().map(|table| Reading {
+            table: table_of(table),
+            what: split(table),
+            cursor: cursor.get(table).cloned(),
+        });
+        let queries = queries.iter().map(|(name, sql)| Reading {
+            table: sql_name(name),
+            what: What::Query(sql.clone()),
+            cursor: cursor.get(name).cloned(),
+        });
+        tables.chain(queries).collect()
+    }
+
+    /// By table, the column that only grows: for sources of which all tables are read.
+    pub fn cursors(&self) -> BTreeMap<String, String> {
+        self.parts().map(|(_, _, cursor)| cursor.clone()).unwrap_or_default()
+    }
+
+    /// Host and port to reach, of a database server.
+    pub fn server(&self) -> Option<(&str, u16)> {
+        match self {
+            Self::Postgres(server) => Some((&server.host, server.port.unwrap_or(5432))),
+            Self::Mysql(server) => Some((&server.host, server.port.unwrap_or(3306))),
+            Self::Url(_) | Self::Sqlite(_) => None,
+        }
+    }
+
+    /// Whether what a secret was given for is the same there: a password is not sent on to another server because
+    /// somebody changed where the source points.
+    pub fn shares_secret_with(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Url(one), Self::Url(other)) => origin(&one.url) == origin(&other.url),
+            (Self::Sqlite(_), Self::Sqlite(_)) => true,
+            (Self::Postgres(one), Self::Postgres(other)) | (Self::Mysql(one), Self::Mysql(other)) => {
+                (&one.host, one.port, &one.user, one.tls, &one.authority)
+                    == (&other.host, other.port, &other.user, other.tls, &other.authority)
+            }
+            _ => false,
+        }
+    }
+
+    fn parts(&self) -> Option<(&[String], &BTreeMap<String, String>, &BTreeMap<String, String>)> {
+        match self {
+            Self::Url(_) => None,
+            Self::Sqlite(file) => Some((&file.tables, &file.queries, &file.cursor)),
+            Self::Postgres(server) | Self::Mysql(server) => Some((&server.tables, &server.queries, &server.cursor)),
+        }
+    }
+
+    fn check(&self) -> Result<()> {
+        match self {
+            Self::Url(file) => check_web_file(file)?,
+            Self::Sqlite(file) => {
+                text("path", &file.path, TEXT)?;
+                if !file.path.starts_with('/') || file.path.split('/').any(|part| part == "..") {
+                    return Err(field("path", "must go from the root, without `..`."));
+                }
+            }
+            Self::Postgres(server) | Self::Mysql(server) => check_server(server)?,
+        }
+        self.check_readings()
+    }
+
+    fn check_readings(&self) -> Result<()> {
+        let Some((tables, queries, cursor)) = self.parts() else { return Ok(()) };
+        if tables.len() + queries.len() > READINGS {
+            return Err(field("tables", "and `queries` have more than 1000 entries; make several sources."));
+        }
+        tables.iter().try_for_each(|table| text("tables", table, TEXT))?;
+        for (name, sql) in queries {
+            text("queries", name, TEXT)?;
+            if sql.trim().is_empty() || sql.len() > QUERY {
+                return Err(field("queries", &format!("has an empty or too long query `{}`.", shown(name))));
+            }
+        }
+        let listed = !tables.is_empty() || !queries.is_empty();
+        for (name, column) in cursor {
+            text("cursor", name, TEXT)?;
+            text("cursor", column, TEXT)?;
+            if listed && !tables.contains(name) && !queries.contains_key(name) {
+                let reason = format!("names `{}`, which is neither in `tables` nor in `queries`.", shown(name));
+                return Err(field("cursor", &reason));
+            }
+        }
+        let mut seen = std::collections::BTreeSet::new();
+        for reading in self.readings() {
+            if !seen.insert(reading.table.clone()) {
+                let reason = format!(
+                    "and `queries` would make the table `{}` twice; name a query for one of them.",
+                    reading.table
+                );
+                return Err(field("tables", &reason));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn check_web_file(file: &WebFile) -> Result<()> {
+    text("url", &file.url, URL)?;
+    let scheme = file.url.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
+    if !matches!(scheme.as_deref(), Some("http" | "https")) {
+        return Err(field("url", "must begin with `https://` or `http://`."));
+    }
+    if authority(&file.url).contains('@') {
+        return Err(field("url", "must be without user and password; send them as a header in `secret.headers`."));
+    }
+    match &file.file {
+        Some(name) => text("file", name, 200),
+        None => Ok(()),
+    }
+}
+
+fn check_server(server: &Server) -> Result<()> {
+    text("host", &server.host, 255)?;
+    text("database", &server.database, TEXT)?;
+    text("user", &server.user, TEXT)?;
+    // A socket's directory, a list of servers, a port or a path would all be read as something else by some driver.
+    if !server.host.chars().all(|it| it.is_alphanumeric() || matches!(it, '.' | '-' | '_' | ':' | '[' | ']')) {
+        return Err(field("host", "must be one name or address, without port and path."));
+    }
+    if server.port == Some(0) {
+        return Err(field("port", "must be from 1 to 65535."));
+    }
+    match &server.authority {
+        Some(pem) if pem.len() > AUTHORITY || !pem.contains("-----BEGIN CERTIFICATE-----") => {
+            Err(field("authority", "must be certificates in PEM, of at most 100 kB."))
+        }
+        Some(_) if server.tls != Tls::Verify => Err(field("authority", "takes `tls` to be `verify`.")),
+        _ => Ok(()),
+    }
+}
+
+/// What stands between scheme and path.
+fn authority(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split(['/', '\\', '?', '#']).next().unwrap_or_default()
+}
+
+fn origin(url: &str) -> String {
+    let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
+    format!("{scheme}://{}", authority(url)).to_ascii_lowercase()
+}
+
+/// The table that a table of a database becomes: its name, with its schema where one was given.
+pub fn table_of(name: &str) -> String {
+    sql_name(name)
+}
+
+fn split(name: &str) -> What {
+    match name.split_once('.') {
+        Some((schema, name)) => What::Table { schema: Some(schema.to_owned()), name: name.to_owned() },
+        None => What::Table { schema: None, name: name.to_owned() },
+    }
+}
+
+fn fields_of<T: DeserializeOwned>(fields: Value) -> Result<T> {
+    serde_path_to_error::deserialize(fields).map_err(|error| {
+        let path = error.path().to_string();
+        let said = error.inner().to_string();
+        let quoted = said.split('`').nth(1).unwrap_or_default().to_owned();
+        if said.starts_with("unknown field") {
+            Error::UnknownField(format!("connection.{quoted}"))
+        } else if said.starts_with("missing field") {
+            field(&quoted, "is missing.")
+        } else if path == "." {
+            Error::field("connection", "must be an object.")
+        } else {
+            field(&path, &format!("cannot be read: {said}."))
+        }
+    })
+}
+
+fn text(name: &str, text: &str, longest: usize) -> Result<()> {
+    if text.trim().is_empty() {
+        return Err(field(name, "must not be empty."));
+    }
+    if text.len() > longest {
+        return Err(field(name, &format!("must have at most {longest} bytes.")));
+    }
+    if text.chars().any(char::is_control) {
+        return Err(field(name, "must be without control characters."));
+    }
+    Ok(())
+}
+
+fn field(name: &str, reason: &str) -> Error {
+    Error::field(format!("connection.{name}"), reason)
+}
+
+fn shown(text: &str) -> String {
+    text.chars().take(80).collect()
+}
+
+#[cfg(test)]
+mod tests;
