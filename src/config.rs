@@ -22,10 +22,10 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
-pub use quantity::{Listen, Network, Period, PublicUrl, RedisUrl, Size, WebOrigin};
+pub use quantity::{Destination, Listen, Network, Period, PublicUrl, RedisUrl, Size, WebOrigin};
 pub use settings::{
-    Audit, Auth, Config, Credits, GenerationInOutage, Keys, Limits, LimitsBackend, Log, LogFormat, Metrics, Plan,
-    Portal, Server, Sources, Worker,
+    Audit, Auth, Config, Credits, GenerationInOutage, Keys, Limits, LimitsBackend, Log, LogFormat, Metrics, Outbound,
+    Plan, Portal, Server, Sources, Worker,
 };
 
 use schema::{Known, Schema};

@@ -15,8 +15,10 @@ use crate::domain::user::LinkTtl;
 use crate::http::cors::Origins;
 use crate::http::listener::Limits;
 use crate::http::settings::{HttpSettings, MetricsToken, SandboxPage};
+use crate::outbound::guard::Guard;
 use crate::outbound::redis::{Redis, RedisSettings};
-use crate::service::app::{Argon2Cost, KeyRules, Settings};
+use crate::outbound::resolve::Names;
+use crate::service::app::{Argon2Cost, KeyRules, OutboundRules, Settings};
 use crate::service::audit::AuditRules;
 use crate::service::limits::shared::{InOutage, SharedRules};
 use crate::store::StoreSettings;
@@ -73,6 +75,13 @@ pub fn services(config: &Config) -> Result<Settings, Failure> {
         generate_wait: config.server.generate_wait.duration(),
         idempotency_ttl: config.server.idempotency_ttl.duration(),
         source_quota: config.sources.quota.bytes(),
+        outbound: OutboundRules {
+            guard: Arc::new(Guard::new(
+                config.outbound.allow.iter().map(|listed| listed.0.clone()).collect(),
+                Names::System,
+            )),
+            file_limit: config.outbound.file_limit.bytes(),
+        },
         keys: KeyRules {
             default_expiry: config.keys.default_expiry.map(config::Period::duration),
             max_lifetime: config.keys.max_lifetime.map(config::Period::duration),

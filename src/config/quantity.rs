@@ -8,6 +8,8 @@ use std::time::Duration;
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::domain::reach;
+
 /// A number of bytes, such as `1 MiB`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Size(u64);
@@ -23,6 +25,10 @@ pub struct Listen(pub SocketAddr);
 /// A network, or one address as the network of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Network(pub IpNet);
+
+/// Something that data sources may be connected to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Destination(pub reach::Destination);
 
 /// An absolute `http` or `https` address without path, query or trailing slash.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -142,6 +148,14 @@ impl FromStr for Network {
     }
 }
 
+impl FromStr for Destination {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        text.parse().map(Self)
+    }
+}
+
 impl FromStr for PublicUrl {
     type Err = String;
 
@@ -231,6 +245,12 @@ impl fmt::Display for Network {
     }
 }
 
+impl fmt::Display for Destination {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
 impl fmt::Display for PublicUrl {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.0)
@@ -266,7 +286,7 @@ macro_rules! as_text {
     )+};
 }
 
-as_text!(Size, Period, Listen, Network, PublicUrl, RedisUrl, WebOrigin);
+as_text!(Size, Period, Listen, Network, Destination, PublicUrl, RedisUrl, WebOrigin);
 
 /// A whole number, perhaps a space, and one of the units in any case.
 fn quantity(text: &str, units: &[(&str, u64)]) -> Option<u64> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::quantity::{Listen, Network, Period, PublicUrl, RedisUrl, Size, WebOrigin};
+use super::quantity::{Destination, Listen, Network, Period, PublicUrl, RedisUrl, Size, WebOrigin};
 
 /// The longest that failed logins may count for.
 const MONTH: Duration = Duration::from_secs(30 * 86_400);
@@ -34,6 +34,7 @@ pub struct Config {
     pub audit: Audit,
     pub worker: Worker,
     pub sources: Sources,
+    pub outbound: Outbound,
     pub portal: Portal,
 }
 
@@ -222,6 +223,15 @@ pub struct Worker {
 #[expect(missing_docs, reason = "each setting is explained where it is set: in config.example.toml")]
 pub struct Sources {
     pub quota: Size,
+}
+
+/// What data sources may be connected to.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "each setting is explained where it is set: in config.example.toml")]
+pub struct Outbound {
+    pub allow: Vec<Destination>,
+    pub file_limit: Size,
 }
 
 /// The pages.

@@ -22,6 +22,7 @@ pub mod page;
 pub mod password;
 pub mod plan;
 pub mod profile;
+pub mod reach;
 pub mod report;
 pub mod result;
 pub mod session;

@@ -5,7 +5,7 @@
 //! says so. Deliberately not here: what is asked, and what is done without an answer.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use parking_lot::RwLock;
@@ -13,6 +13,8 @@ use redis::aio::MultiplexedConnection;
 use redis::io::AsyncDNSResolver;
 use redis::{AsyncConnectionConfig, Client, ConnectionAddr, IntoConnectionInfo, TlsCertificates};
 use zeroize::Zeroizing;
+
+use super::resolve::Names;
 
 /// The longest that connecting may take, with names, TLS and the password.
 const CONNECTING: Duration = Duration::from_secs(1);
@@ -74,7 +76,7 @@ impl Redis {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECTING))
             .set_response_timeout(None)
-            .set_dns_resolver(Names);
+            .set_dns_resolver(Resolved);
         Ok(Self { client, config, deadline: settings.deadline, live: RwLock::new(None) })
     }
 
@@ -154,56 +156,19 @@ impl From<redis::RedisError> for Failure {
     }
 }
 
-/// Addresses, `localhost`, and the names that stand in `/etc/hosts`: a static program has no resolver of the C library.
-struct Names;
+/// Names as everything else here resolves them.
+struct Resolved;
 
-/// Where a system keeps names of its own.
-const HOSTS: &str = "/etc/hosts";
-
-impl AsyncDNSResolver for Names {
+impl AsyncDNSResolver for Resolved {
     fn resolve<'a, 'b: 'a>(
         &'a self,
         host: &'b str,
         port: u16,
     ) -> redis::RedisFuture<'a, Box<dyn Iterator<Item = SocketAddr> + Send + 'a>> {
         Box::pin(async move {
-            let found = match host.trim_matches(['[', ']']).parse::<IpAddr>() {
-                Ok(address) => vec![address],
-                Err(_) if host == "localhost" => vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
-                Err(_) => addresses_of(host, &tokio::fs::read_to_string(HOSTS).await?),
-            };
-            if found.is_empty() {
-                let unknown = std::io::Error::other("the host is no address and does not stand in /etc/hosts");
-                return Err(unknown.into());
-            }
+            let found = Names::System.lookup(host).await.map_err(std::io::Error::other)?;
             let found = found.into_iter().map(move |address| SocketAddr::new(address, port));
             Ok(Box::new(found) as Box<dyn Iterator<Item = SocketAddr> + Send>)
         })
-    }
-}
-
-/// What a file like `/etc/hosts` has for a name.
-fn addresses_of(host: &str, hosts: &str) -> Vec<IpAddr> {
-    let lines = hosts.lines().map(|line| line.split('#').next().unwrap_or_default());
-    let found = lines.filter_map(|line| {
-        let mut words = line.split_whitespace();
-        let address = words.next()?.parse().ok()?;
-        words.any(|name| name.eq_ignore_ascii_case(host)).then_some(address)
-    });
-    found.collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_found_as_a_system_has_them() {
-        let hosts =
-            "127.0.0.1 localhost\n# 10.0.0.1 redis\n10.0.0.2\tRedis.internal redis # the first\n::2 redis\nx redis\n";
-        let found = |name| addresses_of(name, hosts).iter().map(IpAddr::to_string).collect::<Vec<_>>();
-        assert_eq!(found("redis"), ["10.0.0.2", "::2"]);
-        assert_eq!(found("redis.internal"), ["10.0.0.2"]);
-        assert!(found("first").is_empty() && found("10.0.0.2").is_empty());
     }
 }

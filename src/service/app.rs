@@ -27,6 +27,7 @@ use crate::domain::plan::{self, Plan};
 use crate::domain::time::Clock;
 use crate::domain::user::LinkTtl;
 use crate::keyring::Keyring;
+use crate::outbound::guard::Guard;
 use crate::store::Store;
 use crate::worker::pool::Pool;
 use crate::worker::protocol::QueryLimits;
@@ -72,10 +73,21 @@ pub struct Settings {
     pub idempotency_ttl: Duration,
     /// Bytes of extracts that an organisation may keep.
     pub source_quota: u64,
+    /// What sources may be connected to.
+    pub outbound: OutboundRules,
     /// The life of keys.
     pub keys: KeyRules,
     /// How the audit log is kept.
     pub audit: AuditRules,
+}
+
+/// What sources may be connected to, and how much is fetched.
+#[derive(Debug, Clone)]
+pub struct OutboundRules {
+    /// Who may be connected to.
+    pub guard: Arc<Guard>,
+    /// Bytes of one file from the web.
+    pub file_limit: u64,
 }
 
 /// What bounds the life of keys.

@@ -26,7 +26,9 @@ use claribi::http::listener::{Limits, Server, Shutdown, ShutdownHandle};
 use claribi::http::settings::HttpSettings;
 use claribi::jobs::Jobs;
 use claribi::keyring::Keyring;
-use claribi::service::app::{App, Argon2Cost, KeyRules, Settings};
+use claribi::outbound::guard::Guard;
+use claribi::outbound::resolve::Names;
+use claribi::service::app::{App, Argon2Cost, KeyRules, OutboundRules, Settings};
 use claribi::service::audit::AuditRules;
 use claribi::service::caller::Caller;
 use claribi::service::keys::KeyRequest;
@@ -123,6 +125,10 @@ impl Default for Plot {
             generate_wait: Duration::from_secs(60),
             idempotency_ttl: Duration::from_secs(86_400),
             source_quota: 1 << 30,
+            outbound: OutboundRules {
+                guard: Arc::new(Guard::new(vec!["127.0.0.1".parse().unwrap()], Names::System)),
+                file_limit: 1 << 20,
+            },
             keys: KeyRules {
                 default_expiry: None,
                 max_lifetime: None,

@@ -1,0 +1,261 @@
+//! Files from the web: one GET, through the guard, into a file.
+//!
+//! Each hop is settled anew and connected to by its address; redirects are bounded; headers that somebody gave for one
+//! origin go to no other; there is no proxy, no cookie and no pool. Everything is bounded: time, bytes, silence.
+//!
+//! Deliberately not here: what the file is, which a worker finds out.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Client, Response, StatusCode, Url};
+use tokio::io::AsyncWriteExt;
+
+use super::guard::{Guard, Refusal};
+use crate::domain::connection::SecretText;
+
+/// Redirects that are followed.
+const HOPS: usize = 3;
+/// The longest that connecting may take.
+const CONNECTING: Duration = Duration::from_secs(10);
+/// The longest silence.
+const SILENCE: Duration = Duration::from_secs(30);
+/// The longest tag or date that is kept, in bytes.
+const VALIDATOR: usize = 1_000;
+
+/// What is asked for.
+#[derive(Debug)]
+pub struct Request {
+    /// Where.
+    pub url: String,
+    /// What is sent along to that origin and no other.
+    pub headers: Vec<(String, SecretText)>,
+    /// What came the last time.
+    pub known: Validators,
+    /// The most bytes.
+    pub limit: u64,
+    /// The longest that all of it may take.
+    pub deadline: Duration,
+    /// Where the body goes: a file that is not there yet.
+    pub into: PathBuf,
+}
+
+/// What tells one version of a file from another (RFC 9110, 8.8).
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Validators {
+    /// `ETag`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub etag: Option<String>,
+    /// `Last-Modified`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_modified: Option<String>,
+}
+
+/// What came.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Fetched {
+    /// The same as the last time.
+    Unchanged,
+    /// A file.
+    File {
+        /// Its length.
+        bytes: u64,
+        /// What tells it from the next.
+        validators: Validators,
+    },
+}
+
+/// Why nothing came, in words for whoever named the URL. Nothing of a body is in it.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The guard says no.
+    #[error("`connection.url` {0}")]
+    Refused(Refusal),
+    /// The guard says no to where the server sent us.
+    #[error("The server redirects to a place that {0}")]
+    Redirected(Refusal),
+    /// Around and around.
+    #[error("The server redirects more than {HOPS} times.")]
+    Hops,
+    /// From what is encrypted to what is not, or to nowhere.
+    #[error("The server redirects to a place that cannot be followed.")]
+    Astray,
+    /// Nobody answers.
+    #[error("The server cannot be reached: {0}.")]
+    Unreachable(&'static str),
+    /// It says something else than 200.
+    #[error("The server answered {0} instead of 200.")]
+    Status(u16),
+    /// A page where a file should be.
+    #[error("The server answered with a web page; the URL must be of the file itself.")]
+    Page,
+    /// Over the limit.
+    #[error("The file is over the limit of {0} bytes.")]
+    TooLarge(u64),
+    /// The end never came.
+    #[error("The file ended before it was complete.")]
+    Cut,
+    /// Too slow.
+    #[error("The file did not come in time.")]
+    Late,
+    /// A fault of ours.
+    #[error("The file cannot be fetched.")]
+    Broken(String),
+}
+
+/// Fetches a file.
+pub async fn fetch(guard: &Guard, request: Request) -> Result<Fetched, Failure> {
+    let deadline = request.deadline;
+    tokio::time::timeout(deadline, follow(guard, request)).await.map_err(|_| Failure::Late)?
+}
+
+async fn follow(guard: &Guard, request: Request) -> Result<Fetched, Failure> {
+    let first = guard.url(&request.url).map_err(Failure::Refused)?;
+    let mut url = first.clone();
+    for hop in 0..=HOPS {
+        let refused = |refusal| if hop == 0 { Failure::Refused(refusal) } else { Failure::Redirected(refusal) };
+        let addresses = guard.settle_url(&url).await.map_err(refused)?;
+        let is_home = url.origin() == first.origin();
+        let response = ask(&url, addresses, headers(&request, is_home)?).await?;
+        match response.status() {
+            StatusCode::OK => return keep(response, &request).await,
+            StatusCode::NOT_MODIFIED if request.known != Validators::default() => return Ok(Fetched::Unchanged),
+            StatusCode::MOVED_PERMANENTLY
+            | StatusCode::FOUND
+            | StatusCode::SEE_OTHER
+            | StatusCode::TEMPORARY_REDIRECT
+            | StatusCode::PERMANENT_REDIRECT => url = target(guard, &url, &response)?,
+            other => return Err(Failure::Status(other.as_u16())),
+        }
+    }
+    Err(Failure::Hops)
+}
+
+/// Where a redirect leads. Never from what is encrypted to what is not: who listens would choose the data.
+fn target(guard: &Guard, from: &Url, response: &Response) -> Result<Url, Failure> {
+    let location = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
+    let joined = location.and_then(|location| from.join(location).ok()).ok_or(Failure::Astray)?;
+    let url = guard.url(joined.as_str()).map_err(Failure::Redirected)?;
+    if from.scheme() == "https" && url.scheme() != "https" { Err(Failure::Astray) } else { Ok(url) }
+}
+
+fn headers(request: &Request, is_home: bool) -> Result<HeaderMap, Failure> {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::USER_AGENT, HeaderValue::from_static(concat!("claribi/", env!("CARGO_PKG_VERSION"))));
+    headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
+    // The length that counts is the one on the wire.
+    headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    let broken = |_| Failure::Broken("a header that was checked cannot be sent".to_owned());
+    if is_home {
+        for (name, value) in &request.headers {
+            let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| broken(()))?;
+            let mut value = HeaderValue::from_str(value.expose()).map_err(|_| broken(()))?;
+            value.set_sensitive(true);
+            headers.insert(name, value);
+        }
+        for (name, known) in
+            [(header::IF_NONE_MATCH, &request.known.etag), (header::IF_MODIFIED_SINCE, &request.known.last_modified)]
+        {
+            if let Some(value) = known.as_deref().and_then(|text| HeaderValue::from_str(text).ok()) {
+                headers.insert(name, value);
+            }
+        }
+    }
+    Ok(headers)
+}
+
+async fn ask(url: &Url, addresses: Vec<SocketAddr>, headers: HeaderMap) -> Result<Response, Failure> {
+    // Whoever was first has installed the same one.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let mut builder = Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .referer(false)
+        .http1_only()
+        .pool_max_idle_per_host(0)
+        .connect_timeout(CONNECTING)
+        .read_timeout(SILENCE)
+        .dns_resolver(Arc::new(Settled(addresses)));
+    if url.scheme() == "http" {
+        // A machine without certificates can still fetch what needs none.
+        builder = builder.tls_certs_only([]);
+    }
+    let client = builder.build().map_err(|error| Failure::Broken(error.without_url().to_string()))?;
+    client.get(url.clone()).headers(headers).send().await.map_err(|error| unreachable(&error))
+}
+
+fn unreachable(error: &reqwest::Error) -> Failure {
+    if error.is_timeout() {
+        return Failure::Unreachable("it does not answer in time");
+    }
+    let mut cause: Option<&dyn std::error::Error> = std::error::Error::source(error);
+    while let Some(found) = cause {
+        if found.is::<rustls::Error>() {
+            return Failure::Unreachable("its certificate or its TLS is not one that can be trusted");
+        }
+        if let Some(io) = found.downcast_ref::<std::io::Error>() {
+            match io.kind() {
+                std::io::ErrorKind::ConnectionRefused => return Failure::Unreachable("it refuses the connection"),
+                std::io::ErrorKind::InvalidData if io.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) => {
+                    return Failure::Unreachable("its certificate or its TLS is not one that can be trusted");
+                }
+                _ => {}
+            }
+        }
+        cause = found.source();
+    }
+    let reason = if error.is_connect() { "the connection fails" } else { "it does not speak HTTP as it should" };
+    Failure::Unreachable(reason)
+}
+
+/// Writes the body to its file.
+async fn keep(mut response: Response, request: &Request) -> Result<Fetched, Failure> {
+    let text = |name: HeaderName| response.headers().get(name).and_then(|value| value.to_str().ok());
+    if text(header::CONTENT_TYPE).is_some_and(is_page) {
+        return Err(Failure::Page);
+    }
+    if response.content_length().is_some_and(|length| length > request.limit) {
+        return Err(Failure::TooLarge(request.limit));
+    }
+    let kept = |name| text(name).filter(|text| text.len() <= VALIDATOR).map(str::to_owned);
+    let validators = Validators { etag: kept(header::ETAG), last_modified: kept(header::LAST_MODIFIED) };
+    let broken = |error: std::io::Error| Failure::Broken(error.to_string());
+    let mut file = create(&request.into).await.map_err(broken)?;
+    let mut bytes = 0u64;
+    while let Some(chunk) = response.chunk().await.map_err(|error| cut(&error))? {
+        bytes += chunk.len() as u64;
+        if bytes > request.limit {
+            return Err(Failure::TooLarge(request.limit));
+        }
+        file.write_all(&chunk).await.map_err(broken)?;
+    }
+    file.flush().await.map_err(broken)?;
+    Ok(Fetched::File { bytes, validators })
+}
+
+async fn create(path: &Path) -> std::io::Result<tokio::fs::File> {
+    tokio::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).await
+}
+
+fn cut(error: &reqwest::Error) -> Failure {
+    if error.is_timeout() { Failure::Late } else { Failure::Cut }
+}
+
+fn is_page(content_type: &str) -> bool {
+    let kind = content_type.split(';').next().unwrap_or_default().trim();
+    ["text/html", "application/xhtml+xml"].iter().any(|page| kind.eq_ignore_ascii_case(page))
+}
+
+/// The addresses that the guard has settled, whatever is asked.
+struct Settled(Vec<SocketAddr>);
+
+impl Resolve for Settled {
+    fn resolve(&self, _name: Name) -> Resolving {
+        let addresses: Addrs = Box::new(self.0.clone().into_iter());
+        Box::pin(async move { Ok(addresses) })
+    }
+}
