@@ -3,7 +3,10 @@
 //! A file has a line per generation, `<id> <64 hex digits>`, the newest last. Older generations stay readable, so
 //! that a secret can be changed without ending what was made with the one before.
 
+pub mod seal;
+
 use std::fmt;
+use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
@@ -109,9 +112,11 @@ pub struct Keyring {
     pub audit: Generations,
 }
 
-const NAMES: [&str; 4] = ["pepper", "sessions", "cursors", AUDIT];
-/// The one secret that installations have had to be given later.
+const NAMES: [&str; 5] = ["pepper", "sessions", "cursors", AUDIT, SEALING];
+/// The secrets that installations have had to be given later.
+const LATER: [&str; 2] = [AUDIT, SEALING];
 const AUDIT: &str = "audit";
+const SEALING: &str = "sealing";
 
 impl Keyring {
     /// Makes the secrets of a new installation, readable by their owner alone.
@@ -121,13 +126,16 @@ impl Keyring {
 
     /// Makes what an installation of an earlier version does not have; for the holder of the lock.
     pub fn complete(directory: &Path, entropy: &Entropy) -> Result<(), KeyringError> {
-        if directory.join(AUDIT).exists() { Ok(()) } else { make(directory, AUDIT, entropy) }
+        let missing = LATER.into_iter().filter(|name| !directory.join(name).exists());
+        missing.into_iter().try_for_each(|name| make(directory, name, entropy))
     }
 
     /// Reads all secrets and refuses weak ones.
     pub fn load(directory: &Path) -> Result<Self, KeyringError> {
         let mut seen = Vec::new();
         let mut read = |name| read(directory, name, &mut seen);
+        // Refused here when it is weak, and read anew at each use.
+        read(SEALING)?;
         Ok(Self {
             pepper: read(NAMES[0])?,
             sessions: read(NAMES[1])?,
@@ -135,11 +143,55 @@ impl Keyring {
             audit: read(NAMES[3])?,
         })
     }
+
+    /// The keys that seal what stands in rows. Read at each use, which is rare: so a command beside the server can
+    /// rotate them.
+    pub fn sealing(directory: &Path) -> Result<Generations, KeyringError> {
+        read(directory, SEALING, &mut Vec::new())
+    }
+
+    /// Draws a new key to seal with; the ones before stay. Whoever calls sees to it that nobody else does meanwhile.
+    pub fn renew_sealing(directory: &Path, entropy: &Entropy) -> Result<Generations, KeyringError> {
+        let Generations(mut generations) = Self::sealing(directory)?;
+        let next = generations.iter().map(|(id, _)| id + 1).max().unwrap_or(1);
+        generations.push((next, Secret(Zeroizing::new(entropy.bytes::<32>()))));
+        replace(directory, SEALING, &Generations(generations))?;
+        Self::sealing(directory)
+    }
+
+    /// Forgets keys that nothing is sealed with any more; the newest stays.
+    pub fn retire_sealing(directory: &Path, is_used: impl Fn(i64) -> bool) -> Result<(), KeyringError> {
+        let Generations(mut generations) = Self::sealing(directory)?;
+        let newest = generations.len() - 1;
+        let mut index = 0..;
+        generations.retain(|(id, _)| index.next() == Some(newest) || is_used(*id));
+        replace(directory, SEALING, &Generations(generations))
+    }
+}
+
+/// Writes the generations of a secret: whoever reads finds all of the old ones or all of the new ones.
+fn replace(directory: &Path, name: &'static str, generations: &Generations) -> Result<(), KeyringError> {
+    let mut text = Zeroizing::new(String::new());
+    for (id, secret) in &generations.0 {
+        let digits = Zeroizing::new(hex::encode(secret.expose()));
+        text.push_str(&Zeroizing::new(format!("{id} {}\n", digits.as_str())));
+    }
+    let new = directory.join(format!("{name}.new"));
+    let written = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&new)
+        .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()))
+        .and_then(|()| std::fs::rename(&new, directory.join(name)))
+        .and_then(|()| std::fs::File::open(directory)?.sync_all());
+    written.map_err(|error| KeyringError::Io { name, error })
 }
 
 fn make(directory: &Path, name: &'static str, entropy: &Entropy) -> Result<(), KeyringError> {
     let line = Zeroizing::new(format!("1 {}\n", Zeroizing::new(hex::encode(entropy.bytes::<32>())).as_str()));
-    let written = std::fs::OpenOptions::new()
+    let written = OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
@@ -198,10 +250,12 @@ mod tests {
             Keyring::create(directory.path(), &Entropy::System).unwrap();
         }
         let (first, second) = (Keyring::load(one.path()).unwrap(), Keyring::load(two.path()).unwrap());
-        let secrets = [&first, &second].map(|ring| [&ring.pepper, &ring.sessions, &ring.cursors, &ring.audit]);
+        let sealing = [one, two].map(|directory| Keyring::sealing(directory.path()).unwrap());
+        let secrets = [(&first, &sealing[0]), (&second, &sealing[1])]
+            .map(|(ring, sealing)| [&ring.pepper, &ring.sessions, &ring.cursors, &ring.audit, sealing]);
         let different: std::collections::BTreeSet<_> =
             secrets.iter().flatten().map(|secret| *secret.current().1.expose()).collect();
-        assert_eq!(different.len(), 8);
+        assert_eq!(different.len(), 10);
     }
 
     #[test]
@@ -242,6 +296,26 @@ mod tests {
         assert!(Keyring::load(directory.path()).is_ok() && of("pepper") == pepper && of("audit") != audit);
         let mode = std::fs::metadata(directory.path().join("audit")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_key_that_seals_is_renewed_and_retired_and_one_that_is_used_stays() {
+        let directory = tempfile::tempdir().unwrap();
+        Keyring::create(directory.path(), &Entropy::System).unwrap();
+        let ids = || Keyring::sealing(directory.path()).unwrap().0.iter().map(|(id, _)| *id).collect::<Vec<_>>();
+        let first = *Keyring::sealing(directory.path()).unwrap().current().1.expose();
+        for newest in [2, 3] {
+            let renewed = Keyring::renew_sealing(directory.path(), &Entropy::System).unwrap();
+            assert_eq!((renewed.current().0, renewed.oldest().expose()), (newest, &first));
+        }
+        Keyring::retire_sealing(directory.path(), |id| id == 1).unwrap();
+        assert_eq!(ids(), [1, 3]);
+        Keyring::retire_sealing(directory.path(), |_| false).unwrap();
+        assert_eq!(ids(), [3]);
+        assert!(Keyring::load(directory.path()).is_ok(), "neither weak nor open to others");
+        let left: Vec<_> =
+            std::fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left.len(), NAMES.len(), "{left:?}");
     }
 
     #[test]

@@ -135,6 +135,9 @@ impl Served<'_> {
             Some(address) => Some(bind(address.0).await?),
             None => None,
         };
+        for listener in [Some(&self.listener), metrics.as_ref()].into_iter().flatten() {
+            self.app.settings.outbound.guard.listens_on(listener.local_addr()?);
+        }
         let (stop, shutdown) = Shutdown::new();
         let (server, edge) =
             crate::http::server(self.app.clone(), self.http, shutdown.clone()).map_err(Failure::Failed)?;
