@@ -194,6 +194,9 @@ pub enum What {
     Query(String),
 }
 
+/// Tables, queries and cursors.
+type Parts<'c> = (&'c [String], &'c BTreeMap<String, String>, &'c BTreeMap<String, String>);
+
 /// The longest text of a field, in bytes.
 const TEXT: usize = 1_000;
 /// The longest URL, in bytes.
@@ -289,7 +292,7 @@ impl Connection {
         }
     }
 
-    fn parts(&self) -> Option<(&[String], &BTreeMap<String, String>, &BTreeMap<String, String>)> {
+    fn parts(&self) -> Option<Parts<'_>> {
         match self {
             Self::Url(_) => None,
             Self::Sqlite(file) => Some((&file.tables, &file.queries, &file.cursor)),

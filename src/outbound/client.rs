@@ -200,7 +200,7 @@ fn unreachable(error: &reqwest::Error) -> Failure {
         if let Some(io) = found.downcast_ref::<std::io::Error>() {
             match io.kind() {
                 std::io::ErrorKind::ConnectionRefused => return Failure::Unreachable("it refuses the connection"),
-                std::io::ErrorKind::InvalidData if io.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) => {
+                std::io::ErrorKind::InvalidData => {
                     return Failure::Unreachable("its certificate or its TLS is not one that can be trusted");
                 }
                 _ => {}

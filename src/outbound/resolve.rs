@@ -21,8 +21,11 @@ pub enum Names {
     /// runs, and names are rare.
     System,
     /// Something else that knows.
-    Given(Arc<dyn Fn(&str) -> Vec<IpAddr> + Send + Sync>),
+    Given(Known),
 }
+
+/// Tells the addresses of a name.
+pub type Known = Arc<dyn Fn(&str) -> Vec<IpAddr> + Send + Sync>;
 
 /// Why a host has no address. In words for the log: they may name servers of the network.
 #[derive(Debug, thiserror::Error)]
