@@ -98,6 +98,11 @@ impl Guard {
         if !url.username().is_empty() || url.password().is_some() {
             return Err(Refusal::UserInfo);
         }
+        // What takes the standard's leniency to read, others read otherwise: `http:///a`, `http:a`, `http:\\a`.
+        let is_plain = text.split_once("://").is_some_and(|(_, rest)| !rest.starts_with(['/', '\\']));
+        if !is_plain {
+            return Err(Refusal::Unreadable);
+        }
         let (host, port) = place(&url)?;
         self.look(&host, port, Purpose::Web)?;
         Ok(url)
@@ -202,7 +207,7 @@ fn spelled(host: &str) -> Result<String, Refusal> {
         Ok(address) => Ok(address.to_canonical().to_string()),
         Err(_) => {
             let name = bare.strip_suffix('.').unwrap_or(bare);
-            if name.is_empty() || name.ends_with('.') { Err(Refusal::Unreadable) } else { Ok(name.to_owned()) }
+            if name.split('.').any(str::is_empty) { Err(Refusal::Unreadable) } else { Ok(name.to_owned()) }
         }
     }
 }
