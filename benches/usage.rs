@@ -18,7 +18,7 @@ use claribi::domain::id::{KeyId, OrgId};
 use claribi::domain::time::{Clock, FixedClock, Timestamp};
 use claribi::domain::usage::{Bucket, Callers, Figures, Window};
 use claribi::store::audit::usage::{self, Calls};
-use claribi::store::{Role, Store, StoreSettings};
+use claribi::store::{OnFailure, Role, Store, StoreSettings};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -33,7 +33,7 @@ fn main() -> Result<(), Failure> {
     let directory = tempfile::tempdir()?;
     let now = Timestamp::parse("2026-04-06T09:14:22Z").ok_or("an instant")?;
     let clock = Clock::Fixed(FixedClock::at(now));
-    let settings = StoreSettings { audit_fsync: false, readers: 2 };
+    let settings = StoreSettings { audit_fsync: false, audit_failure: OnFailure::Refuse, readers: 2 };
     let open = || Store::open(directory.path(), directory.path(), Role::Owner, settings, &clock);
     open()?.close();
     let rows = lay_down(&directory.path().join("audit.db"), now, keys, operations)?;

@@ -24,7 +24,7 @@ mod tests;
 
 pub use quantity::{Destination, Listen, Network, Period, PublicUrl, RedisUrl, Size, WebOrigin};
 pub use settings::{
-    Audit, Auth, Config, Credits, GenerationInOutage, Keys, Limits, LimitsBackend, Log, LogFormat, Metrics, Outbound,
+    Audit, Auth, Config, Credits, GenerationInOutage, Keys, Limits, LimitsBackend, Log, LogFormat, Metrics, OnFailure, Outbound,
     Plan, Portal, Server, Sources, Worker,
 };
 

@@ -13,8 +13,8 @@ use super::Globals;
 use super::compose::with_instance;
 use super::failure::Failure;
 use super::output::Output;
-use crate::domain::audit::entry::{Call, Entry, Event};
 use crate::domain::audit::filter::Filter;
+use crate::domain::audit::{Call, Entry, Event, Flood};
 use crate::domain::id::{Id, Kind, Org, RequestId, Session, User};
 use crate::domain::page::{Direction, Order, SortBy};
 use crate::domain::time::Timestamp;
@@ -121,6 +121,7 @@ fn row(record: &Record) -> Vec<String> {
     row.extend(match &record.entry {
         Entry::Call(call) => call_row(call),
         Entry::Event(event) => event_row(event),
+        Entry::Flood(flood) => flood_row(flood),
     });
     row
 }
@@ -135,6 +136,19 @@ fn call_row(call: &Call) -> Vec<String> {
         format!("{} {}", call.status, call.code.as_deref().unwrap_or(call.outcome.as_str())),
         call.address.to_string(),
         RequestId(Uuid::from_bytes(call.request_id)).to_string(),
+    ]
+}
+
+fn flood_row(flood: &Flood) -> Vec<String> {
+    vec![
+        Timestamp::from_millis(flood.at_ms).to_string(),
+        dash(),
+        dash(),
+        format!("{} calls", flood.calls()),
+        dash(),
+        "flood".to_owned(),
+        flood.address.to_string(),
+        dash(),
     ]
 }
 

@@ -23,6 +23,7 @@ use crate::http::settings::HttpSettings;
 use crate::jobs::Jobs;
 use crate::service::adopt::Adopt;
 use crate::service::app::App;
+use crate::service::audit::Counted;
 use crate::store::Role;
 use crate::telemetry::Logs;
 use crate::worker::pool::Idle;
@@ -186,7 +187,8 @@ pub fn reload(globals: &Globals, listen: Option<Listen>, set_level: impl FnOnce(
 /// Ends the threads, brings the chain up to date and closes both files. The lock is the caller's to give up.
 pub fn end(app: &App, runtime: Runtime) {
     runtime.shutdown_timeout(LAST_PATIENCE);
-    if let Err(error) = app.adopt_changes(Adopt::All).and_then(|_| app.checkpoint()) {
+    let written = app.write_floods(Counted::All).and_then(|()| app.adopt_changes(Adopt::All));
+    if let Err(error) = written.and_then(|_| app.checkpoint()) {
         tracing::warn!(%error, "the next start brings the audit log up to date");
     }
     app.store.close();

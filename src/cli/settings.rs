@@ -21,7 +21,7 @@ use crate::outbound::resolve::Names;
 use crate::service::app::{Argon2Cost, KeyRules, OutboundRules, Settings};
 use crate::service::audit::AuditRules;
 use crate::service::limits::shared::{InOutage, SharedRules};
-use crate::store::StoreSettings;
+use crate::store::{OnFailure, StoreSettings};
 use crate::telemetry::Shape;
 use crate::worker::pool::PoolSettings;
 use crate::worker::protocol::QueryLimits;
@@ -92,6 +92,7 @@ pub fn services(config: &Config) -> Result<Settings, Failure> {
             retention: config.audit.retention.duration(),
             checkpoint_entries: config.audit.checkpoint_entries.into(),
             checkpoint_every: config.audit.checkpoint_every.duration(),
+            unauthenticated_per_minute: config.audit.unauthenticated_per_minute,
         },
     })
 }
@@ -209,7 +210,11 @@ pub fn background(config: &Config) -> usize {
 /// How the databases are kept.
 pub fn store(config: &Config) -> StoreSettings {
     let readers = u32::try_from(cores() * 2).unwrap_or(4).clamp(4, 32);
-    StoreSettings { audit_fsync: config.audit.fsync, readers }
+    let audit_failure = match config.audit.on_failure {
+        config::OnFailure::Refuse => OnFailure::Refuse,
+        config::OnFailure::Degrade => OnFailure::Degrade,
+    };
+    StoreSettings { audit_fsync: config.audit.fsync, audit_failure, readers }
 }
 
 /// How lines of the log look.

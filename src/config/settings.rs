@@ -187,6 +187,16 @@ pub struct Credits {
     pub format_pdf: u32,
 }
 
+/// What becomes of requests while the audit log cannot be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnFailure {
+    /// They are refused.
+    Refuse,
+    /// They are served.
+    Degrade,
+}
+
 /// How the audit log is written.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -196,6 +206,8 @@ pub struct Audit {
     pub retention: Period,
     pub checkpoint_entries: u32,
     pub checkpoint_every: Period,
+    pub unauthenticated_per_minute: u32,
+    pub on_failure: OnFailure,
 }
 
 /// Worker processes and what a job may use.

@@ -221,6 +221,7 @@ fn values_that_cannot_be_used_are_named_with_their_setting_and_origin() {
         ("CLARIBI_AUDIT__FSYNC", "yes", "`audit.fsync`", "neither `true` nor `false`"),
         ("CLARIBI_AUDIT__RETENTION", "47h", "`audit.retention`", "48h or more"),
         ("CLARIBI_AUDIT__CHECKPOINT_ENTRIES", "0", "`audit.checkpoint_entries`", "above 0"),
+        ("CLARIBI_AUDIT__ON_FAILURE", "hope", "`audit.on_failure`", "`hope` is none of refuse, degrade"),
         ("CLARIBI_LOG__FORMAT", "xml", "`log.format`", "`xml` is none of auto, json, text"),
         ("CLARIBI_SERVER__LISTEN", "bi.example.com:80", "`server.listen`", "127.0.0.1:8080"),
         ("CLARIBI_SERVER__TRUSTED_PROXIES", "10.0.0.1,nginx", "`server.trusted_proxies`", "`nginx` is neither"),

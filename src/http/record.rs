@@ -1,4 +1,5 @@
-//! The row that every call leaves in the chain: exactly one, also when the client has gone.
+//! The row that every call leaves in the chain: exactly one, also when the client has gone. Of a flood of calls by nobody
+//! known those past a rate are counted instead (`service::audit::floods`).
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -9,8 +10,8 @@ use super::edge::Edge;
 use super::exchange::Exchange;
 use super::metrics::{InFlight, Metrics};
 use crate::domain::access::Role;
-use crate::domain::audit::entry::{Call, Entry};
 use crate::domain::audit::kind::{Method, Outcome};
+use crate::domain::audit::{Call, Entry, Flood};
 use crate::domain::code::Code;
 use crate::domain::error::{Error, Result};
 use crate::domain::time::monotonic;
@@ -48,11 +49,12 @@ impl Pending {
     /// Writes the row and waits for its commit.
     ///
     /// # Errors
-    /// `AuditUnavailable` when it cannot be written.
+    /// `AuditUnavailable` when it cannot be written, and nothing is to be served without a row.
     pub async fn commit(mut self, status: u16, code: Option<Code>, bytes_out: u64) -> Result<()> {
         let Some(row) = self.row.take() else { return Ok(()) };
         let Some(appender) = row.app.store.appender().cloned() else { return Err(Error::AuditUnavailable) };
-        appender.append(row.entry(status, code, outcome(status, code), bytes_out)).committed().await
+        let committed = appender.append(row.entry(status, code, outcome(status, code), bytes_out)).committed().await;
+        if appender.serves_on() { Ok(()) } else { committed }
     }
 }
 
@@ -66,7 +68,16 @@ impl Drop for Pending {
 }
 
 impl Row {
+    /// A call of nobody known that was refused, or that only read, may be one of a flood: no effect goes uncounted.
+    fn is_of_a_flood(&self, code: Option<Code>, outcome: Outcome) -> bool {
+        let Self { app, exchange, method, .. } = self;
+        exchange.actor().is_none()
+            && (code.is_some() || outcome == Outcome::Gone || method.is_safe())
+            && app.floods.is_one_of(exchange.at.millis(), exchange.address)
+    }
+
     fn entry(self, status: u16, code: Option<Code>, outcome: Outcome, bytes_out: u64) -> Entry {
+        let is_of_a_flood = self.is_of_a_flood(code, outcome);
         let Self { exchange, method, metrics, .. } = self;
         let caller = exchange.actor();
         let identity = caller.map(crate::service::caller::Caller::identity);
@@ -74,6 +85,11 @@ impl Row {
         let latency = monotonic().saturating_sub(exchange.started);
         let operation = exchange.operation.get().map(|operation| operation.id);
         metrics.ended(operation.unwrap_or("none"), outcome, latency);
+        if is_of_a_flood {
+            let bytes_in = exchange.bytes_in.load(Ordering::Relaxed);
+            let call = Flood::of_call(exchange.at.millis(), exchange.address, outcome);
+            return Entry::Flood(Flood { bytes_in, bytes_out, ..call });
+        }
         let admitted = exchange.admission.get().filter(|admission| admission.verdict == Verdict::Admitted);
         Entry::Call(Box::new(Call {
             at_ms: exchange.at.millis(),

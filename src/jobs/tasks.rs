@@ -11,6 +11,7 @@ use super::{Stop, described};
 use crate::domain::error::{Error, Result};
 use crate::service::adopt::Adopt;
 use crate::service::app::App;
+use crate::service::audit::Counted;
 use crate::worker::pool::Idle;
 
 type Work = Box<dyn Fn(App) -> Pin<Box<dyn Future<Output = Result<()>> + Send>> + Send + Sync>;
@@ -52,6 +53,9 @@ pub(super) fn all() -> Vec<Task> {
             let forgotten = blocking(move || Ok(app.forget_windows())).await?;
             tracing::debug!(forgotten, "windows in which nothing counts any more are forgotten");
             Ok(())
+        }),
+        Task::new("write_floods", Duration::from_secs(10), |app| async move {
+            blocking(move || app.write_floods(Counted::Before)).await
         }),
         Task::new("sign_audit", Duration::from_secs(1), |app| async move {
             blocking(move || app.checkpoint_when_due()).await

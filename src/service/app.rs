@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::{Notify, broadcast};
 
 use super::access::AccessCache;
-use super::audit::AuditRules;
+use super::audit::{AuditRules, Floods};
 pub use super::effort::Effort;
 use super::keys::LeakReports;
 use super::limits::Limiter;
@@ -140,6 +140,8 @@ pub struct Parts {
     pub access: AccessCache,
     /// Windows.
     pub limiter: Limiter,
+    /// Calls of nobody known that are only counted.
+    pub floods: Floods,
     /// Who reports leaked keys.
     pub leaks: LeakReports,
     /// Requests with an Idempotency-Key that are being served.
@@ -148,8 +150,9 @@ pub struct Parts {
     pub queued: Notify,
     /// Tells which runs are over.
     pub finished: broadcast::Sender<RunId>,
-    /// The change up to which this run has looked for changes that no call covers.
-    pub adopted: AtomicI64,
+    /// The change up to which this run has looked for changes that no call covers. Held while somebody looks: two who look
+    /// at once would adopt the same changes.
+    pub adopted: Mutex<i64>,
     /// Whether there is an organisation, once somebody has seen it.
     pub set_up: AtomicBool,
     /// The link by which the first organisation may be made.
@@ -181,11 +184,12 @@ impl App {
             effort: Effort::default(),
             access: AccessCache::new(),
             limiter: Limiter::new(settings.limiter_memory, shared),
+            floods: Floods::new(settings.audit.unauthenticated_per_minute),
             leaks: LeakReports::new(),
             in_flight: InFlight::default(),
             queued: Notify::new(),
             finished: broadcast::channel(256).0,
-            adopted: AtomicI64::new(0),
+            adopted: Mutex::new(0),
             set_up: AtomicBool::new(false),
             setup_offer: Mutex::new(None),
             hashing: Arc::new(tokio::sync::Semaphore::new(cores)),

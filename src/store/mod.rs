@@ -122,8 +122,19 @@ pub enum Role {
 pub struct StoreSettings {
     /// Whether each commit of `audit.db` waits for the disk.
     pub audit_fsync: bool,
+    /// What becomes of requests while `audit.db` cannot be written.
+    pub audit_failure: OnFailure,
     /// Connections for reading, of each file.
     pub readers: u32,
+}
+
+/// What becomes of requests while `audit.db` cannot be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnFailure {
+    /// They are refused: what cannot be written down is not done.
+    Refuse,
+    /// They are served, with a loud log; what was not written down is counted and said once it can be.
+    Degrade,
 }
 
 impl Store {
@@ -157,7 +168,7 @@ impl Store {
             watch,
         };
         let appender = match role {
-            Role::Owner => Some(Appender::start(audit, &audit_path)?),
+            Role::Owner => Some(Appender::start(audit, &audit_path, settings.audit_failure)?),
             Role::Guest => None,
         };
         let readers = pool::Readers::open(&audit_path, settings.readers)?;

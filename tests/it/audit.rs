@@ -124,6 +124,48 @@ fn last_change(world: &World) -> i64 {
     changes.last().map_or(0, |change| change.id)
 }
 
+/// Changes that are equal in all that their makers can say, within one millisecond.
+async fn change_alike(world: &World, times: usize) -> Vec<changes::Change> {
+    let start = last_change(world);
+    for _ in 0..times {
+        let caller = world.operator_as(world.owner);
+        world.app.store.write(move |tx| caller.record(tx, "dashboard.delete", "d_1", None, None)).await.unwrap();
+    }
+    world.app.store.read_now(|db| Ok(changes::after(db, start, 100)?)).unwrap()
+}
+
+fn adopted_digests(world: &World) -> Vec<[u8; 32]> {
+    world.events().into_iter().filter_map(|event| event.digest).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn equal_changes_of_one_millisecond_are_each_in_the_log_also_when_many_look_for_them_at_once() {
+    let world = World::with(|plot| plot.background = Background::LeftLying).await;
+    adopted(&world).await;
+    let before = adopted_digests(&world);
+    let made = change_alike(&world, 20).await;
+    assert!(made.windows(2).all(|pair| pair[0].at == pair[1].at));
+    let found = futures_util::future::join_all((0..4).map(|_| adopted(&world))).await;
+    assert_eq!(found.iter().sum::<usize>(), 20);
+    let digests: Vec<_> = made.iter().map(|change| change.digest).collect();
+    assert_eq!(adopted_digests(&world), [before, digests].concat());
+    assert!(world.app.store.appender().unwrap().is_healthy());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_that_an_earlier_version_gave_one_digest_are_adopted_as_one() {
+    let world = World::with(|plot| plot.background = Background::LeftLying).await;
+    adopted(&world).await;
+    let made = change_alike(&world, 3).await;
+    #[expect(clippy::disallowed_methods, reason = "what an earlier version left behind")]
+    let connection = rusqlite::Connection::open(world.data().join("claribi.db")).unwrap();
+    let update = "UPDATE changes SET digest = ?1 WHERE id > ?2";
+    connection.execute(update, rusqlite::params![made[0].digest, made[0].id]).unwrap();
+    assert_eq!([adopted(&world).await, adopted(&world).await], [1, 0]);
+    assert!(world.app.store.appender().unwrap().is_healthy());
+    assert_eq!(adopted_digests(&world).last(), Some(&made[0].digest));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_hangs_up_leaves_its_row_and_its_effect_is_whole() {
     let world = World::new().await;

@@ -9,6 +9,7 @@ mod world;
 mod account;
 mod audit;
 mod audit_api;
+mod audit_failure;
 mod audit_stream;
 mod audit_verify;
 mod bad_input;

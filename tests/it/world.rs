@@ -37,7 +37,7 @@ use claribi::service::people::UserRequest;
 use claribi::service::setup::{Founder, Founding};
 use claribi::store::audit::entries;
 use claribi::store::main::users;
-use claribi::store::{Role as StoreRole, Store, StoreSettings};
+use claribi::store::{OnFailure, Role as StoreRole, Store, StoreSettings};
 use claribi::worker::pool::{Pool, PoolSettings};
 use claribi::worker::protocol::QueryLimits;
 use tempfile::TempDir;
@@ -59,6 +59,8 @@ pub struct Plot {
     pub founded: Founded,
     /// Whether the server does its work in the background: reports, and adopting changes.
     pub background: Background,
+    /// What becomes of requests while the log cannot be written.
+    pub audit_failure: OnFailure,
     /// Worlds of one seed make the same keys in the same order.
     pub seed: u64,
 }
@@ -139,6 +141,7 @@ impl Default for Plot {
                 retention: Duration::from_secs(365 * 86_400),
                 checkpoint_entries: 50_000,
                 checkpoint_every: Duration::from_secs(300),
+                unauthenticated_per_minute: 100_000,
             },
         };
         let http = HttpSettings {
@@ -162,6 +165,7 @@ impl Default for Plot {
             plan: "enterprise",
             founded: Founded::WithAnOwner,
             background: Background::Done,
+            audit_failure: OnFailure::Refuse,
             seed: 1,
         }
     }
@@ -270,6 +274,11 @@ impl World {
     /// The data directory.
     pub fn data(&self) -> &Path {
         self.app.data.root()
+    }
+
+    /// The instant, in milliseconds.
+    pub fn clock_ms(&self) -> i64 {
+        self.app.clock.now().millis()
     }
 
     /// Moves the clock on.
@@ -385,7 +394,7 @@ impl World {
     pub fn calls(&self) -> Vec<Call> {
         let calls = self.chain().into_iter().filter_map(|entry| match entry {
             Entry::Call(call) => Some(*call),
-            Entry::Event(_) => None,
+            Entry::Event(_) | Entry::Flood(_) => None,
         });
         calls.collect()
     }
@@ -394,7 +403,7 @@ impl World {
     pub fn events(&self) -> Vec<Event> {
         let events = self.chain().into_iter().filter_map(|entry| match entry {
             Entry::Event(event) => Some(event),
-            Entry::Call(_) => None,
+            Entry::Call(_) | Entry::Flood(_) => None,
         });
         events.collect()
     }
@@ -441,7 +450,7 @@ fn user(email: &str, role: Role) -> UserRequest {
 fn open(data: &DataDir, role: StoreRole, clock: &FixedClock, plot: &Plot, process: u64) -> App {
     let clock = Clock::Fixed(clock.clone());
     // No fsync for the chain: these tests kill no power.
-    let settings = StoreSettings { audit_fsync: false, readers: 4 };
+    let settings = StoreSettings { audit_fsync: false, audit_failure: plot.audit_failure, readers: 4 };
     let store = Store::open(data.root(), &data.backups(), role, settings, &clock).unwrap();
     let pool = Pool::new(PoolSettings {
         program: PathBuf::from(env!("CARGO_BIN_EXE_claribi")),

@@ -1,4 +1,5 @@
-//! What the audit log records: one [`Call`] for each request, and [`Event`]s for what no request did.
+//! What the audit log records: one [`Call`] for each request, [`Event`]s for what no request did, and [`Flood`]s for
+//! requests of nobody known that are only counted.
 //!
 //! The encoding is versioned and canonical: an entry has exactly one spelling, and only that one is read. It is what
 //! the chain hashes and what is kept; columns beside it are copies for searching. No body, no query value and no key
@@ -8,6 +9,7 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 use super::chain::Hash;
+use super::flood::Flood;
 use super::kind::{Method, Outcome};
 use super::wire::{Reader, put_bytes, put_signed, put_unsigned};
 use crate::domain::key_text;
@@ -16,9 +18,10 @@ use crate::domain::window::Class;
 #[cfg(test)]
 pub(crate) mod tests;
 
-const VERSION: u8 = 1;
+pub(super) const VERSION: u8 = 1;
 const CALL: u8 = 1;
 const EVENT: u8 = 2;
+pub(super) const FLOOD: u8 = 3;
 
 /// The longest user agent that is kept, in bytes.
 pub const USER_AGENT_LENGTH: usize = 256;
@@ -33,6 +36,8 @@ pub enum Entry {
     Call(Box<Call>),
     /// Anything else.
     Event(Event),
+    /// Requests that left no entry each.
+    Flood(Flood),
 }
 
 /// One request and what became of it.
@@ -122,6 +127,7 @@ impl Entry {
         match self {
             Self::Call(call) => call.at_ms,
             Self::Event(event) => event.at_ms,
+            Self::Flood(flood) => flood.at_ms,
         }
     }
 
@@ -130,6 +136,7 @@ impl Entry {
         match self {
             Self::Call(call) => call.org,
             Self::Event(event) => event.org,
+            Self::Flood(_) => None,
         }
     }
 
@@ -138,6 +145,7 @@ impl Entry {
         match self {
             Self::Call(call) => call.encode(out),
             Self::Event(event) => event.encode(out),
+            Self::Flood(flood) => flood.encode(out),
         }
     }
 
@@ -150,6 +158,7 @@ impl Entry {
         let entry = match reader.byte()? {
             CALL => Self::Call(Box::new(Call::read(&mut reader)?)),
             EVENT => Self::Event(Event::read(&mut reader)?),
+            FLOOD => Self::Flood(Flood::read(&mut reader)?),
             _ => return None,
         };
         reader.end()?;

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::entry::{Call, Entry};
+use super::flood::Flood;
 use super::kind::Outcome;
 use super::summary::Fact;
 use crate::domain::id::{IdRef, Key};
@@ -46,14 +47,12 @@ impl Filter {
         let call = match entry {
             Entry::Call(call) => self.admits_call(call),
             Entry::Event(_) => !self.is_for_calls(),
+            Entry::Flood(flood) => self.admits_flood(flood),
         };
         in_time && theirs && call
     }
 
     fn admits_call(&self, call: &Call) -> bool {
-        fn fits<T: PartialEq>(wanted: Option<T>, found: Option<T>) -> bool {
-            wanted.is_none() || wanted == found
-        }
         fits(self.key, call.key_id)
             && fits(self.key_prefix, call.key_prefix)
             && fits(self.user, call.user)
@@ -62,6 +61,18 @@ impl Filter {
             && self.status.is_none_or(|(first, last)| (first..=last).contains(&call.status))
             && fits(self.address, Some(call.address))
             && fits(self.request, Some(call.request_id))
+    }
+
+    /// Of counted calls no more is known than from where they came and what became of them.
+    fn admits_flood(&self, flood: &Flood) -> bool {
+        fits(self.address, Some(flood.address))
+            && self.outcome.is_none_or(|outcome| flood.has(outcome))
+            && self.key.is_none()
+            && self.key_prefix.is_none()
+            && self.user.is_none()
+            && self.operation.is_none()
+            && self.status.is_none()
+            && self.request.is_none()
     }
 
     /// Whether it names what calls alone have.
@@ -98,6 +109,10 @@ impl Filter {
             .extend(self.key.zip(self.operation.as_deref()).map(|(key, operation)| Fact::KeyOperation(key, operation)));
         facts
     }
+}
+
+fn fits<T: PartialEq>(wanted: Option<T>, found: Option<T>) -> bool {
+    wanted.is_none() || wanted == found
 }
 
 /// What became of every call with this status, where that is certain.
@@ -218,6 +233,31 @@ mod tests {
         assert_eq!((status("404"), status("4xx")), (Some((404, 404)), Some((400, 499))));
         for text in ["", "40", "0404", "+404", "600", "0xx", "6xx", "xx", "4XX", "four"] {
             assert_eq!(status(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn floods_are_told_by_time_address_and_outcome() {
+        let address = [203, 0, 113, 9].into();
+        let flood = Entry::Flood(Flood::of_call(5, address, Outcome::Refused));
+        let mut summary = Summary::default();
+        summary.add(&flood);
+        for filter in [
+            Filter::default(),
+            Filter { address: Some(address), outcome: Some(Outcome::Refused), ..Filter::default() },
+            Filter { from_ms: Some(5), before_ms: Some(6), ..Filter::default() },
+        ] {
+            assert!(filter.admits(&flood) && summary.may_have(&filter), "{filter:?}");
+        }
+        for filter in [
+            Filter { outcome: Some(Outcome::Ok), ..Filter::default() },
+            Filter { address: Some([10, 0, 0, 1].into()), ..Filter::default() },
+            Filter { org: Some(1), ..Filter::default() },
+            Filter { status: Some((401, 401)), ..Filter::default() },
+            Filter { operation: Some("dashboards_list".into()), ..Filter::default() },
+            Filter { request: Some([0; 16]), ..Filter::default() },
+        ] {
+            assert!(!filter.admits(&flood), "{filter:?}");
         }
     }
 

@@ -31,6 +31,11 @@ impl Method {
         Self::ALL.into_iter().find(|method| method.as_str() == name).unwrap_or(Self::Other)
     }
 
+    /// Whether it asks for nothing to be done (RFC 9110, 9.2.1).
+    pub const fn is_safe(self) -> bool {
+        matches!(self, Self::Get | Self::Head | Self::Options)
+    }
+
     /// The name, or `OTHER`.
     pub const fn as_str(self) -> &'static str {
         match self {

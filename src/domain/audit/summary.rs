@@ -9,6 +9,7 @@ use std::net::IpAddr;
 
 use super::entry::{Call, Entry};
 use super::filter::Filter;
+use super::flood::Flood;
 use super::kind::Outcome;
 
 /// Entries of a block.
@@ -114,8 +115,10 @@ impl Summary {
         if let Some(org) = entry.org() {
             self.note(Fact::Org(org));
         }
-        if let Entry::Call(call) = entry {
-            self.add_call(call);
+        match entry {
+            Entry::Call(call) => self.add_call(call),
+            Entry::Flood(flood) => self.add_flood(flood),
+            Entry::Event(_) => {}
         }
     }
 
@@ -140,6 +143,13 @@ impl Summary {
             self.note(Fact::KeyOutcome(key, call.outcome));
             operation.into_iter().for_each(|operation| self.note(Fact::KeyOperation(key, operation)));
         }
+    }
+
+    fn add_flood(&mut self, flood: &Flood) {
+        self.note(Fact::Address(flood.address));
+        Outcome::ALL.into_iter().filter(|outcome| flood.has(*outcome)).for_each(|outcome| {
+            self.note(Fact::Outcome(outcome));
+        });
     }
 
     fn note(&mut self, fact: Fact<'_>) {

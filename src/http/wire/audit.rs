@@ -7,7 +7,8 @@ use serde_json::value::to_raw_value;
 use uuid::Uuid;
 
 use super::{Spelling, Stamp};
-use crate::domain::audit::entry::{Call, Entry, Event};
+use crate::domain::audit::Outcome;
+use crate::domain::audit::{Call, Entry, Event, Flood};
 use crate::domain::id::{
     AuditEntryId, DashboardId, KeyId, OrgId, ReportId, RequestId, RunId, SessionId, SourceId, TemplateId, UserId,
 };
@@ -25,7 +26,7 @@ pub struct AuditEntry<I: Type + ParseFromJSON + ToJSON> {
     id: I,
     /// Its number: entries are numbered without gaps, in the order in which they were written.
     seq: i64,
-    /// `call`, or what an event is: `change`, `stream_end`, `key_sent_in_clear`, `retention`, `gap`.
+    /// `call`, or what an event is: `change`, `stream_end`, `key_sent_in_clear`, `retention`, `gap`, `flood`.
     r#type: String,
     /// When the call arrived or the event happened.
     at: Stamp,
@@ -117,6 +118,7 @@ impl<I: Spelling> From<Record> for AuditEntry<I> {
         match entry {
             Entry::Call(call) => base.of_call(*call),
             Entry::Event(event) => base.of_event(event),
+            Entry::Flood(flood) => base.of_flood(&flood),
         }
     }
 }
@@ -189,6 +191,22 @@ impl<I: Spelling> AuditEntry<I> {
             operation: call.operation.map(Into::into),
             code: call.code.map(Into::into),
             user_agent: call.user_agent,
+            ..self
+        }
+    }
+
+    fn of_flood(self, flood: &Flood) -> Self {
+        let each = Outcome::ALL.iter().zip(flood.outcomes).filter(|(_, count)| *count > 0);
+        let outcomes: serde_json::Map<String, serde_json::Value> =
+            each.map(|(outcome, count)| (outcome.as_str().to_owned(), count.into())).collect();
+        let until = Timestamp::from_millis(flood.until_ms).to_string();
+        let detail = serde_json::json!({"calls": flood.calls(), "outcomes": outcomes, "until": until});
+        Self {
+            r#type: "flood".to_owned(),
+            address: Some(flood.address.to_string()),
+            bytes_in: Some(flood.bytes_in),
+            bytes_out: Some(flood.bytes_out),
+            detail: to_raw_value(&detail).ok().map(Raw),
             ..self
         }
     }
@@ -329,7 +347,7 @@ mod tests {
             object_id: Some(42),
             status: 200,
             code: None,
-            outcome: crate::domain::audit::Outcome::Ok,
+            outcome: Outcome::Ok,
             class: Class::General,
             credits: 0,
             address: [127, 0, 0, 1].into(),

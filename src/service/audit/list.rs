@@ -123,6 +123,7 @@ impl App {
                 let digests = match &entry {
                     Entry::Call(call) => call.changes.clone(),
                     Entry::Event(event) => event.digest.into_iter().collect(),
+                    Entry::Flood(_) => Vec::new(),
                 };
                 let changes = digests.iter().filter_map(|digest| changes::find(db, digest).transpose());
                 let changes = changes.map(|change| Ok(RecordedChange::from(change?))).collect::<Result<_>>()?;
@@ -169,7 +170,7 @@ impl Record {
     pub fn call(&self) -> Option<&Call> {
         match &self.entry {
             Entry::Call(call) => Some(call),
-            Entry::Event(_) => None,
+            Entry::Event(_) | Entry::Flood(_) => None,
         }
     }
 }

@@ -2,11 +2,13 @@
 //! the log ends, checking it, letting go of what was kept long enough.
 
 mod checkpoint;
+mod floods;
 mod follow;
 mod list;
 mod retention;
 mod verify;
 
+pub use floods::{Counted, Floods};
 pub use follow::{Patience, StreamEnd};
 pub use list::{Record, RecordedChange};
 pub use verify::{Extent, Fault, Finding, Verified};
@@ -22,4 +24,6 @@ pub struct AuditRules {
     pub checkpoint_entries: i64,
     /// After so long it is signed, if there are new entries.
     pub checkpoint_every: Duration,
+    /// Calls of nobody known that leave an entry each, by address and minute; further ones are counted.
+    pub unauthenticated_per_minute: u32,
 }

@@ -1,6 +1,7 @@
 //! The one thread that appends to the chain: everything that waits goes into one commit, and everyone waits for
 //! theirs. Nothing is dropped.
 
+mod lost;
 mod thread;
 
 use std::path::Path;
@@ -18,7 +19,7 @@ use super::{entries, tally::Tally};
 use crate::domain::audit::Entry;
 use crate::domain::error::{Error, Result};
 use crate::domain::time::monotonic;
-use crate::store::{Reader, StoreError};
+use crate::store::{OnFailure, Reader, StoreError};
 
 /// Entries that may wait; more are refused before their request is handled.
 const QUEUE: usize = 65_536;
@@ -34,6 +35,7 @@ struct Shared {
     queue: Mutex<Queue>,
     wake: Condvar,
     healthy: AtomicBool,
+    on_failure: OnFailure,
     entries: AtomicU64,
     commits: AtomicU64,
     /// Sums that are not in the file yet. Whoever reads sums holds this over reading the file, the writer over bringing
@@ -55,16 +57,28 @@ struct Queue {
     since: Duration,
     marks: Vec<(&'static str, i64)>,
     jobs: Vec<Job>,
+    floods: Vec<EnterFloods>,
     closed: bool,
+}
+
+/// Asks for entries of what was counted of floods: of other minutes than the present one, or of all.
+struct EnterFloods {
+    present: Option<i64>,
+    reply: oneshot::Sender<bool>,
 }
 
 impl Queue {
     fn is_empty(&self) -> bool {
-        self.waiting.is_empty() && self.marks.is_empty() && self.jobs.is_empty()
+        self.waiting.is_empty() && self.marks.is_empty() && self.jobs.is_empty() && self.floods.is_empty()
     }
 
     fn ask(&mut self) -> Asked {
-        Asked { marks: std::mem::take(&mut self.marks), jobs: std::mem::take(&mut self.jobs), closed: self.closed }
+        Asked {
+            marks: std::mem::take(&mut self.marks),
+            jobs: std::mem::take(&mut self.jobs),
+            floods: std::mem::take(&mut self.floods),
+            closed: self.closed,
+        }
     }
 }
 
@@ -72,6 +86,7 @@ impl Queue {
 struct Asked {
     marks: Vec<(&'static str, i64)>,
     jobs: Vec<Job>,
+    floods: Vec<EnterFloods>,
     closed: bool,
 }
 
@@ -107,8 +122,16 @@ impl Drop for Teller<'_> {
 }
 
 struct Pending {
-    entry: Entry,
+    /// None when nothing but the commit is waited for.
+    entry: Option<Entry>,
     reply: Option<oneshot::Sender<bool>>,
+}
+
+impl Pending {
+    /// Whether it is tried again when it cannot be written: who waits for an event hears of that.
+    fn comes_again(&self) -> bool {
+        matches!(self.entry, Some(Entry::Event(_))) && self.reply.is_some()
+    }
 }
 
 /// How the appender does.
@@ -144,11 +167,16 @@ impl Receipt {
 
 impl Appender {
     /// Starts the thread on a connection of its own.
-    pub(in crate::store) fn start(connection: Connection, path: &Path) -> Result<Self, StoreError> {
+    pub(in crate::store) fn start(
+        connection: Connection,
+        path: &Path,
+        on_failure: OnFailure,
+    ) -> Result<Self, StoreError> {
         let shared = Arc::new(Shared {
             queue: Mutex::new(Queue::default()),
             wake: Condvar::new(),
             healthy: AtomicBool::new(true),
+            on_failure,
             entries: AtomicU64::new(0),
             commits: AtomicU64::new(0),
             tally: Mutex::default(),
@@ -157,21 +185,30 @@ impl Appender {
             committed: watch::Sender::new(entries::head(&Reader::new(&connection))?.0),
             committing: AtomicU64::new(0),
         });
-        let writer = Thread::new(connection, path, shared.clone())?;
+        let mut writer = Thread::new(connection, path, shared.clone())?;
         let thread = std::thread::Builder::new().name("audit-writer".into()).spawn(move || writer.run())?;
         Ok(Self { shared, thread: Arc::new(Mutex::new(Some(thread))) })
     }
 
-    /// Queues an entry; the receipt tells when it is committed.
+    /// Queues an entry; the receipt tells when it is committed. A flood is added to what was counted of its network in
+    /// its minute, which is committed too, and is an entry when the minute is over.
     pub fn append(&self, entry: Entry) -> Receipt {
         let (reply, receipt) = oneshot::channel();
-        self.push(Pending { entry, reply: Some(reply) });
+        self.push(Pending { entry: Some(entry), reply: Some(reply) });
         Receipt(receipt)
     }
 
     /// Queues an entry that nobody waits for.
     pub fn append_unwatched(&self, entry: Entry) {
-        self.push(Pending { entry, reply: None });
+        self.push(Pending { entry: Some(entry), reply: None });
+    }
+
+    /// Makes entries of what was counted of floods in other minutes than this one, or in any.
+    pub fn enter_floods(&self, present: Option<i64>) -> Receipt {
+        let (reply, receipt) = oneshot::channel();
+        self.shared.queue.lock().floods.push(EnterFloods { present, reply });
+        self.shared.wake.notify_one();
+        Receipt(receipt)
     }
 
     fn push(&self, pending: Pending) {
@@ -206,7 +243,7 @@ impl Appender {
     /// # Errors
     /// `AuditUnavailable` when the last commit failed, `Overloaded` when too many entries wait.
     pub fn ready(&self) -> Result<()> {
-        if !self.shared.healthy.load(Ordering::Acquire) {
+        if !self.is_healthy() && !self.serves_on() {
             return Err(Error::AuditUnavailable);
         }
         if self.shared.queue.lock().waiting.len() >= QUEUE {
@@ -215,9 +252,19 @@ impl Appender {
         Ok(())
     }
 
+    /// Whether requests are served while entries cannot be written.
+    pub fn serves_on(&self) -> bool {
+        self.shared.on_failure == OnFailure::Degrade
+    }
+
     /// Hears of entries when they are committed: the number of the last one.
     pub fn committed(&self) -> watch::Receiver<i64> {
         self.shared.committed.subscribe()
+    }
+
+    /// Whether the last commit went well.
+    pub fn is_healthy(&self) -> bool {
+        self.shared.healthy.load(Ordering::Acquire)
     }
 
     /// How it does, for metrics.

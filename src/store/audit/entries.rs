@@ -53,6 +53,9 @@ impl<'e> Columns<'e> {
                 status: Some(call.status),
                 request: Some(&call.request_id),
             },
+            Entry::Flood(flood) => {
+                Self { at: flood.at_ms, org: None, lineage: None, operation: None, status: None, request: None }
+            }
             Entry::Event(event) => Self {
                 at: event.at_ms,
                 org: event.org,

@@ -4,6 +4,7 @@ pub mod appender;
 pub mod blocks;
 pub mod checkpoints;
 pub mod entries;
+mod floods;
 pub mod search;
 pub(in crate::store) mod tally;
 pub mod usage;

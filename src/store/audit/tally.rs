@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::domain::audit::entry::Word;
-use crate::domain::audit::{Call, Entry};
+use crate::domain::audit::{Call, Entry, Flood};
 use crate::domain::usage::{Bucket, Figures};
 use crate::store::StoreError;
 
@@ -55,7 +55,11 @@ pub(in crate::store) struct Tally {
 impl Tally {
     /// Counts an entry; events are no calls.
     pub fn add(&mut self, entry: &Entry) {
-        let Entry::Call(call) = entry else { return };
+        let call = match entry {
+            Entry::Call(call) => call,
+            Entry::Flood(flood) => return self.add_flood(flood),
+            Entry::Event(_) => return,
+        };
         let cell = Cell::of(call);
         if let (Some(key), Some(operation)) = (user_of(call), &call.operation) {
             let used = self.keys.entry(key).or_insert_with(|| Used {
@@ -71,6 +75,20 @@ impl Tally {
             }
         }
         self.minutes.entry(cell).or_default().add(call);
+    }
+
+    /// Counts calls that left no entry each: they are nobody's.
+    fn add_flood(&mut self, flood: &Flood) {
+        let start = Bucket::Minute.of(flood.at_ms.div_euclid(1_000));
+        let nobody = Cell { org: 0, start, key: 0, user: 0, operation: Word::Borrowed("none") };
+        let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        let figures = Figures {
+            outcomes: flood.outcomes.map(number),
+            bytes_in: number(flood.bytes_in),
+            bytes_out: number(flood.bytes_out),
+            ..Figures::default()
+        };
+        self.minutes.entry(nobody).or_default().merge(&figures);
     }
 
     /// Whether everything is in the file.

@@ -58,12 +58,14 @@ pub struct NewChange<'a> {
 pub fn insert(tx: &Tx<'_>, change: &NewChange<'_>) -> Result<[u8; 32], StoreError> {
     let text = |value: &Option<Value>| value.as_ref().map(Value::to_string);
     let (before, after) = (text(&change.before), text(&change.after));
-    let digest = digest_of(change, before.as_deref(), after.as_deref());
+    let id = next_id(tx)?;
+    let digest = digest_of(id, change, before.as_deref(), after.as_deref());
     tx.prepare(
-        "INSERT INTO changes (at, org_id, origin, actor, request, action, object, before, after, digest)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        "INSERT INTO changes (id, at, org_id, origin, actor, request, action, object, before, after, digest)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
     )?
     .execute(rusqlite::params![
+        id,
         change.at,
         change.org,
         change.origin.as_str(),
@@ -78,13 +80,22 @@ pub fn insert(tx: &Tx<'_>, change: &NewChange<'_>) -> Result<[u8; 32], StoreErro
     Ok(digest)
 }
 
-/// SHA-256 over every field, each with its length before it.
-fn digest_of(change: &NewChange<'_>, before: Option<&str>, after: Option<&str>) -> [u8; 32] {
+/// The number that the table would give next: nobody else writes before this transaction ends.
+fn next_id(tx: &Tx<'_>) -> Result<i64, StoreError> {
+    let mut statement =
+        tx.prepare("SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'changes'), 0) + 1")?;
+    Ok(statement.query_row([], |row| row.get(0))?)
+}
+
+/// SHA-256 over every field, each with its length before it. The row's number is one of them: equal changes within a
+/// millisecond are two.
+fn digest_of(id: i64, change: &NewChange<'_>, before: Option<&str>, after: Option<&str>) -> [u8; 32] {
     let mut bytes = Vec::with_capacity(256);
     let mut field = |part: &[u8]| {
         bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());
         bytes.extend_from_slice(part);
     };
+    field(&id.to_le_bytes());
     field(&change.at.millis().to_le_bytes());
     field(&change.org.map_or(0, OrgId::raw).to_le_bytes());
     field(change.origin.as_str().as_bytes());

@@ -96,8 +96,24 @@ fn event() -> impl Strategy<Value = Event> {
     parts.prop_map(|(at_ms, org, kind, actor, detail, digest)| Event { at_ms, org, kind, actor, detail, digest })
 }
 
+fn flood() -> impl Strategy<Value = Flood> {
+    let parts = (any::<[i64; 2]>(), any::<IpAddr>(), any::<[u64; 6]>(), any::<[u64; 2]>());
+    parts.prop_map(|([at_ms, until_ms], address, outcomes, [bytes_in, bytes_out])| Flood {
+        at_ms,
+        until_ms,
+        address,
+        outcomes,
+        bytes_in,
+        bytes_out,
+    })
+}
+
 fn entry() -> impl Strategy<Value = Entry> {
-    prop_oneof![call().prop_map(|call| Entry::Call(Box::new(call))), event().prop_map(Entry::Event)]
+    prop_oneof![
+        call().prop_map(|call| Entry::Call(Box::new(call))),
+        event().prop_map(Entry::Event),
+        flood().prop_map(Entry::Flood)
+    ]
 }
 
 #[test]
@@ -125,7 +141,7 @@ fn unknown_versions_kinds_and_trailing_bytes_are_not_read() {
     let bytes = encoded(&Entry::Call(Box::new(typical())));
     assert!(Entry::decode(&bytes).is_some());
     assert_eq!(Entry::decode(&[]), None);
-    for (position, value) in [(0, 2), (1, 3)] {
+    for (position, value) in [(0, 2), (1, 4)] {
         let mut other = bytes.clone();
         other[position] = value;
         assert_eq!(Entry::decode(&other), None);
@@ -193,7 +209,7 @@ proptest! {
     }
 
     #[test]
-    fn bytes_that_are_read_are_the_bytes_that_are_written(bytes in prop::collection::vec(any::<u8>(), 0..200), kind in 1..=2u8) {
+    fn bytes_that_are_read_are_the_bytes_that_are_written(bytes in prop::collection::vec(any::<u8>(), 0..200), kind in 1..=3u8) {
         let bytes = [&[VERSION, kind][..], &bytes].concat();
         if let Some(entry) = Entry::decode(&bytes) {
             prop_assert_eq!(encoded(&entry), bytes);

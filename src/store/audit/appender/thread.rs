@@ -1,6 +1,7 @@
 //! The thread behind an [`super::Appender`]: takes what waits, commits it in one transaction, says so, and brings sums
 //! and the write-ahead log to the file in between.
 
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -9,11 +10,13 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use super::{Asked, Job, Pending, Shared, Told, Work};
-use crate::domain::audit::{Hash, chain};
+use super::lost::Lost;
+use super::{Asked, EnterFloods, Job, Pending, Shared, Told, Work};
+use crate::domain::audit::{Entry, Hash, chain};
 use crate::domain::time::monotonic;
 use crate::store::audit::blocks::{self, Blocks};
 use crate::store::audit::entries::{self, Columns};
+use crate::store::audit::floods::Floods;
 use crate::store::audit::tally;
 use crate::store::{Reader, StoreError, pool};
 
@@ -35,6 +38,10 @@ const TALLY: Duration = Duration::from_secs(1);
 const RECOUNT: u32 = 4_096;
 /// How often a failed file is tried again.
 const RETRY: Duration = Duration::from_millis(500);
+/// What is written to try it: more than a batch, so that a disk with room for a page or two does not pass.
+const TRIAL: i64 = 512 << 10;
+/// How often a failure that goes on is said, when requests are served meanwhile.
+const COMPLAINT: Duration = Duration::from_secs(10);
 
 pub(super) struct Thread {
     connection: Connection,
@@ -46,7 +53,10 @@ pub(super) struct Thread {
     hash: Hash,
     buffer: Vec<u8>,
     blocks: Blocks,
+    floods: Floods,
     tallied_at: Duration,
+    lost: Lost,
+    complained_at: Duration,
 }
 
 impl Thread {
@@ -55,6 +65,7 @@ impl Thread {
         let (seq, hash) = entries::head(&Reader::new(&connection))?;
         connection.pragma_update(None, "wal_autocheckpoint", 0)?;
         let checkpointer = start_checkpointer(pool::open(path, pool::Durability::Kill, pool::Space::UsedAgain)?)?;
+        let floods = Floods::load(&connection)?;
         let mut thread = Self {
             connection,
             checkpointer,
@@ -65,39 +76,40 @@ impl Thread {
             hash,
             buffer: Vec::with_capacity(512),
             blocks: Blocks::default(),
+            floods,
             tallied_at: monotonic(),
+            lost: Lost::default(),
+            complained_at: Duration::ZERO,
         };
         thread.recount()?;
         Ok(thread)
     }
 
-    /// Works until the queue is closed and empty.
-    pub(super) fn run(mut self) {
+    /// Works until the queue is closed and empty. A panic costs what was being written, and is told as a gap.
+    pub(super) fn run(&mut self) {
+        while std::panic::catch_unwind(AssertUnwindSafe(|| self.work_on())).is_err() {
+            self.stand_up();
+        }
+    }
+
+    fn work_on(&mut self) {
         let mut batch = Vec::with_capacity(BATCH);
         loop {
-            let Asked { marks, jobs, closed } = self.wait(&mut batch);
-            if batch.is_empty() && marks.is_empty() && jobs.is_empty() {
+            let Asked { marks, jobs, floods, closed } = self.wait(&mut batch);
+            if batch.is_empty() && marks.is_empty() && jobs.is_empty() && floods.is_empty() {
                 if closed {
                     break;
                 }
                 if !self.shared.healthy.load(Ordering::Acquire) {
-                    self.retry();
+                    self.try_again();
                 }
                 self.bring_sums();
                 continue;
             }
+            floods.into_iter().for_each(|asked| self.enter_floods(asked, &mut batch));
             let entries = batch.len();
             self.last_batch = entries;
-            let done = self.commit(&batch, &marks);
-            if let Err(error) = &done {
-                tracing::error!(%error, entries, "audit.db cannot be written");
-            }
-            self.shared.healthy.store(done.is_ok(), Ordering::Release);
-            if done.is_ok() {
-                self.take_in(&batch);
-            }
-            self.shared.committing.store(0, Ordering::Release);
-            self.reply(&mut batch, done.is_ok());
+            self.append(&mut batch, &marks);
             for Job { work, reply } in jobs {
                 // Who left does not hear it.
                 let _ = reply.send(self.work(work));
@@ -114,14 +126,95 @@ impl Thread {
         }
     }
 
+    /// Commits a batch, with what could not be written before it, and tells everyone.
+    fn append(&mut self, batch: &mut Vec<Pending>, marks: &[(&'static str, i64)]) {
+        // What is counted stays counted when the commit fails, and is brought to the file with a later one.
+        for pending in batch.iter_mut() {
+            if let Some(Entry::Flood(calls)) = &pending.entry {
+                pending.entry = self.floods.add(calls).map(Entry::Flood);
+            }
+        }
+        let gap = self.lost.event();
+        let entries: Vec<&Entry> =
+            gap.iter().chain(batch.iter().filter_map(|pending| pending.entry.as_ref())).collect();
+        let done = self.guarded(&entries, marks);
+        match &done {
+            Ok(()) => {
+                self.take_in(&entries);
+                if gap.is_some() {
+                    tracing::error!(entries = self.lost.entries(), "entries are missing in the audit log; it says so");
+                    self.lost = Lost::default();
+                }
+            }
+            Err(error) => {
+                self.complain(error, entries.len());
+                // What an earlier gap tells of is counted already.
+                batch.iter().filter(|pending| !pending.comes_again()).for_each(|pending| self.lost.add(pending));
+            }
+        }
+        self.shared.healthy.store(done.is_ok(), Ordering::Release);
+        self.shared.committing.store(0, Ordering::Release);
+        self.reply(batch, done.is_ok());
+    }
+
+    fn complain(&mut self, error: &StoreError, entries: usize) {
+        let now = monotonic();
+        let is_new = self.shared.healthy.load(Ordering::Acquire);
+        if is_new || now.saturating_sub(self.complained_at) >= COMPLAINT {
+            self.complained_at = now;
+            let lost = self.lost.entries();
+            tracing::error!(%error, entries, lost_before = lost, "audit.db cannot be written");
+        }
+    }
+
+    /// A commit, after whose panic the thread goes on where the file is.
+    fn guarded(&mut self, entries: &[&Entry], marks: &[(&'static str, i64)]) -> Result<(), StoreError> {
+        let caught = std::panic::catch_unwind(AssertUnwindSafe(|| self.commit(entries, marks)));
+        caught.unwrap_or_else(|_| {
+            self.stand_up();
+            Err(StoreError::Unusable("the thread that writes the audit log panicked".to_owned()))
+        })
+    }
+
+    /// Goes on where the file is, whatever was being done.
+    fn stand_up(&mut self) {
+        if !self.connection.is_autocommit() {
+            let _ = self.connection.execute_batch("ROLLBACK");
+        }
+        match entries::head(&Reader::new(&self.connection)) {
+            Ok((seq, hash)) => (self.seq, self.hash) = (seq, hash),
+            // Appended to a head that is not the file's, nothing is committed: numbers are unique.
+            Err(error) => tracing::error!(%error, "audit.db cannot be read"),
+        }
+        self.shared.healthy.store(false, Ordering::Release);
+    }
+
+    /// Adds entries of floods to a batch: as many as go into one commit; the rest is asked for again. While nothing can be
+    /// written they stay counts, and none of them is lost.
+    fn enter_floods(&mut self, asked: EnterFloods, batch: &mut Vec<Pending>) {
+        if !self.shared.healthy.load(Ordering::Acquire) {
+            // Who left does not hear it.
+            let _ = asked.reply.send(false);
+            return;
+        }
+        let floods = self.floods.take(asked.present, BATCH);
+        let is_all = floods.len() < BATCH;
+        batch.extend(floods.into_iter().map(|flood| Pending { entry: Some(Entry::Flood(flood)), reply: None }));
+        if is_all {
+            batch.push(Pending { entry: None, reply: Some(asked.reply) });
+        } else {
+            self.shared.queue.lock().floods.push(asked);
+        }
+    }
+
     /// Counts what is committed; before anyone is answered: who has an answer finds it counted.
-    fn take_in(&mut self, batch: &[Pending]) {
+    fn take_in(&mut self, entries: &[&Entry]) {
         let mut tally = self.shared.tally.lock();
-        batch.iter().for_each(|pending| tally.add(&pending.entry));
+        entries.iter().for_each(|entry| tally.add(entry));
         drop(tally);
-        let first = self.seq - i64::try_from(batch.len()).unwrap_or(0) + 1;
+        let first = self.seq - i64::try_from(entries.len()).unwrap_or(0) + 1;
         self.shared.committed.send_replace(self.seq);
-        batch.iter().zip(first..).for_each(|(pending, seq)| self.blocks.add(seq, &pending.entry));
+        entries.iter().zip(first..).for_each(|(entry, seq)| self.blocks.add(seq, entry));
     }
 
     /// Does what somebody asked for beside entries, in a transaction of its own.
@@ -185,11 +278,11 @@ impl Thread {
         queue.ask()
     }
 
-    /// All of a batch, or none of it.
-    fn commit(&mut self, batch: &[Pending], marks: &[(&'static str, i64)]) -> Result<(), StoreError> {
+    /// All of it, or nothing.
+    fn commit(&mut self, entries: &[&Entry], marks: &[(&'static str, i64)]) -> Result<(), StoreError> {
         let (seq, hash) = (self.seq, self.hash);
         self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-        let written = self.write(batch, marks).and_then(|()| {
+        let written = self.write(entries, marks).and_then(|()| {
             self.connection.prepare_cached("COMMIT")?.execute([])?;
             Ok(())
         });
@@ -198,23 +291,25 @@ impl Thread {
             if !self.connection.is_autocommit() {
                 let _ = self.connection.execute_batch("ROLLBACK");
             }
+            return written;
         }
-        self.shared.entries.fetch_add(batch.len() as u64, Ordering::Relaxed);
+        self.floods.written();
+        self.shared.entries.fetch_add(entries.len() as u64, Ordering::Relaxed);
         self.shared.commits.fetch_add(1, Ordering::Relaxed);
-        written
+        Ok(())
     }
 
-    fn write(&mut self, batch: &[Pending], marks: &[(&'static str, i64)]) -> Result<(), StoreError> {
+    fn write(&mut self, entries: &[&Entry], marks: &[(&'static str, i64)]) -> Result<(), StoreError> {
         let mut insert = self.connection.prepare_cached(
             "INSERT INTO entries (seq, at, org_id, lineage_id, operation, status, request, entry, hash)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         )?;
-        for pending in batch {
+        for entry in entries {
             self.buffer.clear();
-            pending.entry.encode(&mut self.buffer);
+            entry.encode(&mut self.buffer);
             self.seq += 1;
             self.hash = chain::link(&self.hash, &self.buffer);
-            let row = Columns::of(&pending.entry);
+            let row = Columns::of(entry);
             insert.execute(rusqlite::params![
                 self.seq,
                 row.at,
@@ -228,6 +323,7 @@ impl Thread {
             ])?;
         }
         drop(insert);
+        self.floods.write(&self.connection)?;
         for (name, value) in marks {
             self.connection
                 .prepare_cached("INSERT INTO marks VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2")?
@@ -289,14 +385,22 @@ impl Thread {
         }
     }
 
-    /// Tries a failed file again, so that it recovers without a request having to fail for it.
-    fn retry(&self) {
-        let tried = self
-            .connection
-            .execute("INSERT INTO marks VALUES ('tried', 1) ON CONFLICT (name) DO UPDATE SET value = value + 1", []);
-        if tried.is_ok() {
-            tracing::info!("audit.db can be written again");
-            self.shared.healthy.store(true, Ordering::Release);
+    /// Tries a failed file again, so that it recovers without a request having to fail for it. Then what was lost is
+    /// written down before anything else.
+    fn try_again(&mut self) {
+        let filled = self.in_transaction(|connection| {
+            connection.execute("INSERT OR REPLACE INTO trials VALUES (1, zeroblob(?1))", [TRIAL])?;
+            Ok(())
+        });
+        let emptied = self.in_transaction(|connection| {
+            connection.execute("DELETE FROM trials", [])?;
+            Ok(())
+        });
+        if filled.and(emptied).is_ok() {
+            self.append(&mut Vec::new(), &[]);
+            if self.shared.healthy.load(Ordering::Acquire) {
+                tracing::warn!("audit.db can be written again");
+            }
         }
     }
 
