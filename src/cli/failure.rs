@@ -55,6 +55,7 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         match error {
             // Who runs commands may know what the API keeps to its log.
+            Error::StorageUnavailable(cause) => Self::Failed(format!("{cause}; make room on the disk and try again")),
             Error::Internal(cause) => {
                 Self::Failed(format!("{cause}; this is a defect or the machine's, look at its log"))
             }

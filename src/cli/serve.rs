@@ -236,6 +236,8 @@ struct Signals {
 
 impl Signals {
     fn listen() -> Result<Self, Failure> {
+        // A write past the size that files may have (`LimitFSIZE` of systemd) is a full disk, and no reason to end.
+        drop(signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?);
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,

@@ -2,6 +2,7 @@
 //! error is the edge's business. Causes are for the log and never leave the server.
 
 use std::fmt;
+use std::io::ErrorKind;
 use std::net::IpAddr;
 
 use serde_json::{Value, json};
@@ -10,6 +11,9 @@ use super::access::{Permission, Permissions, Role, Scope};
 use super::code::Code;
 use super::id::Kind;
 use super::window::WindowName;
+
+/// Why the server failed: for its log, for no client.
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// What took a permission away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -190,14 +194,30 @@ pub enum Error {
     Overloaded,
     /// `audit.db` cannot be written.
     AuditUnavailable,
+    /// What is to be kept cannot be written, most often because the disk is full, with its cause for the log.
+    StorageUnavailable(Cause),
     /// A defect or a failure of the machine, with its cause for the log.
-    Internal(Box<dyn std::error::Error + Send + Sync>),
+    Internal(Cause),
 }
 
 impl Error {
-    /// An internal failure, from its cause.
-    pub fn internal(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self::Internal(cause.into())
+    /// A failure of the server's own, from its cause: of the disk where that is what the system says, internal otherwise.
+    pub fn internal(cause: impl Into<Cause>) -> Self {
+        let cause = cause.into();
+        match cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind) {
+            Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge) => {
+                Self::StorageUnavailable(cause)
+            }
+            _ => Self::Internal(cause),
+        }
+    }
+
+    /// What the log may know and no client: why the server failed.
+    pub fn cause(&self) -> Option<&Cause> {
+        match self {
+            Self::Internal(cause) | Self::StorageUnavailable(cause) => Some(cause),
+            _ => None,
+        }
     }
 
     /// No object of this kind has the id.
@@ -275,6 +295,7 @@ impl Error {
             Self::NotSetUp => Code::SetupRequired,
             Self::Overloaded => Code::Overloaded,
             Self::AuditUnavailable => Code::AuditUnavailable,
+            Self::StorageUnavailable(_) => Code::StorageUnavailable,
         }
     }
 
@@ -328,7 +349,7 @@ impl Error {
         match self {
             Self::RateLimited { retry_after, .. } | Self::TooManyLogins { retry_after } => Some(*retry_after),
             Self::Overloaded | Self::Recorded { code: Code::Overloaded, .. } => Some(1),
-            Self::AuditUnavailable => Some(5),
+            Self::AuditUnavailable | Self::StorageUnavailable(_) => Some(5),
             Self::NotReady(_) | Self::RequestInProgress | Self::TooManyStreams { .. } => Some(1),
             _ => None,
         }

@@ -82,6 +82,7 @@ pub const COMMON: &[Code] = &[
     Code::SetupRequired,
     Code::Overloaded,
     Code::AuditUnavailable,
+    Code::StorageUnavailable,
 ];
 
 /// Codes that operations which take an `Idempotency-Key` can answer with, beside the common ones.

@@ -52,10 +52,10 @@ pub async fn run(
             #[expect(clippy::cast_precision_loss, reason = "progress needs no exactness")]
             reins.progress(profile.tables.len() as f64 / tables.len() as f64, profiler.rows_scanned);
         }
-        let unwritable = |error: &dyn std::fmt::Display| internal("the profile cannot be written", error);
-        let file = File::create(&into).map_err(|error| unwritable(&error))?;
-        serde_json::to_writer(std::io::BufWriter::new(&file), &profile).map_err(|error| unwritable(&error))?;
-        file.sync_all().map_err(|error| unwritable(&error))?;
+        let unwritable = |error: std::io::Error| internal("the profile cannot be written", &error);
+        let file = File::create(&into).map_err(unwritable)?;
+        serde_json::to_writer(std::io::BufWriter::new(&file), &profile).map_err(|error| unwritable(error.into()))?;
+        file.sync_all().map_err(unwritable)?;
         Ok(profiler.rows_scanned)
     };
     hands.run(work, control.stopped()).await

@@ -189,7 +189,7 @@ impl Edge {
         let (response, code) = match handled {
             Ok(Ok(response)) => (response, None),
             Ok(Err(error)) => {
-                if let Error::Internal(cause) = &error {
+                if let Some(cause) = error.cause() {
                     tracing::error!(request_id = %exchange.request, operation = operation_id(exchange), %cause, "a call failed");
                 }
                 (exchange.shape.answer(&error, exchange.request), Some(error.code()))

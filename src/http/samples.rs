@@ -73,6 +73,7 @@ pub fn of(code: Code) -> Error {
         Code::Internal => Error::internal("shown in the reference"),
         Code::Overloaded => Error::Overloaded,
         Code::AuditUnavailable => Error::AuditUnavailable,
+        Code::StorageUnavailable => Error::StorageUnavailable("shown in the reference".into()),
         Code::RangeNotSatisfiable => Error::RangeNotSatisfiable { length: 48_213 },
         Code::PreconditionFailed => Error::PreconditionFailed,
         Code::RequestInProgress | Code::AlreadyRotating | Code::IdempotencyMismatch => said(code.sentence()),

@@ -288,7 +288,7 @@ impl Watch {
     }
 
     fn failed(&self, error: &Error) -> &'static str {
-        if let Error::Internal(cause) = error {
+        if let Some(cause) = error.cause() {
             tracing::error!(request_id = %self.exchange.request, %cause, "a stream failed");
         }
         error.code().as_str()

@@ -67,8 +67,5 @@ impl Stop {
 
 /// An error with its cause: the log may know it.
 fn described(error: &Error) -> String {
-    match error {
-        Error::Internal(cause) => cause.to_string(),
-        other => other.to_string(),
-    }
+    error.cause().map_or_else(|| error.to_string(), ToString::to_string)
 }

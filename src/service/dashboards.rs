@@ -356,7 +356,7 @@ fn refreshed(outcome: WidgetOutcome) -> Result<Refreshed> {
         Ok(data) => Refreshed::Data(serde_json::to_string(&data).map_err(Error::internal)?, outcome.svg),
         Err(failure) => {
             let error = failure_of(failure);
-            if let Error::Internal(cause) = &error {
+            if let Some(cause) = error.cause() {
                 tracing::error!(%cause, "a widget failed");
             }
             Refreshed::Failed(WidgetError { code: error.code().as_str().to_owned(), message: error.to_string() })

@@ -43,7 +43,7 @@ impl App {
         let (ending, cost) = match made {
             Ok((bytes, work)) => (Ending::File(bytes), Some(self.settings.credits.cost(in_format(work, run.format)))),
             Err(error) => {
-                if let Error::Internal(cause) = &error {
+                if let Some(cause) = error.cause() {
                     tracing::error!(run = %run.id.prefixed(), %cause, "a report run failed");
                 }
                 (Ending::Failed(error.code().as_str().to_owned(), error.to_string()), None)

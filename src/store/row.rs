@@ -1,7 +1,7 @@
 //! Between SQLite's values and ours, and from its errors to ours.
 
-use rusqlite::Row;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
+use rusqlite::{ErrorCode, Row};
 use uuid::Uuid;
 
 use super::Reader;
@@ -9,7 +9,7 @@ use crate::domain::error::Error;
 use crate::domain::id::{Id, IdRef, Kind};
 use crate::domain::time::Timestamp;
 
-/// A failure of the store, always internal.
+/// A failure of the store: the server's own, whoever asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// SQLite's own.
@@ -34,13 +34,25 @@ pub enum StoreError {
 
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
-        Self::internal(error)
+        match error {
+            StoreError::Io(error) => Self::internal(error),
+            StoreError::Sqlite(rusqlite::Error::SqliteFailure(failure, _)) if is_unwritable(failure.code) => {
+                Self::StorageUnavailable(error.into())
+            }
+            error => Self::internal(error),
+        }
     }
+}
+
+/// Whether SQLite says that the disk is full, fails, or lets nothing be written. A write that the system refuses for
+/// reasons of room other than a full disk, such as a quota, is a failure of the disk to it.
+fn is_unwritable(code: ErrorCode) -> bool {
+    matches!(code, ErrorCode::DiskFull | ErrorCode::SystemIoFailure | ErrorCode::ReadOnly | ErrorCode::CannotOpen)
 }
 
 impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Self {
-        Self::internal(StoreError::from(error))
+        StoreError::from(error).into()
     }
 }
 

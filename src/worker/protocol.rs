@@ -335,6 +335,8 @@ pub enum FailureCode {
     TooLarge,
     /// The server asked to stop.
     Canceled,
+    /// There is no room on the disk; the message is for the log.
+    DiskFull,
     /// A defect of ours, or the worker died; the message is for the log.
     Internal,
 }

@@ -22,7 +22,8 @@ const NOT_PROVOKED: &[(&str, &str)] = &[
     ("range_not_satisfiable", "a finished report's file; the tests of ranges ask past its end"),
     ("setup_required", "an installation without an organization; the tests of the setup make one"),
     ("overloaded", "a full queue; the tests of the queues fill them"),
-    ("audit_unavailable", "a log that cannot be written: a disk that is full"),
+    ("audit_unavailable", "a log that cannot be written; the tests of full disks make one"),
+    ("storage_unavailable", "data that cannot be written; the tests of full disks make them"),
 ];
 
 /// What `generate` on `/api/v1/` can answer with for a source that this face can neither make nor query: the other faces

@@ -27,6 +27,7 @@ mod edge;
 mod effort;
 mod errors;
 mod formats;
+mod full_disk;
 mod fuzzed;
 mod hammer;
 mod headroom;

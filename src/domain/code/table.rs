@@ -227,4 +227,9 @@ codes! {
         "Audit unavailable" "The audit log cannot be written, so no call is served; try again later."
         "Nothing is done that cannot be written down. The operator of the server has to look: most often the disk is \
          full, and `/readyz` says when it is over. Wait as long as `Retry-After` says and send the request again.";
+    StorageUnavailable "storage_unavailable" 503 Server Later []
+        "Storage unavailable" "The server cannot write its data; try again later."
+        "Nothing of the request was done. The operator of the server has to look: most often the disk is full, and the \
+         cause stands beside the request's id in the server's log. Reading works on. Wait as long as `Retry-After` says \
+         and send the request again.";
 }

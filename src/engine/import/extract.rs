@@ -100,6 +100,6 @@ fn encode(file: File, schema: SchemaRef, batches: &Receiver<RecordBatch>) -> Res
 
 impl From<ParquetError> for Fault {
     fn from(error: ParquetError) -> Self {
-        Self::Extract(error.to_string())
+        Self::Extract(error.into())
     }
 }

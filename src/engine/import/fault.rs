@@ -101,7 +101,7 @@ pub enum Fault {
     Machine(#[from] io::Error),
     /// The extract cannot be written.
     #[error("extract: {0}")]
-    Extract(String),
+    Extract(Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl Fault {
@@ -156,7 +156,7 @@ impl Fault {
             }
             Self::Stopped(failure) => return failure,
             Self::Machine(error) => return internal("reading an upload failed", &error),
-            Self::Extract(error) => return internal("writing an extract failed", &error),
+            Self::Extract(error) => return internal("writing an extract failed", error.as_ref()),
         };
         Failure::new(FailureCode::InvalidFile, message)
     }

@@ -30,7 +30,7 @@ use self::kind::Kind;
 use self::source::{Encoding, Source};
 use super::control::Control;
 use super::detect::{Detector, Guess};
-use super::internal;
+use super::{defect, internal};
 use crate::worker::protocol::{Failure, FailureCode, ImportFile, ImportedColumn, ImportedTable};
 
 /// Rows that the first guess is made from.
@@ -102,7 +102,7 @@ fn import_all(
 fn check_table(file: &ImportFile, names: &mut HashSet<String>) -> Result<(), Failure> {
     let name = &file.table;
     if name.is_empty() || name.starts_with('.') || name.contains(['/', '\0']) {
-        return Err(Failure::new(FailureCode::Internal, "a table's name cannot be a file's"));
+        return Err(defect("a table's name cannot be a file's"));
     }
     if names.insert(name.clone()) {
         return Ok(());
@@ -285,6 +285,6 @@ fn column_names<'a>(header: impl Iterator<Item = &'a [u8]>) -> Option<Vec<String
 
 impl From<ArrowError> for Fault {
     fn from(error: ArrowError) -> Self {
-        Self::Extract(error.to_string())
+        Self::Extract(error.into())
     }
 }

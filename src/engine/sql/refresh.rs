@@ -11,7 +11,7 @@ use super::value::Cells;
 use crate::domain::result::{Cell, Column, Series, Table, WidgetData};
 use crate::domain::widget::WidgetKind;
 use crate::engine::control::Control;
-use crate::engine::internal;
+use crate::engine::{defect, internal};
 use crate::worker::protocol::{Failure, FailureCode, QueryLimits, TableFile, WidgetOutcome, WidgetQuery};
 
 /// Points of all series of a chart have at most so many places on the x axis.
@@ -130,7 +130,7 @@ fn shape(kind: WidgetKind, table: Table) -> Result<WidgetData, Failure> {
         }
         WidgetKind::LineChart | WidgetKind::BarChart => {
             let Some((x, numbers)) = table.columns.split_first() else {
-                return Err(internal("a chart without x", &""));
+                return Err(defect("a chart without x"));
             };
             let series = |(position, column): (usize, &Column)| Series {
                 name: column.name.clone(),

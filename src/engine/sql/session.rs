@@ -30,8 +30,8 @@ use parking_lot::Mutex;
 use super::names::{self, KnownTable};
 use super::{errors, functions, guard, value};
 use crate::domain::result::Column;
-use crate::engine::internal;
 use crate::engine::threads::Hands;
+use crate::engine::{defect, internal};
 use crate::worker::protocol::{Failure, FailureCode, QueryLimits, TableFile};
 
 /// The catalog that all tables are in; nobody has to name it.
@@ -129,7 +129,7 @@ impl Engine {
             return Ok(known.clone());
         }
         let unreadable = |error: DataFusionError| internal("an extract cannot be read", &error);
-        let path = file.path.to_str().ok_or_else(|| internal("an extract's path is no text", &""))?;
+        let path = file.path.to_str().ok_or_else(|| defect("an extract's path is no text"))?;
         // As a URL, so that no character of the path is taken for a pattern.
         let url = url_of(path).and_then(ListingTableUrl::parse).map_err(unreadable)?;
         let options = ListingOptions::new(Arc::new(ParquetFormat::default())).with_file_extension("");

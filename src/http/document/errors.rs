@@ -24,6 +24,7 @@ const PUBLIC: &[Code] = &[
     Code::SetupRequired,
     Code::Overloaded,
     Code::AuditUnavailable,
+    Code::StorageUnavailable,
 ];
 
 /// The error responses of an operation of a face by their status, without headers.

@@ -23,6 +23,7 @@ pub(in crate::service) fn failure_of(failure: Failure) -> Error {
         FailureCode::Timeout => Error::QueryTimeout(message),
         FailureCode::TooLarge => Error::QueryTooLarge(message),
         FailureCode::Canceled => Error::Overloaded,
+        FailureCode::DiskFull => Error::StorageUnavailable(message.into()),
         FailureCode::Internal => Error::internal(message),
     }
 }

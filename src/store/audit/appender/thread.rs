@@ -1,11 +1,14 @@
 //! The thread behind an [`super::Appender`]: takes what waits, commits it in one transaction, says so, and brings sums
 //! and the write-ahead log to the file in between.
 
+mod checkpoint;
+mod sums;
+
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
 use rusqlite::Connection;
@@ -14,28 +17,19 @@ use super::lost::Lost;
 use super::{Asked, EnterFloods, Job, Pending, Shared, Told, Work};
 use crate::domain::audit::{Entry, Hash, chain};
 use crate::domain::time::monotonic;
-use crate::store::audit::blocks::{self, Blocks};
+use crate::store::audit::blocks::Blocks;
 use crate::store::audit::entries::{self, Columns};
 use crate::store::audit::floods::Floods;
-use crate::store::audit::tally;
 use crate::store::{Reader, StoreError, pool};
 
 /// Entries of one commit at most.
 const BATCH: usize = 512;
-/// Entries after which the write-ahead log is written back beside the writer.
-const CHECKPOINT: usize = 16_384;
-/// Entries after which the writer does so itself: only when nothing is left to write back does SQLite begin the log
-/// anew, and under load the thread beside the writer never gets to that point. A log that grows costs new pages of the
-/// file system's cache at every commit; one that is begun anew overwrites those that are there.
-const CHECKPOINT_HARD: usize = 32_768;
 /// A batch from which on the next one is given time to fill: under load a commit costs more than its rows.
 const LOADED: usize = 8;
 /// That time. Nobody waits it out when calls come one by one.
 const GATHER: Duration = Duration::from_micros(250);
 /// How often sums are brought to the file.
 const TALLY: Duration = Duration::from_secs(1);
-/// Entries that are counted again at a time.
-const RECOUNT: u32 = 4_096;
 /// How often a failed file is tried again.
 const RETRY: Duration = Duration::from_millis(500);
 /// What is written to try it: more than a batch, so that a disk with room for a page or two does not pass.
@@ -64,7 +58,7 @@ impl Thread {
     pub(super) fn new(connection: Connection, path: &Path, shared: Arc<Shared>) -> Result<Self, StoreError> {
         let (seq, hash) = entries::head(&Reader::new(&connection))?;
         connection.pragma_update(None, "wal_autocheckpoint", 0)?;
-        let checkpointer = start_checkpointer(pool::open(path, pool::Durability::Kill, pool::Space::UsedAgain)?)?;
+        let checkpointer = checkpoint::start(pool::open(path, pool::Durability::Kill, pool::Space::UsedAgain)?)?;
         let floods = Floods::load(&connection)?;
         let mut thread = Self {
             connection,
@@ -106,6 +100,7 @@ impl Thread {
                 self.bring_sums();
                 continue;
             }
+            self.count_floods(&mut batch);
             floods.into_iter().for_each(|asked| self.enter_floods(asked, &mut batch));
             let entries = batch.len();
             self.last_batch = entries;
@@ -128,12 +123,6 @@ impl Thread {
 
     /// Commits a batch, with what could not be written before it, and tells everyone.
     fn append(&mut self, batch: &mut Vec<Pending>, marks: &[(&'static str, i64)]) {
-        // What is counted stays counted when the commit fails, and is brought to the file with a later one.
-        for pending in batch.iter_mut() {
-            if let Some(Entry::Flood(calls)) = &pending.entry {
-                pending.entry = self.floods.add(calls).map(Entry::Flood);
-            }
-        }
         let gap = self.lost.event();
         let entries: Vec<&Entry> =
             gap.iter().chain(batch.iter().filter_map(|pending| pending.entry.as_ref())).collect();
@@ -187,6 +176,16 @@ impl Thread {
             Err(error) => tracing::error!(%error, "audit.db cannot be read"),
         }
         self.shared.healthy.store(false, Ordering::Release);
+    }
+
+    /// Calls of floods are counted in place of entries. What is counted stays counted when the commit fails, and is
+    /// brought to the file with a later one.
+    fn count_floods(&mut self, batch: &mut [Pending]) {
+        for pending in batch {
+            if let Some(Entry::Flood(calls)) = &pending.entry {
+                pending.entry = self.floods.add(calls).map(Entry::Flood);
+            }
+        }
     }
 
     /// Adds entries of floods to a batch: as many as go into one commit; the rest is asked for again. While nothing can be
@@ -332,59 +331,6 @@ impl Thread {
         Ok(())
     }
 
-    /// Counts what an earlier run had not brought to the file when it ended, and sums up blocks that were not whole then.
-    fn recount(&mut self) -> Result<(), StoreError> {
-        let shared = Arc::clone(&self.shared);
-        let reader = Reader::new(&self.connection);
-        let (counted, summed) = (entries::mark(&reader, tally::MARK)?, blocks::end(&reader)? - 1);
-        let mut last = counted.min(summed);
-        loop {
-            let reader = Reader::new(&self.connection);
-            let links = entries::after(&reader, last, RECOUNT)?;
-            let Some(newest) = links.last() else { break };
-            last = newest.seq;
-            let mut tally = shared.tally.lock();
-            for (seq, entry) in links.iter().filter_map(|link| Some((link.seq, link.entry()?))) {
-                if seq > counted {
-                    tally.add(&entry);
-                }
-                if seq > summed {
-                    self.blocks.add(seq, &entry);
-                }
-            }
-            drop(tally);
-            // What a chain of millions adds up to is not all kept in memory.
-            self.bring_sums_up_to(last.max(counted));
-        }
-        self.bring_sums();
-        Ok(())
-    }
-
-    /// Brings sums and summaries to the file. When it cannot be written they stay, and are brought the next time.
-    fn bring_sums(&mut self) {
-        self.bring_sums_up_to(self.seq);
-    }
-
-    fn bring_sums_up_to(&mut self, seq: i64) {
-        self.tallied_at = monotonic();
-        let shared = Arc::clone(&self.shared);
-        let mut tally = shared.tally.lock();
-        if tally.is_empty() && self.blocks.is_empty() {
-            return;
-        }
-        let written = self.in_transaction(|connection| {
-            self.blocks.write(connection)?;
-            tally.write(connection, seq)
-        });
-        match written {
-            Ok(()) => {
-                tally.clear();
-                self.blocks.clear();
-            }
-            Err(error) => tracing::debug!(%error, "what calls add up to could not be written"),
-        }
-    }
-
     /// Tries a failed file again, so that it recovers without a request having to fail for it. Then what was lost is
     /// written down before anything else.
     fn try_again(&mut self) {
@@ -402,34 +348,5 @@ impl Thread {
                 tracing::warn!("audit.db can be written again");
             }
         }
-    }
-
-    /// Past a soft mark a thread beside this one writes the log back; past a hard mark this one does, and callers wait.
-    fn checkpoint(&mut self, entries: usize) {
-        let before = self.since_checkpoint;
-        self.since_checkpoint += entries;
-        if self.since_checkpoint >= CHECKPOINT_HARD {
-            checkpoint(&self.connection);
-            self.since_checkpoint = 0;
-        } else if before < CHECKPOINT && self.since_checkpoint >= CHECKPOINT {
-            let _ = self.checkpointer.try_send(());
-        }
-    }
-}
-
-fn start_checkpointer(connection: Connection) -> Result<SyncSender<()>, StoreError> {
-    let (sender, asked) = sync_channel(1);
-    std::thread::Builder::new().name("audit-checkpoint".into()).spawn(move || {
-        while asked.recv().is_ok() {
-            checkpoint(&connection);
-        }
-    })?;
-    Ok(sender)
-}
-
-/// Writes the log back as far as readers allow.
-fn checkpoint(connection: &Connection) {
-    if let Err(error) = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
-        tracing::debug!(%error, "a checkpoint of audit.db failed");
     }
 }
