@@ -3,6 +3,7 @@
 use argon2::password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash};
 use argon2::{Algorithm, Argon2, Params, Version};
 use serde_json::json;
+use tokio::sync::oneshot;
 
 use super::app::{App, Argon2Cost};
 use super::caller::Caller;
@@ -16,6 +17,8 @@ use crate::store::main::users::{self, NewUser};
 const HASHING_PATIENCE: std::time::Duration = std::time::Duration::from_secs(2);
 /// How many passwords wait for their turn; further ones are told to come back at once.
 pub const HASHING_QUEUE: usize = 32;
+/// By how much threads that hash give way to those that serve requests: as far as can be.
+const HASHING_NICENESS: i32 = 19;
 
 /// A user as the operator asks for one.
 #[derive(Debug)]
@@ -70,7 +73,7 @@ impl App {
         })
     }
 
-    /// The argon2id hash of a password, made on a thread that may block and on no more at once than there are cores.
+    /// The argon2id hash of a password, made on a thread of its own, of no more at once than there are cores.
     pub(super) async fn hash_password(&self, password: zeroize::Zeroizing<String>) -> Result<String> {
         let cost = self.settings.argon2;
         let salt: [u8; 16] = self.entropy.bytes();
@@ -99,18 +102,29 @@ impl App {
         .await
     }
 
+    /// A thread for each hash costs a thousandth of it, and unlike a shared one it can give way to requests: nobody may
+    /// raise a priority again.
     async fn hashing<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
         let _place = self.hashing_places.try_acquire().map_err(|_| Error::Overloaded)?;
         let turn = tokio::time::timeout(HASHING_PATIENCE, self.hashing.clone().acquire_owned());
         let turn = turn.await.map_err(|_| Error::Overloaded)?.map_err(Error::internal)?;
         let app = self.clone();
-        tokio::task::spawn_blocking(move || {
-            // The permit lives in the blocking task: a client that leaves does not free it early.
+        let (reply, answer) = oneshot::channel();
+        let thread = std::thread::Builder::new().name("hash".into());
+        let started = thread.spawn(move || {
+            // The permit lives in the thread: a client that leaves does not free it early.
             let _turn = turn;
-            app.effort.hash(work)
-        })
-        .await
-        .map_err(Error::internal)?
+            if let Err(error) = rustix::process::nice(HASHING_NICENESS) {
+                tracing::debug!(%error, "passwords are hashed at the priority of requests");
+            }
+            // Who left does not hear it.
+            let _ = reply.send(app.effort.hash(work));
+        });
+        started.map_err(|error| {
+            tracing::error!(%error, "no thread can be had to hash a password");
+            Error::Overloaded
+        })?;
+        answer.await.map_err(Error::internal)?
     }
 }
 
