@@ -24,8 +24,8 @@ mod tests;
 
 pub use quantity::{Destination, Listen, Network, Period, PublicUrl, RedisUrl, Size, WebOrigin};
 pub use settings::{
-    Audit, Auth, Config, Credits, GenerationInOutage, Keys, Limits, LimitsBackend, Log, LogFormat, Metrics, OnFailure, Outbound,
-    Plan, Portal, Server, Sources, Worker,
+    Audit, Auth, Config, Credits, GenerationInOutage, Keys, Limits, LimitsBackend, Log, LogFormat, Metrics, OnFailure,
+    Outbound, Plan, Portal, Server, Sources, Worker,
 };
 
 use schema::{Known, Schema};
