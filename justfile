@@ -34,6 +34,10 @@ limiter-traces count="1000000":
 hammer factor="8":
     CLARIBI_TEST_HAMMER_FACTOR={{ factor }} tests/run hammer
 
+# Kill the server in the midst of its work, so many times (10 in CI)
+kill-drill rounds="100":
+    CLARIBI_TEST_KILL_ROUNDS={{ rounds }} tests/run kill_drill --nocapture
+
 # Run the benchmarks
 bench *names:
     cargo bench --locked -- {{ names }}

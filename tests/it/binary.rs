@@ -104,6 +104,13 @@ impl Installation {
 
     /// The same with further arguments and variables.
     pub fn serve_with(&self, arguments: &[&str], variables: &[(&str, String)]) -> Serving {
+        let serving = self.begin_serving(arguments, variables);
+        serving.until_ready();
+        serving
+    }
+
+    /// The same, without waiting until requests are answered.
+    pub fn begin_serving(&self, arguments: &[&str], variables: &[(&str, String)]) -> Serving {
         let address = free_address();
         let mut child = self
             .command(&[&["serve", "--listen", &address.to_string()], arguments].concat())
@@ -114,9 +121,7 @@ impl Installation {
             .unwrap();
         let log = kept(child.stderr.take().unwrap());
         let said = kept(child.stdout.take().unwrap());
-        let serving = Serving { child, address, log, said };
-        serving.until_ready();
-        serving
+        Serving { child, address, log, said }
     }
 }
 
@@ -141,7 +146,7 @@ fn kept(output: impl Read + Send + 'static) -> Arc<Mutex<String>> {
 }
 
 impl Serving {
-    fn until_ready(&self) {
+    pub fn until_ready(&self) {
         for _ in 0..1_000 {
             if TcpStream::connect(self.address).is_ok()
                 && self.get("/readyz", "").is_some_and(|answer| answer.status == 200)

@@ -2,8 +2,7 @@
 //! owners demoted, deactivated and removed, by the API and by commands. No request that began after the return of a
 //! change succeeds. How near behind the return requests began is counted too: a test that looks late sees nothing.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -12,6 +11,7 @@ use claribi::domain::time::monotonic;
 use serde_json::{Value, json};
 
 use crate::binary::{Installation, OWNER_PASSWORD, Serving, text};
+use crate::line;
 
 const CLIENTS: usize = 64;
 const PASSWORD: &str = "a long enough sentence";
@@ -19,48 +19,19 @@ const PASSWORD: &str = "a long enough sentence";
 const PATH: &str = "/v1/users?limit=1";
 
 /// A connection that is kept.
-struct Line {
-    stream: TcpStream,
-    buffer: Vec<u8>,
-}
+struct Line(line::Line);
 
 impl Line {
     fn to(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).unwrap();
-        stream.set_nodelay(true).unwrap();
-        Self { stream, buffer: Vec::new() }
+        Self(line::Line::to(address).unwrap())
     }
 
     /// Sends a request and reads the whole answer. Gives the instant before the first byte left.
-    fn ask(&mut self, method: &str, path: &str, credential: &str, body: Option<&Value>) -> (Duration, u16, Vec<u8>) {
-        let body = body.map(Value::to_string).unwrap_or_default();
-        let typed = if body.is_empty() { "" } else { "Content-Type: application/json\r\n" };
-        let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {credential}\r\n{typed}\
-             Content-Length: {}\r\n\r\n{body}",
-            body.len()
-        );
+    fn ask(&mut self, method: &str, path: &str, credential: &str, body: Option<&Value>) -> (Duration, u16, String) {
+        let request = line::request(method, path, credential, "", body);
         let began = monotonic();
-        self.stream.write_all(request.as_bytes()).unwrap();
-        let (status, body) = self.answer();
-        (began, status, body)
-    }
-
-    fn answer(&mut self) -> (u16, Vec<u8>) {
-        self.buffer.clear();
-        let mut chunk = [0; 4_096];
-        loop {
-            let read = self.stream.read(&mut chunk).unwrap();
-            assert!(read > 0, "the server hung up");
-            self.buffer.extend_from_slice(&chunk[..read]);
-            let Some(end) = self.buffer.windows(4).position(|window| window == b"\r\n\r\n") else { continue };
-            let head = std::str::from_utf8(&self.buffer[..end]).unwrap().to_ascii_lowercase();
-            let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
-            let length: usize = length.parse().unwrap();
-            if self.buffer.len() >= end + 4 + length {
-                return (head[9..12].parse().unwrap(), self.buffer[end + 4..].to_vec());
-            }
-        }
+        let answer = self.0.ask(&request).expect("the server hung up");
+        (began, answer.status, answer.body)
     }
 }
 
@@ -113,8 +84,8 @@ struct Numbers {
 fn log_in(address: SocketAddr, email: &str, password: &str) -> String {
     let login = json!({"email": email, "password": password});
     let (_, status, body) = Line::to(address).ask("POST", "/api/auth/login/", "", Some(&login));
-    assert_eq!(status, 200, "{}", text(&body));
-    let tokens: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(status, 200, "{body}");
+    let tokens: Value = serde_json::from_str(&body).unwrap();
     tokens["access"].as_str().unwrap().to_owned()
 }
 
@@ -126,8 +97,8 @@ fn make_keys(address: SocketAddr, session: &str, count: usize) -> Vec<(String, S
         for number in (index..count).step_by(8) {
             let new = json!({"name": format!("key {number}"), "scope": "read-write"});
             let (_, status, body) = line.ask("POST", "/v1/keys", session, Some(&new));
-            assert_eq!(status, 201, "{}", text(&body));
-            let key: Value = serde_json::from_slice(&body).unwrap();
+            assert_eq!(status, 201, "{body}");
+            let key: Value = serde_json::from_str(&body).unwrap();
             made.push((key["id"].as_str().unwrap().to_owned(), key["key"].as_str().unwrap().to_owned()));
         }
         made
@@ -213,7 +184,7 @@ impl Field {
 fn by_api(line: &mut Line, session: &str, method: &str, path: &str, body: Option<&Value>) -> Duration {
     let (_, status, answer) = line.ask(method, path, session, body);
     let returned = monotonic();
-    assert!(matches!(status, 200 | 201), "{method} {path}: {status} {}", text(&answer));
+    assert!(matches!(status, 200 | 201), "{method} {path}: {status} {answer}");
     returned
 }
 
@@ -354,7 +325,7 @@ fn each_is_refused_as_it_ended(serving: &Serving, field: &Field) {
     let mut line = Line::to(serving.address);
     for credential in &field.credentials {
         let (_, status, body) = line.ask("GET", PATH, &credential.text, None);
-        let told = serde_json::from_slice::<Value>(&body).unwrap()["error"]["code"].as_str().unwrap_or("").to_owned();
+        let told = serde_json::from_str::<Value>(&body).unwrap()["error"]["code"].as_str().unwrap_or("").to_owned();
         let is_session = credential.id.is_empty();
         let expected = match credential.fate {
             Fate::InGrace => (200, ""),

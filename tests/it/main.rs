@@ -3,6 +3,7 @@
 
 mod actors;
 mod answer;
+mod line;
 mod tools;
 mod world;
 
@@ -35,6 +36,7 @@ mod isolation;
 mod key_commands;
 mod key_life;
 mod keys;
+mod kill_drill;
 mod known;
 mod limits;
 mod limits_hold;
