@@ -88,7 +88,7 @@ fn show(globals: &Globals, asked: &ShowAudit) -> Result<(), Failure> {
         let missing = || Failure::failed(format!("there is no entry `{}` in the log", asked.entry));
         let (filter, after) = match (RequestId::parse(&asked.entry), asked.entry.parse::<i64>()) {
             (Some(id), _) => (Filter { request: Some(id.0.into_bytes()), ..Filter::default() }, None),
-            (None, Ok(seq)) if seq > 0 => (Filter::default(), Some(seq + 1)),
+            (None, Ok(seq)) if (1..i64::MAX).contains(&seq) => (Filter::default(), Some(seq + 1)),
             _ => return Err(missing()),
         };
         let (records, _) = instance.app.audit_part(filter, NEWEST, after, 1, i64::MAX).await?;

@@ -54,6 +54,7 @@ impl fmt::Display for Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         match error {
+            Error::Internal(cause) if cause.downcast_ref().is_some_and(StoreError::is_damage) => damaged(&*cause),
             // Who runs commands may know what the API keeps to its log.
             Error::StorageUnavailable(cause) => Self::Failed(format!("{cause}; make room on the disk and try again")),
             Error::Internal(cause) => {
@@ -105,8 +106,12 @@ impl From<KeyringError> for Failure {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        Self::Failed(error.to_string())
+        if error.is_damage() { damaged(&error) } else { Self::Failed(error.to_string()) }
     }
+}
+
+fn damaged(error: &dyn fmt::Display) -> Failure {
+    Failure::Failed(format!("claribi.db or audit.db is damaged ({error}); restore the data directory from a backup"))
 }
 
 impl From<io::Error> for Failure {

@@ -148,6 +148,12 @@ impl Store {
     ) -> Result<Self, StoreError> {
         let main_path = directory.join("claribi.db");
         let audit_path = directory.join("audit.db");
+        // Opening would make it, and an empty log would look like somebody's work.
+        if role == Role::Guest
+            && let Some(missing) = [&main_path, &audit_path].into_iter().find(|path| !path.exists())
+        {
+            return Err(StoreError::Unusable(format!("{} is not there; restore it from a backup.", missing.display())));
+        }
         let main = pool::open(&main_path, pool::Durability::Full, pool::Space::GivenBack)?;
         let audit_durability = if settings.audit_fsync { pool::Durability::Full } else { pool::Durability::Kill };
         let mut audit = pool::open(&audit_path, audit_durability, pool::Space::UsedAgain)?;

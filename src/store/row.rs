@@ -56,6 +56,17 @@ impl From<rusqlite::Error> for Error {
     }
 }
 
+impl StoreError {
+    /// Whether a file is not what SQLite wrote: somebody else's bytes, or half of them.
+    pub fn is_damage(&self) -> bool {
+        let code = match self {
+            Self::Sqlite(error) => error.sqlite_error_code(),
+            _ => None,
+        };
+        matches!(code, Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase))
+    }
+}
+
 impl<K> FromSql for Id<K> {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         i64::column_result(value).map(Self::new)

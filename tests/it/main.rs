@@ -13,6 +13,7 @@ mod audit_api;
 mod audit_failure;
 mod audit_stream;
 mod audit_verify;
+mod auditing;
 mod bad_input;
 mod binary;
 mod clients;

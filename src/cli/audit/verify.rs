@@ -16,6 +16,7 @@ use crate::domain::audit::checkpoint::pem;
 use crate::domain::time::Timestamp;
 use crate::service::app::App;
 use crate::service::audit::{Extent, Verified};
+use crate::store::audit::entries;
 
 /// `audit verify`.
 #[derive(Debug, Args)]
@@ -55,10 +56,14 @@ fn verify(app: &App, asked: &VerifyAudit, output: Output) -> Result<(), Failure>
             Failure::failed(format!("{} is no checkpoint of an audit log; name a copy of `audit.head`", path.display()))
         })
     });
-    let extent = Extent { from: asked.from, to: asked.to, known: known.transpose()? };
+    let (from, end) = begin(app, asked)?;
+    let extent = Extent { from, to: asked.to, known: known.transpose()? };
     let bar = progress();
     let verified = app.verify_audit(extent, |entries| bar.set_position(entries))?;
     bar.finish_and_clear();
+    if from < asked.from && verified.finding.is_none() {
+        return Err(Failure::usage(format!("the log ends with entry {end}; name one up to it with --from")));
+    }
     let signed = verified.newest.map(|signed| signed.text());
     output.facts(&facts(&verified, signed.as_deref()), || {
         json!({
@@ -82,6 +87,18 @@ fn verify(app: &App, asked: &VerifyAudit, output: Output) -> Result<(), Failure>
             finding.fault.as_str()
         ))),
     }
+}
+
+/// Where to begin, and the last entry. Past the end only checkpoints can tell whether there was something: what was not
+/// written yet is nobody's work.
+fn begin(app: &App, asked: &VerifyAudit) -> Result<(Option<i64>, i64), Failure> {
+    if let (Some(from), Some(to)) = (asked.from, asked.to)
+        && from > to
+    {
+        return Err(Failure::usage(format!("--from {from} is after --to {to}; exchange them")));
+    }
+    let end = app.store.read_audit_now(|db| Ok(entries::head(db)?.0))?;
+    Ok((asked.from.map(|from| from.min(end + 1)), end))
 }
 
 fn facts(verified: &Verified, signed: Option<&str>) -> Vec<(&'static str, String)> {

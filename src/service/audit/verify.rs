@@ -122,7 +122,9 @@ impl App {
                 return Ok(verified.with(verified.last + 1, fault));
             }
             if verified.last < anchor.checkpoint.seq {
-                return Ok(verified.with(verified.last + 1, Fault::Cut));
+                let end = self.store.read_audit_now(|db| Ok(entries::head(db)?.0))?;
+                let fault = if end > verified.last { Fault::Entry(Flaw::Missing) } else { Fault::Cut };
+                return Ok(verified.with(verified.last + 1, fault));
             }
             if verified.hash != anchor.checkpoint.hash {
                 return Ok(verified.with(verified.last, Fault::Contradicted));
