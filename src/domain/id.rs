@@ -200,7 +200,8 @@ impl RequestId {
 
 impl fmt::Display for RequestId {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "req_{}", self.0.simple())
+        out.write_str("req_")?;
+        out.write_str(self.0.simple().encode_lower(&mut Uuid::encode_buffer()))
     }
 }
 
