@@ -33,6 +33,7 @@ mod full_disk;
 mod fuzzed;
 mod hammer;
 mod headroom;
+mod hostile;
 mod imports;
 mod isolation;
 mod key_commands;

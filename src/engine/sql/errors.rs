@@ -73,6 +73,10 @@ fn translate(error: &DataFusionError, functions: &[&str]) -> Failure {
         }
         DataFusionError::ArrowError(error, _) => arrow(error),
         DataFusionError::ResourcesExhausted(text) => exhausted(text),
+        DataFusionError::External(other) => match pattern(&other.to_string()) {
+            Some(message) => invalid(message),
+            None => internal("a query failed", error),
+        },
         other => internal("a query failed", other),
     }
 }
@@ -89,6 +93,17 @@ fn arrow(error: &ArrowError) -> Failure {
         other => return internal("a query failed", other),
     };
     Failure::new(FailureCode::InvalidSql, format!("The query fails on the data: {text}."))
+}
+
+/// What the library of regular expressions says of one that it cannot read: its drawing of the place has lines, and the
+/// last says what is wrong there.
+fn pattern(text: &str) -> Option<String> {
+    let wrong = match text.split_once("regex parse error:") {
+        Some((_, drawing)) => drawing.lines().last()?.trim().trim_start_matches("error: "),
+        None if text.starts_with("Compiled regex exceeds size limit") => "it is too large",
+        None => return None,
+    };
+    Some(format!("A regular expression cannot be read: {}.", tidy(wrong)))
 }
 
 fn exhausted(text: &str) -> Failure {
