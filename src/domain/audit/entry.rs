@@ -15,6 +15,7 @@ use super::wire::{Reader, put_bytes, put_signed, put_unsigned};
 use crate::domain::key_text;
 use crate::domain::window::Class;
 
+mod glance;
 #[cfg(test)]
 pub(crate) mod tests;
 

@@ -90,16 +90,19 @@ impl Filter {
     /// What a block of entries must have for one of them to be among these.
     pub fn facts(&self) -> Vec<Fact<'_>> {
         let single = self.status.filter(|(first, last)| first == last).map(|(status, _)| status);
+        let known = self.outcome.or_else(|| {
+            let (first, last) = self.status?;
+            outcome_of(first).filter(|outcome| outcome_of(last) == Some(*outcome))
+        });
         let mut facts = Vec::new();
         facts.extend(self.org.map(Fact::Org));
         facts.extend(self.key.map(Fact::Key));
         facts.extend(self.key_prefix.map(Fact::KeyPrefix));
         facts.extend(self.user.map(Fact::User));
         facts.extend(self.operation.as_deref().map(Fact::Operation));
-        facts.extend(self.outcome.map(Fact::Outcome));
+        facts.extend(known.map(Fact::Outcome));
         facts.extend(single.map(Fact::Status));
         facts.extend(self.address.map(Fact::Address));
-        let known = self.outcome.or_else(|| single.and_then(outcome_of));
         if let Some(outcome) = known {
             facts.extend(self.key.map(|key| Fact::KeyOutcome(key, outcome)));
             facts.extend(self.user.map(|user| Fact::UserOutcome(user, outcome)));

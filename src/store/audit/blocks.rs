@@ -3,7 +3,7 @@
 //! Blocks begin at multiples of their size, wherever the chain begins and ends. A block that is not whole, or not
 //! written yet, has no summary: its entries are looked at one by one.
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 
 use crate::domain::audit::summary::BLOCK;
 use crate::domain::audit::{Entry, Summary};
@@ -53,7 +53,10 @@ impl Blocks {
 
 /// The first entry that no summary covers.
 pub(super) fn end<D>(db: &Reader<'_, D>) -> Result<i64, StoreError> {
-    let last: Option<i64> = db.prepare("SELECT max(last) FROM blocks")?.query_row([], |row| row.get(0))?;
+    let last: Option<i64> = db
+        .prepare("SELECT last FROM blocks ORDER BY first DESC LIMIT 1")?
+        .query_row([], |row| row.get(0))
+        .optional()?;
     Ok(last.map_or(0, |last| last + 1))
 }
 

@@ -67,16 +67,20 @@ impl<'e> Columns<'e> {
         }
     }
 
-    /// Whether they are what a row has; what cannot be read as their type is not.
+    /// How many they are.
+    pub(super) const COUNT: usize = 6;
+
+    /// Whether they are what a row has, which begins with them in the order of the table; what cannot be read as their type
+    /// is not. By name every row would look all of them up.
     pub(super) fn are(&self, row: &Row<'_>) -> bool {
-        let text = |name| row.get_ref(name).ok().and_then(|value| value.as_str_or_null().ok());
-        let bytes = |name| row.get_ref(name).ok().and_then(|value| value.as_blob_or_null().ok());
-        row.get::<_, i64>("at") == Ok(self.at)
-            && row.get::<_, Option<i64>>("org_id") == Ok(self.org)
-            && row.get::<_, Option<i64>>("lineage_id") == Ok(self.lineage)
-            && row.get::<_, Option<u16>>("status") == Ok(self.status)
-            && text("operation") == Some(self.operation)
-            && bytes("request") == Some(self.request)
+        let text = |place: usize| row.get_ref(place).ok().and_then(|value| value.as_str_or_null().ok());
+        let bytes = |place: usize| row.get_ref(place).ok().and_then(|value| value.as_blob_or_null().ok());
+        row.get::<_, i64>(0) == Ok(self.at)
+            && row.get::<_, Option<i64>>(1) == Ok(self.org)
+            && row.get::<_, Option<i64>>(2) == Ok(self.lineage)
+            && text(3) == Some(self.operation)
+            && row.get::<_, Option<u16>>(4) == Ok(self.status)
+            && bytes(5) == Some(self.request)
     }
 }
 

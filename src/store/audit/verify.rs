@@ -13,6 +13,11 @@ use crate::store::{Audit, Reader, StoreError};
 /// back.
 const PAGE: u32 = 4_096;
 
+/// Where the number stands; after it the entry's bytes and their hash.
+const SEQ: usize = Columns::COUNT;
+const NEXT: &str = "SELECT at, org_id, lineage_id, operation, status, request, seq, entry, hash FROM entries
+    WHERE seq >= ?1 AND seq <= ?2 ORDER BY seq LIMIT ?3";
+
 /// What is wrong with what is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flaw {
@@ -57,10 +62,7 @@ impl Walk {
 
     /// Checks some entries more, up to `last`. Gives whether there were any, or what is wrong with the next one.
     pub fn go_on(&mut self, db: &Reader<'_, Audit>, last: i64) -> Result<Result<bool, Flaw>, StoreError> {
-        let mut statement = db.prepare(
-            "SELECT seq, at, org_id, lineage_id, operation, status, request, entry, hash FROM entries
-             WHERE seq >= ?1 AND seq <= ?2 ORDER BY seq LIMIT ?3",
-        )?;
+        let mut statement = db.prepare(NEXT)?;
         let mut rows = statement.query(rusqlite::params![self.next, last, PAGE])?;
         let mut found = false;
         while let Some(row) = rows.next()? {
@@ -73,12 +75,12 @@ impl Walk {
     }
 
     fn check(&mut self, db: &Reader<'_, Audit>, row: &Row<'_>) -> Result<Result<(), Flaw>, StoreError> {
-        let seq: i64 = row.get("seq")?;
+        let seq: i64 = row.get(SEQ)?;
         if seq != self.next {
             return Ok(Err(Flaw::Missing));
         }
         // What is of another type than the schema says was put there by somebody else.
-        let (Ok(encoded), Ok(hash)) = (row.get_ref("entry")?.as_blob(), row.get::<_, Hash>("hash")) else {
+        let (Ok(encoded), Ok(hash)) = (row.get_ref(SEQ + 1)?.as_blob(), row.get::<_, Hash>(SEQ + 2)) else {
             return Ok(Err(Flaw::Broken));
         };
         if self.verifier.check(seq, encoded, &hash).is_err() {
