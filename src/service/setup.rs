@@ -159,7 +159,7 @@ impl App {
                     runs::finish(tx, org, run, &ending, 0, now)?;
                 }
                 let refunded = credits::repair(tx, &boot, now)?;
-                let failed = sources::repair(tx, &boot, now)?;
+                let failed = sources::repair(tx, &boot, now)? + syncs::repair(tx, &boot, now)?;
                 if refunded + failed > 0 {
                     tracing::info!(refunded, failed, "repaired what an earlier run left");
                 }

@@ -8,10 +8,12 @@ use serde_json::value::to_raw_value;
 use uuid::Uuid;
 
 use crate::domain::access::{Grant, Role, Scope};
+use crate::domain::connection::{Kind, Mode};
 use crate::domain::credits::Balance;
 use crate::domain::dashboard::{Dashboard, Position, SourceRef, Widget};
 use crate::domain::id::{
-    DashboardId, Id, KeyId, OrgId, ReportId, RunId, SessionId, SourceId, TemplateId, UserId, WidgetId,
+    DashboardId, Id, KeyId, OrgId, ReportId, RunId, SessionId, SourceId, SyncId, TemplateId, UserId,
+    WidgetId,
 };
 use crate::domain::key::{Key, Rotation};
 use crate::domain::key_text::{Environment, KeyText};
@@ -21,6 +23,7 @@ use crate::domain::report::{Report, ReportFormat, ReportTemplate, Run, RunStatus
 use crate::domain::result::{Cell, Column, ColumnType, Series, Table, WidgetData};
 use crate::domain::session::Session;
 use crate::domain::source::{Source, SourceColumn, SourceStatus, SourceTable};
+use crate::domain::sync::{Sync, SyncStatus, Trigger};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Purpose, Status, User};
 use crate::domain::widget::{Format, FormatStyle, WidgetKind};
@@ -167,15 +170,56 @@ pub fn source(status: SourceStatus) -> Source {
         uuid: FLIGHTS.1,
         name: "NYC flights 2013".to_owned(),
         slug: "nyc_flights".to_owned(),
-        kind: "file".to_owned(),
+        kind: Kind::File,
+        mode: Mode::Extract,
+        connection: None,
+        has_secret: false,
+        state: None,
+        schedule: None,
+        next_sync_at: None,
         status,
         error: None,
         extract: None,
         tables: if is_there { vec![airlines] } else { Vec::new() },
         last_synced_at: is_there.then_some(MADE),
+        last_sync: Some(first_sync(status)),
         created_at: MADE,
         updated_at: MADE,
         version: 1,
+    }
+}
+
+/// The sync that brought the flights.
+fn first_sync(status: SourceStatus) -> Sync {
+    let is_there = status == SourceStatus::Active;
+    Sync {
+        id: SyncId::new(1),
+        source: FLIGHTS.0,
+        trigger: Trigger::Create,
+        status: if is_there { SyncStatus::Succeeded } else { SyncStatus::Running },
+        attempt: 1,
+        unchanged: false,
+        rows: is_there.then_some(16),
+        bytes: is_there.then_some(873),
+        failure: None,
+        started_at: MADE,
+        finished_at: is_there.then_some(MADE),
+        progress: None,
+    }
+}
+
+/// A sync that was asked for.
+pub fn sync(status: SyncStatus) -> Sync {
+    let goes_on = status == SyncStatus::Running;
+    let began = Timestamp::from_seconds(NOW.seconds() - 2);
+    Sync {
+        id: SyncId::new(0x2a),
+        trigger: Trigger::Api,
+        status,
+        started_at: if goes_on { NOW } else { began },
+        finished_at: (!goes_on).then_some(NOW),
+        progress: goes_on.then_some((0.4, 7)),
+        ..first_sync(if goes_on { SourceStatus::Syncing } else { SourceStatus::Active })
     }
 }
 
