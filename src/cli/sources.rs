@@ -1,28 +1,33 @@
 //! `claribi source`: files become tables that can be queried.
 
+mod elsewhere;
+
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
+use self::elsewhere::SyncSource;
 use super::Globals;
 use super::compose::{Instance, with_instance};
 use super::failure::Failure;
 use super::operator::OrgOption;
 use super::output::{Form, Output, drawn, grouped};
+use crate::domain::connection::Connection;
 use crate::domain::page::{ListRequest, MAX_SIZE, More};
 use crate::domain::source::{Source, SourceTable};
-use crate::service::sources::{Incoming, IncomingFile, Progress};
+use crate::service::sources::{ConnectRequest, Incoming, IncomingFile, Progress};
 
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum SourceCommand {
-    /// Import files as a data source: each file becomes a table of it.
+    /// Import files as a data source, or one from the web: each file becomes a table of it.
     #[command(after_help = "\
 Examples:
   claribi source add flights.csv.gz --name Flights
   claribi source add orders.csv customers.csv --name \"Acme sales\"
+  claribi source add https://data.example.com/rates.csv --name Rates --schedule '0 6 * * 1-5' --time-zone Europe/Berlin
 
 Comma-, semicolon- and tab-separated files are read, also with .gz or .zst. Separators, types and encodings are detected.")]
     Add(AddSource),
@@ -30,17 +35,28 @@ Comma-, semicolon- and tab-separated files are read, also with .gz or .zst. Sepa
     List(ListSources),
     /// Show a data source with its tables and columns.
     Show(ShowSource),
+    /// Read a data source again that is elsewhere.
+    Sync(SyncSource),
 }
 
 /// `source add`.
 #[derive(Debug, Args)]
 pub struct AddSource {
-    /// The files.
-    #[arg(required = true, value_name = "PATH")]
+    /// The files, or one URL.
+    #[arg(required = true, value_name = "PATH_OR_URL")]
     paths: Vec<PathBuf>,
     /// What people call the source; its name in SQL is made of it.
     #[arg(long)]
     name: String,
+    /// When a URL is read again: minute, hour, day of the month, month, day of the week; or @daily.
+    #[arg(long, value_name = "CRON")]
+    schedule: Option<String>,
+    /// Whose clocks the schedule goes by, such as Europe/Berlin; unless told UTC.
+    #[arg(long, value_name = "ZONE", requires = "schedule")]
+    time_zone: Option<String>,
+    /// Read what opens a URL from standard input: {"headers": {"Authorization": "Bearer …"}}.
+    #[arg(long)]
+    secret_stdin: bool,
     #[command(flatten)]
     org: OrgOption,
 }
@@ -66,11 +82,15 @@ pub fn run(globals: &Globals, command: SourceCommand) -> Result<(), Failure> {
     let output = Output::new(globals.json);
     // Before anything is opened: a file that is not there is the command's fault.
     let files = match &command {
-        SourceCommand::Add(add) => add.paths.iter().map(|path| incoming(path)).collect::<Result<Vec<_>, _>>()?,
-        SourceCommand::List(_) | SourceCommand::Show(_) => Vec::new(),
+        SourceCommand::Add(add) => match elsewhere::connect_request(add)? {
+            Some(request) => return with_instance(globals, async |it| run_connect(it, add, request, output).await),
+            None => add.paths.iter().map(|path| incoming(path)).collect::<Result<Vec<_>, _>>()?,
+        },
+        SourceCommand::List(_) | SourceCommand::Show(_) | SourceCommand::Sync(_) => Vec::new(),
     };
     with_instance(globals, async |instance| match &command {
         SourceCommand::Add(add) => run_add(instance, add, files, output).await,
+        SourceCommand::Sync(sync) => elsewhere::run_sync(instance, sync, output).await,
         SourceCommand::List(list) => run_list(instance, list, output),
         SourceCommand::Show(show) => {
             let source = instance.app.source_named(&show.org.caller(&instance.app)?, &show.source)?;
@@ -100,6 +120,19 @@ async fn run_add(
     let incoming = Incoming { name: add.name.clone(), slug: None, files, holder: None };
     let bar = bar();
     let source = instance.app.create_source(&caller, incoming, None, progress(&bar)).await;
+    bar.finish_and_clear();
+    print(&source?, output)
+}
+
+async fn run_connect(
+    instance: &Instance,
+    add: &AddSource,
+    request: ConnectRequest,
+    output: Output,
+) -> Result<(), Failure> {
+    let caller = add.org.caller(&instance.app)?;
+    let bar = bar();
+    let source = instance.app.connect_source(&caller, request, None, progress(&bar)).await;
     bar.finish_and_clear();
     print(&source?, output)
 }

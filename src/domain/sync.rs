@@ -149,9 +149,8 @@ mod tests {
     #[test]
     fn what_may_mend_is_tried_again_ever_later_and_not_for_ever() {
         let now = Timestamp::from_seconds(1_000_000);
-        let pauses = (1..=5).map(|attempt| {
-            retry_at(Code::SourceUnavailable, attempt, now).map(|at| at.since(now).as_secs())
-        });
+        let pauses =
+            (1..=5).map(|attempt| retry_at(Code::SourceUnavailable, attempt, now).map(|at| at.since(now).as_secs()));
         assert_eq!(pauses.collect::<Vec<_>>(), [Some(60), Some(240), Some(960), Some(3_600), None]);
         assert_eq!(retry_at(Code::InvalidFile, 1, now), None, "the file is what it is");
     }

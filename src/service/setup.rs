@@ -21,7 +21,7 @@ use crate::store::main::access::{self, Holder};
 use crate::store::main::changes::{self, NewChange, Origin};
 use crate::store::main::instance::NewOrg;
 use crate::store::main::runs::{self, Ending};
-use crate::store::main::{credits, instance, sources, templates, users};
+use crate::store::main::{credits, instance, sources, syncs, templates, users};
 
 /// An organisation to be made.
 #[derive(Debug)]

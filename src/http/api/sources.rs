@@ -73,7 +73,7 @@ impl DataSourcesApi {
         &self,
         Credential(caller): Credential,
         id: Named<SourceOf>,
-        Body(_): Body<Nothing>,
+        _body: Body<Nothing>,
     ) -> Reply<DoneOrAccepted<DataSourceSync<Id>>> {
         let wait = Some(self.0.settings.upload_wait);
         let sync = self.0.sync_source(&caller, &id.id, &id.spelled, wait, Box::new(|_, _| {})).await?;

@@ -83,7 +83,9 @@ impl App {
             Some(Effect::Source(id)) => (id, self.resume_connecting(caller, id, progress).await?),
             _ => self.begin_connecting(caller, request, progress).await?,
         };
-        let Some(mut running) = running else { return self.find_source(caller.org(), &IdRef::Number(id), &id.prefixed()) };
+        let Some(mut running) = running else {
+            return self.find_source(caller.org(), &IdRef::Number(id), &id.prefixed());
+        };
         let done = match wait {
             None => Some((&mut running).await),
             Some(wait) => tokio::time::timeout(wait, &mut running).await.ok(),

@@ -195,7 +195,8 @@ impl App {
         match outcome {
             Ok((extract, tables)) => {
                 let write = move |tx: &Tx<'_>| {
-                    let (rows, bytes) = tables.iter().fold((0, 0), |(rows, bytes), table| (rows + table.rows, bytes + table.bytes));
+                    let (rows, bytes) =
+                        tables.iter().fold((0, 0), |(rows, bytes), table| (rows + table.rows, bytes + table.bytes));
                     syncs::finish(tx, org, loading.sync, &Ending::Done { rows, bytes, unchanged: false }, &boot, now)?;
                     sources::swap(tx, org, loading.source, &Arrival { extract, tables: &tables, state: None }, now)
                 };

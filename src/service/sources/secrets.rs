@@ -80,7 +80,8 @@ impl App {
         self.store
             .write(move |tx| {
                 let rows = connections::secrets(tx)?;
-                let used: BTreeSet<i64> = rows.iter().filter_map(|(_, _, sealed)| seal::generation(sealed).ok()).collect();
+                let used: BTreeSet<i64> =
+                    rows.iter().filter_map(|(_, _, sealed)| seal::generation(sealed).ok()).collect();
                 Keyring::retire_sealing(&directory, |id| used.contains(&id)).map_err(Error::internal)
             })
             .await?;

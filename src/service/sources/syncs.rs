@@ -196,7 +196,9 @@ impl App {
         };
         let brought = brought.and_then(|brought| match brought.from == source.connection {
             true => Ok(brought),
-            false => Err(Error::Conflict("The data source was pointed elsewhere while it was read; sync it again.".to_owned())),
+            false => Err(Error::Conflict(
+                "The data source was pointed elsewhere while it was read; sync it again.".to_owned(),
+            )),
         });
         let (ending, failure) = match &brought {
             Ok(brought) => (brought.ending(&source), None),
@@ -267,7 +269,9 @@ fn next_attempt(last: &Sync) -> u32 {
 /// A change that no request made.
 fn record(tx: &Tx<'_>, lease: &Lease, ending: &Ending, now: Timestamp) -> Result<()> {
     let after = match ending {
-        Ending::Done { rows, unchanged, .. } => json!({"sync": lease.sync.prefixed(), "rows": rows, "unchanged": unchanged}),
+        Ending::Done { rows, unchanged, .. } => {
+            json!({"sync": lease.sync.prefixed(), "rows": rows, "unchanged": unchanged})
+        }
         Ending::Failed(code, reason) => {
             json!({"sync": lease.sync.prefixed(), "code": code.as_str(), "reason": reason})
         }

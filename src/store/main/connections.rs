@@ -94,12 +94,7 @@ pub struct Due {
 
 /// The sources of all organisations whose time has come and of which no sync goes on, the longest due first. Syncs that
 /// began before `given_up` count for nothing.
-pub fn due(
-    db: &Reader<'_, Main>,
-    now: Timestamp,
-    given_up: Timestamp,
-    most: u32,
-) -> Result<Vec<Due>, StoreError> {
+pub fn due(db: &Reader<'_, Main>, now: Timestamp, given_up: Timestamp, most: u32) -> Result<Vec<Due>, StoreError> {
     let mut statement = db.prepare(
         "SELECT s.org_id, o.uuid, s.id FROM sources s JOIN organizations o ON o.id = s.org_id
          WHERE s.next_sync_at <= ?1 AND s.status <> 'syncing'

@@ -12,8 +12,7 @@ use crate::domain::connection::{Kind, Mode};
 use crate::domain::credits::Balance;
 use crate::domain::dashboard::{Dashboard, Position, SourceRef, Widget};
 use crate::domain::id::{
-    DashboardId, Id, KeyId, OrgId, ReportId, RunId, SessionId, SourceId, SyncId, TemplateId, UserId,
-    WidgetId,
+    DashboardId, Id, KeyId, OrgId, ReportId, RunId, SessionId, SourceId, SyncId, TemplateId, UserId, WidgetId,
 };
 use crate::domain::key::{Key, Rotation};
 use crate::domain::key_text::{Environment, KeyText};
