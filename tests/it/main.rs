@@ -4,6 +4,7 @@
 mod actors;
 mod answer;
 mod tools;
+mod web;
 mod world;
 
 mod account;
@@ -17,6 +18,7 @@ mod binary;
 mod clients;
 mod compression;
 mod conditional;
+mod connected;
 mod cors;
 mod coverage;
 mod credits;
