@@ -134,7 +134,7 @@ async fn run_connect(
     let bar = bar();
     let source = instance.app.connect_source(&caller, request, None, progress(&bar)).await;
     bar.finish_and_clear();
-    print(&source?, output)
+    print(&source.map_err(elsewhere::told)?, output)
 }
 
 /// Drawn on standard error when that is a terminal, and nowhere otherwise.

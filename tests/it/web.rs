@@ -82,8 +82,9 @@ impl Shared {
         while !head.ends_with(b"\r\n\r\n") {
             head.push(stream.read_u8().await?);
         }
-        let head = String::from_utf8_lossy(&head).to_lowercase();
+        let head = String::from_utf8_lossy(&head).into_owned();
         let path = head.split(' ').nth(1).unwrap().to_owned();
+        let head = head.to_lowercase();
         self.heads.lock().push(head.clone());
         let page = self.pages.lock().get(path.split('?').next().unwrap()).cloned();
         let answer = match page {

@@ -12,6 +12,7 @@ use crate::cli::failure::Failure;
 use crate::cli::operator::OrgOption;
 use crate::cli::output::{Form, Output, grouped};
 use crate::domain::connection::{Credentials, Kind};
+use crate::domain::error::Error;
 use crate::domain::id::IdRef;
 use crate::domain::sync::{Sync, SyncStatus};
 use crate::service::sources::ConnectRequest;
@@ -67,6 +68,22 @@ fn secret() -> Result<Credentials, Failure> {
     let mut text = Zeroizing::new(String::new());
     std::io::stdin().lock().take(SECRET).read_to_string(&mut text).map_err(|_| wrong())?;
     serde_json::from_str(&text).map_err(|_| wrong())
+}
+
+/// A refusal in the words of the command line.
+pub(super) fn told(error: Error) -> Failure {
+    match error {
+        Error::InvalidField { field, reason } if field.starts_with("connection.") => {
+            Failure::usage(format!("the URL {reason}"))
+        }
+        Error::InvalidField { field, reason } if field.starts_with("secret") => {
+            Failure::usage(format!("`{field}` on standard input {reason}"))
+        }
+        Error::InvalidField { field, reason } if field == "schedule.time_zone" => {
+            Failure::usage(format!("--time-zone {reason}"))
+        }
+        other => other.into(),
+    }
 }
 
 /// Runs `source sync`.

@@ -4,6 +4,7 @@
 mod answers;
 mod log;
 mod metering;
+mod syncs;
 mod world;
 
 use serde_json::{Value, json};

@@ -8,7 +8,7 @@ use serde_json::Value;
 use serde_json::value::to_raw_value;
 
 use super::super::SERVER;
-use super::{log, metering, world};
+use super::{log, metering, syncs, world};
 use crate::domain::id::{Kind, RequestId};
 use crate::domain::page::{More, Page};
 use crate::domain::report::RunStatus;
@@ -72,8 +72,8 @@ fn one<I: Spelling>(Which { operation, schema, status }: Which<'_>) -> Option<Va
         "DashboardSummary" => written(&DashboardSummary::<I>::from(world::dashboard())),
         "DataSource" if status == 202 => written(&DataSource::<I>::from(world::source(SourceStatus::Syncing))),
         "DataSource" => written(&DataSource::<I>::from(world::source(SourceStatus::Active))),
-        "DataSourceSync" if status == 202 => written(&DataSourceSync::<I>::of(world::sync(SyncStatus::Running))),
-        "DataSourceSync" => written(&DataSourceSync::<I>::of(world::sync(SyncStatus::Succeeded))),
+        "DataSourceSync" if status == 202 => written(&DataSourceSync::<I>::of(syncs::asked_for(SyncStatus::Running))),
+        "DataSourceSync" => written(&DataSourceSync::<I>::of(syncs::asked_for(SyncStatus::Succeeded))),
         "Deleted" => written(&Deleted::of(deleted::<I>(operation)?)),
         "Estimate" => written(&Estimate::from(metering::estimate())),
         "KeyHeadrooms" => written(&KeyHeadrooms::<I>::from(vec![metering::headroom()])),

@@ -7,12 +7,13 @@ use std::time::Duration;
 use serde_json::value::to_raw_value;
 use uuid::Uuid;
 
+use super::syncs;
 use crate::domain::access::{Grant, Role, Scope};
 use crate::domain::connection::{Kind, Mode};
 use crate::domain::credits::Balance;
 use crate::domain::dashboard::{Dashboard, Position, SourceRef, Widget};
 use crate::domain::id::{
-    DashboardId, Id, KeyId, OrgId, ReportId, RunId, SessionId, SourceId, SyncId, TemplateId, UserId, WidgetId,
+    DashboardId, Id, KeyId, OrgId, ReportId, RunId, SessionId, SourceId, TemplateId, UserId, WidgetId,
 };
 use crate::domain::key::{Key, Rotation};
 use crate::domain::key_text::{Environment, KeyText};
@@ -22,7 +23,6 @@ use crate::domain::report::{Report, ReportFormat, ReportTemplate, Run, RunStatus
 use crate::domain::result::{Cell, Column, ColumnType, Series, Table, WidgetData};
 use crate::domain::session::Session;
 use crate::domain::source::{Source, SourceColumn, SourceStatus, SourceTable};
-use crate::domain::sync::{Sync, SyncStatus, Trigger};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Purpose, Status, User};
 use crate::domain::widget::{Format, FormatStyle, WidgetKind};
@@ -37,7 +37,7 @@ use crate::service::sessions::SessionView;
 use crate::service::usage::{Credits, Usage};
 
 /// When a sandbox says that its objects were made: 2026-07-01T06:00:00Z.
-const MADE: Timestamp = Timestamp::from_seconds(1_782_885_600);
+pub const MADE: Timestamp = Timestamp::from_seconds(1_782_885_600);
 /// The instant of the examples: 2026-07-01T09:14:22Z.
 pub const NOW: Timestamp = Timestamp::from_seconds(1_782_897_262);
 
@@ -181,44 +181,10 @@ pub fn source(status: SourceStatus) -> Source {
         extract: None,
         tables: if is_there { vec![airlines] } else { Vec::new() },
         last_synced_at: is_there.then_some(MADE),
-        last_sync: Some(first_sync(status)),
+        last_sync: Some(syncs::first(status)),
         created_at: MADE,
         updated_at: MADE,
         version: 1,
-    }
-}
-
-/// The sync that brought the flights.
-fn first_sync(status: SourceStatus) -> Sync {
-    let is_there = status == SourceStatus::Active;
-    Sync {
-        id: SyncId::new(1),
-        source: FLIGHTS.0,
-        trigger: Trigger::Create,
-        status: if is_there { SyncStatus::Succeeded } else { SyncStatus::Running },
-        attempt: 1,
-        unchanged: false,
-        rows: is_there.then_some(16),
-        bytes: is_there.then_some(873),
-        failure: None,
-        started_at: MADE,
-        finished_at: is_there.then_some(MADE),
-        progress: None,
-    }
-}
-
-/// A sync that was asked for.
-pub fn sync(status: SyncStatus) -> Sync {
-    let goes_on = status == SyncStatus::Running;
-    let began = Timestamp::from_seconds(NOW.seconds() - 2);
-    Sync {
-        id: SyncId::new(0x2a),
-        trigger: Trigger::Api,
-        status,
-        started_at: if goes_on { NOW } else { began },
-        finished_at: (!goes_on).then_some(NOW),
-        progress: goes_on.then_some((0.4, 7)),
-        ..first_sync(if goes_on { SourceStatus::Syncing } else { SourceStatus::Active })
     }
 }
 
