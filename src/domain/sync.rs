@@ -134,7 +134,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(3_600);
 /// When a scheduled sync is tried again that has failed as often as `attempt` says: never for what will not mend by
 /// itself, and not past the next time of its schedule.
 pub fn retry_at(code: Code, attempt: u32, now: Timestamp) -> Option<Timestamp> {
-    let may_mend = matches!(code, Code::SourceUnavailable | Code::Overloaded | Code::Internal);
+    let may_mend =
+        matches!(code, Code::SourceUnavailable | Code::StorageUnavailable | Code::Overloaded | Code::Internal);
     if !may_mend || attempt >= ATTEMPTS {
         return None;
     }

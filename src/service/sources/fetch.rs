@@ -42,6 +42,7 @@ impl App {
     /// `SourceUnavailable` when it cannot be had, `InvalidFile` when it cannot be read.
     pub(super) async fn bring(&self, lease: &Lease, progress: &mut Progress) -> Result<Brought> {
         let source = self.find_source(lease.org, &IdRef::Number(lease.source), &lease.source.prefixed())?;
+        self.check_quota(lease.org)?;
         match &source.connection {
             Some(Connection::Url(file)) => self.bring_web_file(lease, &source, file, progress).await,
             Some(_) | None => Err(Error::internal(format!("nothing syncs sources of kind {}", source.kind.as_str()))),
@@ -90,6 +91,7 @@ fn known(source: &Source) -> Validators {
 fn unavailable(failure: Failure) -> Error {
     match failure {
         Failure::Broken(cause) => Error::internal(cause),
+        Failure::Unwritten(error) => Error::internal(error),
         other => Error::SourceUnavailable(other.to_string()),
     }
 }

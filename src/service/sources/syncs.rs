@@ -26,7 +26,7 @@ use crate::store::Tx;
 use crate::store::main::changes::{self, NewChange, Origin};
 use crate::store::main::connections::{self, Due};
 use crate::store::main::sources::{self, Arrival};
-use crate::store::main::syncs::{self, Ending};
+use crate::store::main::syncs::{self, Ending, Runs};
 
 /// Sources that are begun to be synced at one look at the schedules.
 const AT_ONCE: u32 = 8;
@@ -234,7 +234,7 @@ impl App {
 
     /// It is not, and may be tried again.
     fn put_off(&self, tx: &Tx<'_>, lease: &Lease, source: &Source, error: &Error, now: Timestamp) -> Result<()> {
-        if let Error::Internal(cause) = error {
+        if let Some(cause) = error.cause() {
             tracing::error!(source = %source.id.prefixed(), %cause, "a data source could not be synced");
         }
         sources::fail(tx, lease.org, lease.source, &error.to_string(), now)?;
@@ -245,6 +245,12 @@ impl App {
             connections::due_at(tx, lease.org, lease.source, Some(next))?;
         }
         Ok(())
+    }
+
+    /// Fails the syncs of this process that go on: at a stop. Those that follow a schedule are made up for.
+    pub async fn release_syncs(&self) -> Result<()> {
+        let (boot, now) = (self.boot.clone(), self.clock.now());
+        self.store.write(move |tx| Ok(syncs::repair(tx, Runs::Of(&boot), now).map(drop)?)).await
     }
 
     /// The sync with how far it is, where this process knows.

@@ -151,18 +151,30 @@ pub fn give_up(tx: &Tx<'_>, source: SourceId, before: Timestamp, now: Timestamp)
     Ok(())
 }
 
-/// Fails what an earlier run of the server left running; sources that follow a schedule are due at once.
-pub fn repair(tx: &Tx<'_>, boot: &str, now: Timestamp) -> Result<usize, StoreError> {
-    tx.prepare(
+/// Whose syncs.
+#[derive(Debug, Clone, Copy)]
+pub enum Runs<'b> {
+    /// Of the process with this boot id, which ends.
+    Of(&'b str),
+    /// Of all but the process with this boot id: they are no more.
+    OfOthers(&'b str),
+}
+
+/// Fails what goes on in processes that end or are no more; sources that follow a schedule are due at once.
+pub fn repair(tx: &Tx<'_>, runs: Runs<'_>, now: Timestamp) -> Result<usize, StoreError> {
+    let (condition, boot) = match runs {
+        Runs::Of(boot) => ("status = 'running' AND boot = ?1", boot),
+        Runs::OfOthers(boot) => ("status = 'running' AND boot <> ?1", boot),
+    };
+    tx.prepare(&format!(
         "UPDATE sources SET next_sync_at = min(next_sync_at, ?2) WHERE next_sync_at IS NOT NULL
-         AND id IN (SELECT source_id FROM syncs WHERE status = 'running' AND boot <> ?1)",
-    )?
+         AND id IN (SELECT source_id FROM syncs WHERE {condition})"
+    ))?
     .execute(rusqlite::params![boot, now])?;
     Ok(tx
-        .prepare(
+        .prepare(&format!(
             "UPDATE syncs SET status = 'failed', code = ?3, boot = NULL, finished_at = ?2,
-                 reason = 'The server stopped while the data was read.'
-             WHERE status = 'running' AND boot <> ?1",
-        )?
+                 reason = 'The server stopped while the data was read.' WHERE {condition}"
+        ))?
         .execute(rusqlite::params![boot, now, Code::Internal.as_str()])?)
 }
