@@ -4,7 +4,7 @@ use poem_openapi::types::{MaybeUndefined, ParseFromJSON, ToJSON, Type};
 use poem_openapi::{Enum, Object};
 use serde::{Deserialize, Serialize};
 
-use super::sync::{Connection, LastSync, NewSchedule, Schedule, SourceSecret};
+use super::sync::{Connection, LastSync, NewSchedule, NewSecret, Schedule};
 use super::{Spelling, Stamp};
 use crate::domain::connection::{Credentials, Kind, Mode};
 use crate::domain::error::{Error, Result};
@@ -75,7 +75,8 @@ impl<I: Spelling> DataSource<I> {
     }
 }
 
-/// A data source to be made of data that is elsewhere. Deliberately without `Debug`.
+/// A data source to be made of data that is elsewhere.
+// Without `Debug`: it has secrets.
 #[derive(Deserialize, Object)]
 #[serde(deny_unknown_fields)]
 pub struct NewDataSource {
@@ -85,7 +86,7 @@ pub struct NewDataSource {
     kind: ConnectedKind,
     connection: Connection,
     #[serde(default)]
-    secret: Option<SourceSecret>,
+    secret: Option<NewSecret>,
     #[serde(default)]
     schedule: Option<NewSchedule>,
 }
@@ -97,7 +98,7 @@ impl NewDataSource {
             name: self.name,
             kind: self.kind.into(),
             connection: self.connection.fields(),
-            credentials: self.secret.map(SourceSecret::read).unwrap_or_default(),
+            credentials: self.secret.map(NewSecret::read).unwrap_or_default(),
             schedule: self.schedule.map(Into::into),
         }
     }
@@ -120,8 +121,8 @@ impl From<ConnectedKind> for Kind {
     }
 }
 
-/// A change of a data source: what is absent stays. All but the name are of data that is elsewhere. Deliberately without
-/// `Debug`.
+/// A change of a data source: what is absent stays. All but the name are of data that is elsewhere.
+// Without `Debug`: it has secrets.
 #[derive(Deserialize, Object)]
 #[serde(deny_unknown_fields)]
 pub struct DataSourcePatch {
@@ -133,7 +134,7 @@ pub struct DataSourcePatch {
     connection: Option<Connection>,
     /// What opens it from now on; null forgets it. Must come along when the connection leads to another host.
     #[serde(default)]
-    secret: MaybeUndefined<SourceSecret>,
+    secret: MaybeUndefined<NewSecret>,
     /// When it is read again; null ends that.
     #[serde(default)]
     schedule: MaybeUndefined<NewSchedule>,

@@ -38,15 +38,16 @@ impl Connection {
     }
 }
 
-/// What opens a data source. It is kept sealed and never shown. Deliberately without `Debug`.
+/// What opens a data source. It is kept sealed and never shown.
+// Without `Debug`: it has secrets.
 #[derive(Deserialize, Object)]
 #[serde(deny_unknown_fields)]
-pub struct SourceSecret {
+pub struct NewSecret {
     /// Headers that are sent to the URL's own origin, and to no other that it redirects to; 20 at most.
     headers: BTreeMap<String, String>,
 }
 
-impl SourceSecret {
+impl NewSecret {
     /// As the domain has it.
     pub fn read(self) -> Credentials {
         let headers = self.headers.into_iter().map(|(name, value)| (name, SecretText::new(value))).collect();
