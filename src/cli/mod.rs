@@ -17,6 +17,7 @@ mod query;
 mod read_as;
 mod reports;
 mod sandbox;
+mod secrets;
 mod serve;
 mod settings;
 mod sources;
@@ -113,9 +114,12 @@ Example:
     /// Make, list, show and revoke API keys.
     #[command(subcommand, arg_required_else_help = true)]
     Key(keys::KeyCommand),
-    /// Import files as data sources, look at them before, list and show sources.
+    /// Import files as data sources, look at them before, list, show and sync sources.
     #[command(subcommand, arg_required_else_help = true)]
     Source(sources::SourceCommand),
+    /// Change the keys of what is sealed in the data directory.
+    #[command(subcommand, arg_required_else_help = true)]
+    Secrets(secrets::SecretsCommand),
     /// Run a read-only SQL query over the data sources.
     #[command(after_help = "\
 Examples:
@@ -166,6 +170,7 @@ fn run(globals: &Globals, command: Command) -> Result<(), Failure> {
         Command::User(command) => users::run(globals, command),
         Command::Key(command) => keys::run(globals, command),
         Command::Source(command) => sources::run(globals, command),
+        Command::Secrets(command) => secrets::run(globals, &command),
         Command::Query(query) => query::run(globals, &query),
         Command::Report(command) => reports::run(globals, &command),
         Command::Audit(command) => audit::run(globals, &command),

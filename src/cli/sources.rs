@@ -1,11 +1,14 @@
 //! `claribi source`: files become tables that can be queried.
 
+mod elsewhere;
+
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
+use self::elsewhere::SyncSource;
 use super::Globals;
 use super::compose::{Instance, with_instance};
 use super::failure::Failure;
@@ -13,21 +16,23 @@ use super::operator::OrgOption;
 use super::output::{Form, Output, drawn, grouped};
 use super::previews;
 use super::read_as::ReadAs;
+use crate::domain::connection::Connection;
 use crate::domain::id::IdRef;
 use crate::domain::import::FilesMode;
 use crate::domain::page::{ListRequest, MAX_SIZE, More};
 use crate::domain::source::{Source, SourceTable};
 use crate::service::once::Plain;
-use crate::service::sources::{Incoming, IncomingFile, IncomingFiles, Progress};
+use crate::service::sources::{ConnectRequest, Incoming, IncomingFile, IncomingFiles, Progress};
 
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum SourceCommand {
-    /// Import files as a data source: each file becomes a table of it.
+    /// Import files as a data source, or one from the web: each file becomes a table of it.
     #[command(after_help = "\
 Examples:
   claribi source add flights.csv.gz --name Flights
   claribi source add orders.csv customers.csv --name \"Acme sales\"
+  claribi source add https://data.example.com/rates.csv --name Rates --schedule '0 6 * * 1-5' --time-zone Europe/Berlin
 
 Separated values (CSV, TSV), JSON, NDJSON, Parquet, Arrow, XLSX and ODS are read, also with .gz or .zst; each sheet of a
 workbook becomes a table of its own. Kinds, separators, types and encodings are detected.")]
@@ -52,17 +57,28 @@ Files are read as the source's were, unless a flag says otherwise. What fails le
     List(ListSources),
     /// Show a data source with its tables and columns.
     Show(ShowSource),
+    /// Read a data source again that is elsewhere.
+    Sync(SyncSource),
 }
 
 /// `source add`.
 #[derive(Debug, Args)]
 pub struct AddSource {
-    /// The files.
-    #[arg(required = true, value_name = "PATH")]
+    /// The files, or one URL.
+    #[arg(required = true, value_name = "PATH_OR_URL")]
     paths: Vec<PathBuf>,
     /// What people call the source; its name in SQL is made of it.
     #[arg(long)]
     name: String,
+    /// When a URL is read again: minute, hour, day of the month, month, day of the week; or @daily.
+    #[arg(long, value_name = "CRON")]
+    schedule: Option<String>,
+    /// Whose clocks the schedule goes by, such as Europe/Berlin; unless told UTC.
+    #[arg(long, value_name = "ZONE", requires = "schedule")]
+    time_zone: Option<String>,
+    /// Read what opens a URL from standard input: {"headers": {"Authorization": "Bearer …"}}.
+    #[arg(long)]
+    secret_stdin: bool,
     #[command(flatten)]
     read_as: ReadAs,
     #[command(flatten)]
@@ -119,13 +135,16 @@ pub fn run(globals: &Globals, command: SourceCommand) -> Result<(), Failure> {
     let output = Output::new(globals.json);
     // Before anything is opened: a file that is not there is the command's fault.
     let files = match &command {
-        SourceCommand::Add(add) => incoming(&add.paths, &add.read_as)?,
+        SourceCommand::Add(add) => match elsewhere::connect_request(add)? {
+            Some(request) => return with_instance(globals, async |it| run_connect(it, add, request, output).await),
+            None => incoming(&add.paths, &add.read_as)?,
+        },
         SourceCommand::Preview(look) => incoming(&look.paths, &look.read_as)?,
         SourceCommand::Load(load) => IncomingFiles {
             options: Some(load.read_as.options()?).filter(|options| !options.is_empty()),
             ..incoming(&load.paths, &load.read_as)?
         },
-        SourceCommand::List(_) | SourceCommand::Show(_) => incoming(&[], &ReadAs::default())?,
+        SourceCommand::List(_) | SourceCommand::Show(_) | SourceCommand::Sync(_) => incoming(&[], &ReadAs::default())?,
     };
     with_instance(globals, async |instance| match &command {
         SourceCommand::Add(add) => run_add(instance, add, files, output).await,
@@ -134,6 +153,7 @@ pub fn run(globals: &Globals, command: SourceCommand) -> Result<(), Failure> {
             previews::print(&instance.app.preview_files(&caller, files).await?, output)
         }
         SourceCommand::Load(load) => run_load(instance, load, files, output).await,
+        SourceCommand::Sync(sync) => elsewhere::run_sync(instance, sync, output).await,
         SourceCommand::List(list) => run_list(instance, list, output),
         SourceCommand::Show(show) => {
             let source = instance.app.source_named(&show.org.caller(&instance.app)?, &show.source)?;
@@ -174,6 +194,19 @@ async fn run_load(instance: &Instance, load: &LoadFiles, files: IncomingFiles, o
     let id = IdRef::Number(source.id);
     let Plain(source) = instance.app.put_files(&caller, (&id, &load.source), files, mode, Plain).await?;
     print(&source, output)
+}
+
+async fn run_connect(
+    instance: &Instance,
+    add: &AddSource,
+    request: ConnectRequest,
+    output: Output,
+) -> Result<(), Failure> {
+    let caller = add.org.caller(&instance.app)?;
+    let bar = bar();
+    let source = instance.app.connect_source(&caller, request, None, progress(&bar)).await;
+    bar.finish_and_clear();
+    print(&source.map_err(elsewhere::told)?, output)
 }
 
 /// Drawn on standard error when that is a terminal, and nowhere otherwise.
@@ -273,8 +306,10 @@ fn described(source: &Source) -> Value {
         "id": source.id.prefixed(),
         "name": source.name,
         "slug": source.slug,
-        "kind": source.kind,
-        "mode": "extract",
+        "kind": source.kind.as_str(),
+        "mode": source.mode.as_str(),
+        "connection": source.connection.as_ref().map(Connection::fields),
+        "has_secret": source.has_secret,
         "status": source.status.as_str(),
         "error": source.error,
         "tables": source.tables,

@@ -35,6 +35,12 @@ impl Kind {
     /// All of them.
     pub const ALL: [Self; 5] = [Self::File, Self::Url, Self::Sqlite, Self::Postgres, Self::Mysql];
 
+    /// Those that there can be now.
+    pub const AVAILABLE: [Self; 2] = [Self::File, Self::Url];
+
+    /// Those of them that are read from elsewhere.
+    pub const SYNCED: [Self; 1] = [Self::Url];
+
     /// The name on the wire and in the store.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -119,6 +125,21 @@ pub struct WebFile {
     /// What the file is called, which names its table; the last part of the path where that is missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
+}
+
+impl WebFile {
+    /// What the file is called: as told, or as the last part of the path says.
+    pub fn name(&self) -> String {
+        if let Some(name) = &self.file {
+            return name.clone();
+        }
+        let rest = self.url.split_once("://").map_or(self.url.as_str(), |(_, rest)| rest);
+        let path = rest.split(['?', '#']).next().and_then(|rest| rest.split_once('/')).map_or("", |(_, path)| path);
+        match path.rsplit('/').find(|part| !part.is_empty()) {
+            Some(last) => last.to_owned(),
+            None => "data".to_owned(),
+        }
+    }
 }
 
 /// A SQLite file of this machine.

@@ -156,6 +156,8 @@ pub enum Error {
     UnsupportedCoding,
     /// An uploaded file that cannot be read.
     InvalidFile(String),
+    /// A data source that cannot be reached, or does not give its data.
+    SourceUnavailable(String),
     /// A query past its deadline.
     QueryTimeout(String),
     /// A query past its memory or size.
@@ -287,6 +289,7 @@ impl Error {
             Self::TooLarge { .. } => Code::TooLarge,
             Self::UnsupportedMediaType(_) | Self::UnsupportedCoding => Code::UnsupportedMediaType,
             Self::InvalidFile(_) => Code::InvalidFile,
+            Self::SourceUnavailable(_) => Code::SourceUnavailable,
             Self::QueryTimeout(_) => Code::QueryTimeout,
             Self::QueryTooLarge(_) => Code::QueryTooLarge,
             Self::RateLimited { .. } | Self::TooManyLogins { .. } | Self::TooManyStreams { .. } => Code::RateLimited,
@@ -364,6 +367,7 @@ impl fmt::Display for Error {
             | Self::Conflict(message)
             | Self::NotReady(message)
             | Self::InvalidFile(message)
+            | Self::SourceUnavailable(message)
             | Self::QueryTimeout(message)
             | Self::QueryTooLarge(message)
             | Self::Recorded { message, .. } => out.write_str(message),

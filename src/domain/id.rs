@@ -41,6 +41,8 @@ kinds! {
     Template TemplateId "tpl_" "report template";
     /// A data source.
     Source SourceId "ds_" "data source";
+    /// A sync of a data source.
+    SyncKind SyncId "sync_" "sync";
     /// An API key.
     Key KeyId "key_" "API key";
     /// A user.

@@ -136,7 +136,7 @@ macro_rules! operations {
 use Code::{
     AlreadyRotating, Conflict, InsufficientCredits, InvalidCursor, InvalidFile, InvalidJson, InvalidLogin,
     InvalidRequest, InvalidSql, InvalidToken, NotAcceptable, NotFound, NotReady, PlanRequired, PreconditionFailed,
-    QueryTimeout, QueryTooLarge, RateLimited, TrialEnded, UnknownField, UnsupportedMediaType,
+    QueryTimeout, QueryTooLarge, RateLimited, SourceUnavailable, TrialEnded, UnknownField, UnsupportedMediaType,
 };
 use Needs::{Caller, KeyManagement, Nothing, Session};
 
@@ -203,7 +203,8 @@ operations! {
     "dashboards_widget" of(Permission::DashboardsRead), General, None, FIND;
     "data_sources_list" of(Permission::DataSourcesRead), General, None, PAGE;
     "data_sources_create" of(Permission::DataSourcesCreate), General, Upload,
-        &[InvalidRequest, UnknownField, UnsupportedMediaType, Conflict, InvalidFile, TrialEnded], Once;
+        &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, Conflict, InvalidFile, SourceUnavailable,
+          TrialEnded], Once;
     "data_sources_preview" of(Permission::DataSourcesCreate), General, Upload,
         &[InvalidRequest, UnknownField, UnsupportedMediaType, InvalidFile, TrialEnded];
     "data_sources_get" of(Permission::DataSourcesRead), General, None, FIND;
@@ -211,6 +212,10 @@ operations! {
         &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, PreconditionFailed, TrialEnded];
     "data_sources_files" of(Permission::DataSourcesUpdate), General, Upload,
         &[InvalidRequest, UnknownField, UnsupportedMediaType, NotFound, Conflict, InvalidFile, TrialEnded], Once;
+    "data_sources_sync" of(Permission::DataSourcesSync), General, Json,
+        &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, Conflict, InvalidFile,
+          SourceUnavailable, TrialEnded], Once;
+    "data_sources_syncs" of(Permission::DataSourcesRead), General, None, &[NotFound, InvalidCursor];
     "data_sources_delete" of(Permission::DataSourcesDelete), General, None,
         &[NotFound, Conflict, PreconditionFailed, TrialEnded];
     "query_run" of(Permission::AnalyticsQuery), General, Json,

@@ -2,11 +2,14 @@
 
 use uuid::Uuid;
 
+use super::connection::{Connection, Kind, Mode};
 use super::error::{Error, Result};
 use super::id::SourceId;
 use super::import::ImportOptions;
 use super::page::{Entry, Times};
 use super::result::Column;
+use super::schedule::Schedule;
+use super::sync::Sync;
 use super::time::Timestamp;
 
 /// How a source stands.
@@ -50,8 +53,20 @@ pub struct Source {
     pub name: String,
     /// Its schema in SQL, unique in the organisation.
     pub slug: String,
-    /// `file`; others come with later connectors.
-    pub kind: String,
+    /// What it is.
+    pub kind: Kind,
+    /// How queries reach its data.
+    pub mode: Mode,
+    /// Where its data is; none of files.
+    pub connection: Option<Connection>,
+    /// Whether something opens it that is kept sealed.
+    pub has_secret: bool,
+    /// What its connector wants to know the next time, as JSON.
+    pub state: Option<String>,
+    /// When it is read again.
+    pub schedule: Option<Schedule>,
+    /// When that is next.
+    pub next_sync_at: Option<Timestamp>,
     /// How it stands.
     pub status: SourceStatus,
     /// Why it has no data, when it has none.
@@ -64,6 +79,8 @@ pub struct Source {
     pub options: ImportOptions,
     /// When its data was last replaced.
     pub last_synced_at: Option<Timestamp>,
+    /// Its newest sync.
+    pub last_sync: Option<Sync>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -86,9 +103,6 @@ impl Entry for Source {
     }
 }
 
-/// What a source can be.
-pub const KINDS: [&str; 1] = ["file"];
-
 /// What narrows a list of data sources.
 #[derive(Debug, Clone, Default, Hash)]
 pub struct SourceFilter {
@@ -98,8 +112,8 @@ pub struct SourceFilter {
     pub q: Option<String>,
     /// How they stand.
     pub status: Option<SourceStatus>,
-    /// What they are, one of [`KINDS`].
-    pub kind: Option<&'static str>,
+    /// What they are.
+    pub kind: Option<Kind>,
 }
 
 impl SourceFilter {

@@ -60,8 +60,13 @@ impl<'a, T: DeserializeOwned + Type> ApiExtractor<'a> for Body<T> {
 
 /// Reads a body to its end, within the exchange's rules.
 pub async fn collect(body: poem::Body, exchange: &Exchange) -> Result<Bytes, Error> {
+    collect_within(body, exchange, exchange.body_limit()).await
+}
+
+/// The same, within a limit of its own.
+pub async fn collect_within(body: poem::Body, exchange: &Exchange, limit: u64) -> Result<Bytes, Error> {
     let mut chunks = std::pin::pin!(body.into_bytes_stream());
-    let mut meter = Meter::new(exchange);
+    let mut meter = Meter { limit, ..Meter::new(exchange) };
     let mut collected = BytesMut::new();
     while let Some(chunk) = meter.next(&mut chunks).await? {
         collected.extend_from_slice(&chunk);
@@ -74,12 +79,13 @@ pub struct Meter<'e> {
     exchange: &'e Exchange,
     started: std::time::Duration,
     read: u64,
+    limit: u64,
 }
 
 impl<'e> Meter<'e> {
     /// Begins to read.
     pub fn new(exchange: &'e Exchange) -> Self {
-        Self { exchange, started: monotonic(), read: 0 }
+        Self { exchange, started: monotonic(), read: 0, limit: exchange.body_limit() }
     }
 
     /// The next chunk; `None` at the end.
@@ -98,9 +104,8 @@ impl<'e> Meter<'e> {
             chunk.map_err(|_| Error::InvalidRequest("The request body breaks off; send all of it.".to_owned()))?;
         self.read += chunk.len() as u64;
         self.exchange.bytes_in.store(self.read, Ordering::Relaxed);
-        let limit = self.exchange.body_limit();
-        if self.read > limit {
-            return Err(Error::TooLarge { limit });
+        if self.read > self.limit {
+            return Err(Error::TooLarge { limit: self.limit });
         }
         let elapsed = monotonic().saturating_sub(self.started);
         if elapsed > rules.pause && self.read < rules.rate.saturating_mul(elapsed.as_secs()) {
@@ -110,7 +115,8 @@ impl<'e> Meter<'e> {
     }
 }
 
-fn check_content_type(sent: Option<&str>) -> Result<(), Error> {
+/// Refuses what is no JSON in UTF-8.
+pub fn check_content_type(sent: Option<&str>) -> Result<(), Error> {
     let sent = sent.unwrap_or_default();
     let mut parts = sent.split(';').map(str::trim);
     let media_type = parts.next().unwrap_or_default().to_ascii_lowercase();

@@ -28,6 +28,7 @@ mod list_query;
 pub mod listener;
 pub mod metrics;
 mod multipart;
+mod new_source;
 mod once;
 pub mod operations;
 mod pages;

@@ -12,7 +12,7 @@ use poem::{Endpoint, Request, Response};
 use super::exchange::Exchange;
 use super::multipart::Part;
 use super::operations::Route;
-use super::{body, fault, upload};
+use super::{body, fault, new_source};
 use crate::domain::error::{Error, Result};
 use crate::domain::operation::{BodyKind, Repeats};
 use crate::service::app::App;
@@ -45,7 +45,7 @@ pub async fn call(app: &App, exchange: &Exchange, route: &Route, mut request: Re
     let _ = exchange.once.set(once.clone());
     let Some(stored) = once.answered() else { return handled(route, request).await };
     if fingerprint.is_none() {
-        upload::identify(exchange, request).await?;
+        new_source::identify(exchange, request).await?;
     }
     caller.require_needs(operation.needs)?;
     exchange.replayed.store(true, Ordering::Relaxed);

@@ -146,6 +146,43 @@ impl<T: Type + Serialize> ApiResponse for CreatedOrAccepted<T> {
     }
 }
 
+/// 200 when it is done, 202 when it goes on; the same body.
+pub enum DoneOrAccepted<T> {
+    /// Done.
+    Done(T),
+    /// It goes on.
+    Accepted(T),
+}
+
+impl<T: Serialize + Send> IntoResponse for DoneOrAccepted<T> {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Done(body) => Json(body).into_response(),
+            Self::Accepted(body) => Accepted(body).into_response(),
+        }
+    }
+}
+
+impl<T: Serialize + Send + 'static> Answer for DoneOrAccepted<T> {
+    fn stored(&self) -> Result<Option<StoredAnswer>, Error> {
+        let (Self::Done(body) | Self::Accepted(body)) = self;
+        let status = if matches!(self, Self::Done(_)) { 200 } else { 202 };
+        Ok(Some(StoredAnswer { status, body: serde_json::to_vec(body).map_err(Error::internal)? }))
+    }
+}
+
+impl<T: Type + Serialize> ApiResponse for DoneOrAccepted<T> {
+    fn meta() -> MetaResponses {
+        let mut meta = Json::<T>::meta();
+        meta.responses.extend(Accepted::<T>::meta().responses);
+        meta
+    }
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+}
+
 fn tagged(object: &impl Tagged) -> Response {
     written(StatusCode::OK, object, |bytes| Some(conditional::tag(object, bytes)))
 }

@@ -267,7 +267,7 @@ pub async fn identify(exchange: &Exchange, mut request: Request) -> Result<()> {
 
 fn boundary_of(request: &Request) -> Result<String> {
     let boundary = request.header(CONTENT_TYPE).and_then(boundary);
-    boundary.ok_or(Error::UnsupportedMediaType("multipart/form-data with a boundary"))
+    boundary.ok_or(Error::UnsupportedMediaType("multipart/form-data with a boundary, or application/json in UTF-8"))
 }
 
 /// A form that is read, and summed up where the request happens once.

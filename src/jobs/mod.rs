@@ -40,6 +40,7 @@ impl Jobs {
             // A task that panicked has ended too, and said so in the log.
             let _ = task.await;
         }
+        self.app.release_syncs().await?;
         self.app.release_runs().await
     }
 }

@@ -63,6 +63,13 @@ pub(super) fn all() -> Vec<Task> {
         Task::new("forget_entries", Duration::from_secs(3_600), |app| async move {
             blocking(move || app.forget_entries()).await
         }),
+        Task::new("sync_sources", Duration::from_secs(1), |app| async move {
+            let begun = app.sync_due().await?;
+            if !begun.is_empty() {
+                tracing::debug!(begun = begun.len(), "data sources are read again by their schedules");
+            }
+            Ok(())
+        }),
         Task::new("tidy_workers", Duration::from_secs(60), |app| async move {
             app.pool.tidy(Idle::Old).await;
             Ok(())

@@ -105,6 +105,9 @@ pub enum Failure {
     /// A fault of ours.
     #[error("The file cannot be fetched.")]
     Broken(String),
+    /// What came cannot be written.
+    #[error("The file cannot be kept.")]
+    Unwritten(std::io::Error),
 }
 
 /// Fetches a file.
@@ -223,17 +226,16 @@ async fn keep(mut response: Response, request: &Request) -> Result<Fetched, Fail
     }
     let kept = |name| text(name).filter(|text| text.len() <= VALIDATOR).map(str::to_owned);
     let validators = Validators { etag: kept(header::ETAG), last_modified: kept(header::LAST_MODIFIED) };
-    let broken = |error: std::io::Error| Failure::Broken(error.to_string());
-    let mut file = create(&request.into).await.map_err(broken)?;
+    let mut file = create(&request.into).await.map_err(Failure::Unwritten)?;
     let mut bytes = 0u64;
     while let Some(chunk) = response.chunk().await.map_err(|error| cut(&error))? {
         bytes += chunk.len() as u64;
         if bytes > request.limit {
             return Err(Failure::TooLarge(request.limit));
         }
-        file.write_all(&chunk).await.map_err(broken)?;
+        file.write_all(&chunk).await.map_err(Failure::Unwritten)?;
     }
-    file.flush().await.map_err(broken)?;
+    file.flush().await.map_err(Failure::Unwritten)?;
     Ok(Fetched::File { bytes, validators })
 }
 

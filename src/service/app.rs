@@ -17,6 +17,7 @@ use super::limits::shared::{Shared, SharedRules};
 use super::once::InFlight;
 use super::people::HASHING_QUEUE;
 use super::setup_link::Offer;
+use super::sources::Underway;
 use crate::datadir::DataDir;
 use crate::domain::credits::Factors;
 use crate::domain::entropy::Entropy;
@@ -31,6 +32,9 @@ use crate::outbound::guard::Guard;
 use crate::store::Store;
 use crate::worker::pool::Pool;
 use crate::worker::protocol::QueryLimits;
+
+/// Files that are fetched from the web at a time.
+const FETCHES: usize = 4;
 
 /// Settings of the use cases.
 #[derive(Debug, Clone)]
@@ -150,6 +154,10 @@ pub struct Parts {
     pub queued: Notify,
     /// Tells which runs are over.
     pub finished: broadcast::Sender<RunId>,
+    /// How far the syncs of this process are.
+    pub underway: Underway,
+    /// One place for each file that is fetched at a time.
+    pub fetching: tokio::sync::Semaphore,
     /// The change up to which this run has looked for changes that no call covers. Held while somebody looks: two who look
     /// at once would adopt the same changes.
     pub adopted: Mutex<i64>,
@@ -189,6 +197,8 @@ impl App {
             in_flight: InFlight::default(),
             queued: Notify::new(),
             finished: broadcast::channel(256).0,
+            underway: Underway::default(),
+            fetching: tokio::sync::Semaphore::new(FETCHES),
             adopted: Mutex::new(0),
             set_up: AtomicBool::new(false),
             setup_offer: Mutex::new(None),

@@ -21,6 +21,7 @@ use crate::store::main::access::{self, Holder};
 use crate::store::main::changes::{self, NewChange, Origin};
 use crate::store::main::instance::NewOrg;
 use crate::store::main::runs::{self, Ending};
+use crate::store::main::syncs::{self, Runs};
 use crate::store::main::{credits, instance, sources, templates, users};
 
 /// An organisation to be made.
@@ -159,7 +160,7 @@ impl App {
                     runs::finish(tx, org, run, &ending, 0, now)?;
                 }
                 let refunded = credits::repair(tx, &boot, now)?;
-                let failed = sources::repair(tx, &boot, now)?;
+                let failed = sources::repair(tx, &boot, now)? + syncs::repair(tx, Runs::OfOthers(&boot), now)?;
                 if refunded + failed > 0 {
                     tracing::info!(refunded, failed, "repaired what an earlier run left");
                 }

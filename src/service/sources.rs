@@ -1,15 +1,22 @@
-//! Data sources: uploaded files become tables (PRODUCT 8.7).
+//! Data sources: files that are uploaded, or read from elsewhere, become tables (PRODUCT 8.7).
 
+mod connected;
 mod failure;
+mod fetch;
 mod files;
 mod preview;
 mod replace;
+mod secrets;
+mod syncs;
 
 use serde_json::json;
 use uuid::Uuid;
 
+pub use self::connected::{ConnectRequest, ScheduleRequest, SourceChange};
 pub(super) use self::failure::{error_of, failure_of};
 pub use self::files::{Incoming, IncomingFile, IncomingFiles, Progress};
+pub use self::secrets::Rotation;
+pub use self::syncs::Underway;
 use super::app::App;
 use super::caller::Caller;
 use super::conditions::Standing;
@@ -18,8 +25,7 @@ use crate::datadir::DataDir;
 pub use crate::datadir::Scratch;
 use crate::domain::access::Permission;
 use crate::domain::error::{Error, Result};
-use crate::domain::id::{IdRef, OrgId, Source as SourceKind};
-use crate::domain::org::name;
+use crate::domain::id::{IdRef, OrgId, Source as SourceKind, SourceId};
 use crate::domain::page::{ListRequest, Page};
 use crate::domain::source::{Source, SourceFilter, SourceStatus};
 use crate::store::Slice;
@@ -47,32 +53,6 @@ impl App {
     pub fn source(&self, caller: &Caller, id: &IdRef<SourceKind>, spelled: &str) -> Result<Source> {
         caller.require(Permission::DataSourcesRead)?;
         self.find_source(caller.org(), id, spelled)
-    }
-
-    /// Changes what people call a source; its name in SQL stays.
-    pub async fn update_source(
-        &self,
-        caller: &Caller,
-        id: &IdRef<SourceKind>,
-        spelled: &str,
-        new_name: String,
-    ) -> Result<Source> {
-        caller.require(Permission::DataSourcesUpdate)?;
-        let new_name = name("name", &new_name, 200)?;
-        let (writer, id, spelled) = (caller.clone(), *id, spelled.to_owned());
-        let source = self
-            .store
-            .write(move |tx| {
-                let found = sources::find(tx, writer.org(), &id)?;
-                let found = found.ok_or_else(|| Error::not_found::<SourceKind>(spelled))?;
-                writer.expects(Standing::Source(&found))?;
-                sources::rename(tx, writer.org(), found.id, &new_name, writer.at)?;
-                let (before, after) = (json!({"name": found.name}), json!({"name": new_name}));
-                writer.record(tx, "data_source.update", &found.id.prefixed(), Some(before), Some(after))?;
-                Ok(found.id)
-            })
-            .await?;
-        self.find_source(caller.org(), &IdRef::Number(source), &source.prefixed())
     }
 
     /// Takes a source away. Its extract follows when no query can be reading it any more.
@@ -109,6 +89,29 @@ impl App {
             Some(source) => Ok(source),
             None => self.find_source(org, &IdRef::parse(text, crate::domain::id::BareIntegers::Accepted), text),
         }
+    }
+
+    /// Takes away a source whose first data never came.
+    async fn discard(&self, caller: &Caller, id: SourceId, error: &Error) -> Result<()> {
+        let (writer, reason) = (caller.clone(), error.to_string());
+        self.store
+            .write(move |tx| {
+                sources::delete(tx, writer.org(), id)?;
+                writer.record(tx, "data_source.discard", &id.prefixed(), None, Some(json!({"reason": reason})))
+            })
+            .await
+    }
+
+    /// Refuses to keep more when an organisation has all that it may.
+    fn check_quota(&self, org: OrgId) -> Result<()> {
+        let all = self.store.read_now(|db| Ok(sources::list(db, org, &SourceFilter::default(), &Slice::all())?))?;
+        let used: u64 = all.iter().flat_map(|source| &source.tables).map(|table| table.bytes).sum();
+        if used < self.settings.source_quota {
+            return Ok(());
+        }
+        Err(Error::Conflict(format!(
+            "The organization's data sources take {used} bytes, which is all it may keep; delete one, or raise `sources.quota`."
+        )))
     }
 
     pub(super) fn find_source(&self, org: OrgId, id: &IdRef<SourceKind>, spelled: &str) -> Result<Source> {

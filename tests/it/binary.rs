@@ -78,8 +78,13 @@ impl Installation {
     }
 
     pub fn run_with(&self, arguments: &[&str], input: &str) -> Output {
+        self.run_with_variables(arguments, &[], input)
+    }
+
+    pub fn run_with_variables(&self, arguments: &[&str], variables: &[(&str, String)], input: &str) -> Output {
         let mut child = self
             .command(arguments)
+            .envs(variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

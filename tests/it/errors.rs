@@ -185,6 +185,12 @@ async fn states(stage: Stage) -> Vec<Answer> {
         answers.push(owner.upload(&sources, &[Part::Field("name", "Big"), Part::File("a.csv", b"a\n1\n")]).await);
         answers.push(owner.upload(&sources, &[Part::Field("name", "Odd"), Part::File("a.csv", b"a,b\n1,\"2\n")]).await);
     }
+    if stage.uploads() {
+        // Nobody listens there any more.
+        let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let gone = json!({"name": "Gone", "kind": "url", "connection": {"url": format!("http://{nobody}/a.csv")}});
+        answers.push(owner.post(&stage.at("/data-sources"), gone).await);
+    }
     if let Some(query) = stage.query() {
         let endless =
             "SELECT sum(a.n * b.n * c.n) FROM big.numbers a CROSS JOIN big.numbers b CROSS JOIN big.numbers c";

@@ -4,7 +4,7 @@ use claribi::domain::access::{Role, Scope};
 use claribi::domain::time::Timestamp;
 use claribi::http::document;
 use claribi::http::face::Face;
-use claribi::store::main::sources;
+use claribi::store::main::sources::{self, NewSource};
 use serde_json::{Value, json};
 
 use crate::actors::Actor;
@@ -232,7 +232,10 @@ async fn sources_are_found_by_status_and_kind_and_the_external_face_shows_active
     world
         .app
         .store
-        .write(move |tx| sources::create(tx, org, uuid, "On its way", "on_its_way", "boot", now))
+        .write(move |tx| {
+            let new = NewSource { uuid, name: "On its way", slug: "on_its_way", connection: None };
+            sources::create(tx, org, &new, "boot", now)
+        })
         .await
         .unwrap();
     for base in ["/v1/data-sources", "/api/data-sources/"] {

@@ -5,6 +5,7 @@ mod actors;
 mod answer;
 mod line;
 mod tools;
+mod web;
 mod world;
 
 mod account;
@@ -19,6 +20,7 @@ mod binary;
 mod clients;
 mod compression;
 mod conditional;
+mod connected;
 mod cors;
 mod coverage;
 mod credits;

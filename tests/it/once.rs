@@ -10,8 +10,10 @@ use serde_json::{Value, json};
 
 use crate::actors::{Actor, BOUNDARY, Part, Request};
 use crate::answer::Answer;
+use crate::connected::connected;
 use crate::coverage;
 use crate::sources::sales;
+use crate::web::Site;
 use crate::world::{Background, World};
 
 const KEY: &str = "idempotency-key";
@@ -84,6 +86,8 @@ async fn every_operation_that_takes_a_key_answers_the_second_request_like_the_fi
     let source = sales(&owner).await;
     owner.post("/v1/dashboards", json!({"name": "First"})).await.is(201);
     owner.post("/v1/reports", profile_of(&owner, &source).await).await.is(201);
+    let site = Site::open().await;
+    assert_eq!(connected(&owner, &site).await, "ds_2");
     let first = |listed: Value| listed["data"][0]["id"].as_str().unwrap().to_owned();
     let dashboard = first(owner.get("/api/v1/dashboards").await.is(200));
     let report = first(owner.get("/api/v1/reports").await.is(200));
@@ -96,6 +100,8 @@ async fn every_operation_that_takes_a_key_answers_the_second_request_like_the_fi
             // A key that was rotated is not rotated again.
             "keys_rotate" => text_of(&owner.post("/v1/keys", json!({"name": "Once"})).await.is(201)["id"]),
             "data_sources_files" => source.clone(),
+            // A source of files is nowhere else.
+            "data_sources_sync" => "ds_2".to_owned(),
             id if id.starts_with("report") => report.clone(),
             _ => dashboard.clone(),
         };
@@ -351,7 +357,10 @@ async fn an_upload_that_a_crash_cut_off_goes_on_with_its_source() {
         let claim = Claim { org, owner: key.id.raw(), path: path.to_owned(), key: "k".to_owned() };
         let mut earlier = idempotency::find(tx, &claim, claribi::domain::time::Timestamp::from_millis(0))?.unwrap();
         stored_sources::delete(tx, org, SourceId::new(1))?;
-        let id = stored_sources::create(tx, org, uuid, "Cut", "cut", "an earlier start", now)?;
+        let id = {
+            let new = stored_sources::NewSource { uuid, name: "Cut", slug: "cut", connection: None };
+            stored_sources::create(tx, org, &new, "an earlier start", now)?
+        };
         earlier.outcome = Outcome::Begun(Effect::Source(id));
         idempotency::put(tx, &claim, &earlier, now)?;
         Ok(id)

@@ -147,7 +147,9 @@ async fn an_upload_must_be_a_form_with_a_name_and_a_file() {
     owner.upload(SOURCES, &[]).await.refuses(400, "invalid_request");
     let unknown = [Part::Field("name", "x"), Part::Field("color", "red"), Part::File("a.csv", b"a\n1\n")];
     owner.upload(SOURCES, &unknown).await.refuses(400, "unknown_field");
-    owner.post(SOURCES, json!({"name": "x"})).await.refuses(415, "unsupported_media_type");
+    owner.post(SOURCES, json!({"name": "x"})).await.refuses(400, "invalid_request");
+    let other = owner.request("POST", SOURCES).header("content-type", "text/csv").body("a\n1\n");
+    other.send().await.refuses(415, "unsupported_media_type");
     let cut = owner.request("POST", SOURCES).header("content-type", "multipart/form-data; boundary=b");
     cut.body("--b\r\nContent-Disposition: form-data; name=\"name\"\r\n\r\nx")
         .send()

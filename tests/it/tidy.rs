@@ -131,6 +131,8 @@ const KEPT: &[(&str, &[&str])] = &[
     ("redis", &["outbound/"]),
     ("reqwest", &["outbound/"]),
     ("hickory_resolver", &["outbound/"]),
+    ("croner", &["domain/schedule.rs"]),
+    ("chrono_tz", &["domain/schedule.rs"]),
     ("chacha20poly1305", &["keyring"]),
     ("poem", &["http/"]),
     ("poem_openapi", &["http/"]),

@@ -200,6 +200,11 @@ codes! {
         "Invalid file" "The file cannot be read."
         "The message says what is the matter, and where. Files are comma- or tab-separated text, plain or as `.gz` or \
          `.zst`. Correct the file and upload it again; nothing of the failed upload is kept.";
+    SourceUnavailable "source_unavailable" 422 Client Later []
+        "Source unavailable" "The data source cannot be reached, or does not give its data."
+        "The message says what happened. Check the address by hand from the machine of the server, and whether what opens \
+         it (`secret`) is still good. Places that are not on the public Internet are open to data sources when whoever \
+         operates the server lists them in `outbound.allow`. The data of before stays until a sync succeeds.";
     QueryTimeout "query_timeout" 422 Client No []
         "Query timeout" "The query took too long and was stopped; ask for less."
         "Let the query read less: filter early, name the columns that are needed, and check that every join has its \

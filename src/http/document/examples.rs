@@ -5,6 +5,7 @@ mod answers;
 mod files;
 mod log;
 mod metering;
+mod syncs;
 mod world;
 
 use serde_json::{Value, json};
@@ -33,6 +34,13 @@ pub fn request(schema: &str, face: Face) -> Option<Value> {
         "KeyPatch" => json!({"name": "ci-snapshot-bot", "expires_at": "2027-01-01T00:00:00Z", "reminder_days": 90}),
         "LeakReport" => json!({"key": world::key_text().expose()}),
         "LoginRequest" => json!({"email": "owner@sandbox.example", "password": "the sandbox prints it"}),
+        "NewDataSource" => json!({
+            "name": "Exchange rates",
+            "kind": "url",
+            "connection": {"url": "https://data.example.com/rates.csv"},
+            "secret": {"headers": {"Authorization": "Bearer what-opens-it"}},
+            "schedule": {"cron": "0 6 * * 1-5", "time_zone": "Europe/Berlin"},
+        }),
         "NewDashboard" => json!({
             "name": "Europe",
             "description": "How Europe does.",

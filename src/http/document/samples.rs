@@ -88,8 +88,8 @@ impl<'d> Call<'d> {
         }
         let content = &described["requestBody"]["content"];
         let body = match (&content["application/json"]["example"], &content["multipart/form-data"]) {
-            (Value::Object(example), _) if !example.is_empty() => Body::Json(&content["application/json"]["example"]),
             (_, Value::Object(_)) => Body::Upload,
+            (Value::Object(example), _) if !example.is_empty() => Body::Json(&content["application/json"]["example"]),
             _ => Body::Nothing,
         };
         let content = &described["responses"]["200"]["content"];

@@ -10,7 +10,7 @@ use crate::domain::operation::{BodyKind, Needs};
 use crate::http::body;
 use crate::http::wire::{
     Counted, Deleted, Hex, Integer, Listing, UuidText, credits, dashboard, import, key, limits, organization, query,
-    report, session, setup, source, structured, usage, user, widget,
+    report, session, setup, source, structured, sync, usage, user, widget,
 };
 
 fn document(face: Face) -> Value {
@@ -123,9 +123,13 @@ fn documented_request_fields_are_the_ones_that_are_read() {
     check::<report::NewReport>();
     check::<report::RunRequest>();
     check::<report::ReportPatch>();
+    check::<source::NewDataSource>();
     check::<source::DataSourcePatch>();
     check::<import::NewImportOptions>();
     check::<import::NewColumnOptions>();
+    check::<sync::Connection>();
+    check::<sync::NewSecret>();
+    check::<sync::NewSchedule>();
     check::<session::LoginRequest>();
     check::<session::RefreshRequest>();
     check::<user::NewUser>();
@@ -196,6 +200,7 @@ fn examples_of_requests_are_read_as_such_requests() {
     check::<session::LoginRequest>();
     check::<session::RefreshRequest>();
     check::<setup::SetupRequest>();
+    check::<source::NewDataSource>();
     check::<dashboard::NewDashboard>();
     check::<dashboard::DashboardPatch>();
     check::<dashboard::DashboardLabelPatch>();

@@ -9,6 +9,7 @@ use super::{ListFilter, Parameter};
 use crate::domain::access::Role;
 use crate::domain::audit::Outcome;
 use crate::domain::audit::filter::{self, AuditFilter};
+use crate::domain::connection::Kind;
 use crate::domain::dashboard::DashboardFilter;
 use crate::domain::error::{Error, Result};
 use crate::domain::id::RequestId;
@@ -19,7 +20,8 @@ use crate::domain::operation::Operation;
 use crate::domain::page::SortBy;
 use crate::domain::report::{ReportFilter, ReportFormat, ReportTemplateFilter, RunFilter, RunStatus, TemplateKind};
 use crate::domain::session::SessionFilter;
-use crate::domain::source::{self, SourceFilter, SourceStatus};
+use crate::domain::source::{SourceFilter, SourceStatus};
+use crate::domain::sync::{SyncFilter, SyncStatus, Trigger};
 use crate::domain::user::{self, UserFilter};
 use crate::http::face::Face;
 
@@ -41,7 +43,7 @@ impl ListFilter for SourceFilter {
     fn parameters(face: Face) -> Vec<Parameter> {
         let status = (face != Face::External)
             .then(|| one_of("status", "How they stand.", &SourceStatus::ALL, SourceStatus::as_str));
-        let kind = one_of("kind", "What they are.", &source::KINDS, |kind| kind);
+        let kind = one_of("kind", "What they are.", &Kind::AVAILABLE, Kind::as_str);
         let own = status.into_iter().chain([kind]);
         own.chain([part_of_name()]).chain(created()).chain([updated()]).collect()
     }
@@ -56,7 +58,25 @@ impl ListFilter for SourceFilter {
             times: given.times()?,
             q: given.sought("q")?,
             status,
-            kind: given.one_of("kind", &source::KINDS, |kind| kind)?,
+            kind: given.one_of("kind", &Kind::AVAILABLE, Kind::as_str)?,
+        })
+    }
+}
+
+impl ListFilter for SyncFilter {
+    const ORDERS: &'static [SortBy] = &[SortBy::CreatedAt];
+
+    fn parameters(_face: Face) -> Vec<Parameter> {
+        let status = one_of("status", "How they stand.", &SyncStatus::ALL, SyncStatus::as_str);
+        let trigger = one_of("trigger", "Why they began.", &Trigger::ALL, Trigger::as_str);
+        [status, trigger].into_iter().chain(created()).collect()
+    }
+
+    fn read(given: &Given<'_>) -> Result<Self> {
+        Ok(Self {
+            times: given.times()?,
+            status: given.one_of("status", &SyncStatus::ALL, SyncStatus::as_str)?,
+            trigger: given.one_of("trigger", &Trigger::ALL, Trigger::as_str)?,
         })
     }
 }

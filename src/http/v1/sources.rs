@@ -5,16 +5,19 @@ use poem_openapi::OpenApi;
 use super::{Id, Tag};
 use crate::domain::id::Source as SourceOf;
 use crate::domain::source::SourceFilter;
+use crate::domain::sync::SyncFilter;
 use crate::http::body::Body;
 use crate::http::credential::Credential;
 use crate::http::fault::Reply;
 use crate::http::list_query::ListQuery;
+use crate::http::new_source::NewSource;
 use crate::http::params::Named;
-use crate::http::reply::{Changed, CreatedOrAccepted, Json, One};
+use crate::http::reply::{Changed, CreatedOrAccepted, DoneOrAccepted, Json, One};
 use crate::http::upload::{Look, NewFiles, Upload};
 use crate::http::wire::import::Preview;
 use crate::http::wire::source::{DataSource, DataSourcePatch};
-use crate::http::wire::{Deleted, Listing, Spelling};
+use crate::http::wire::sync::DataSourceSync;
+use crate::http::wire::{Deleted, Listing, Nothing, Spelling};
 use crate::service::app::App;
 
 /// The data sources of `/v1/`.
@@ -33,15 +36,13 @@ impl DataSourcesApi {
         Ok(Json(page.map(DataSource::from).into()))
     }
 
-    /// Create a data source by uploading files.
+    /// Create a data source by uploading files, or of a file on the web.
     ///
-    /// Each file becomes a table. Answers 202 when reading them takes longer than ten seconds; it then goes on, and the
-    /// status is `syncing` until it is done.
+    /// Each file becomes a table. JSON says where a file is that the server fetches, now and at each sync. Answers 202
+    /// when reading takes longer than ten seconds; it then goes on, and the status is `syncing` until it is done.
     #[oai(path = "/", method = "post", operation_id = "data_sources_create")]
-    async fn create(&self, Credential(caller): Credential, upload: Upload) -> Reply<CreatedOrAccepted<DataSource<Id>>> {
-        let incoming = upload.receive(self.0.begin_upload(&caller)?).await?;
-        let wait = Some(self.0.settings.upload_wait);
-        let source = self.0.create_source(&caller, incoming, wait, Box::new(|_, _| {})).await?;
+    async fn create(&self, Credential(caller): Credential, new: NewSource) -> Reply<CreatedOrAccepted<DataSource<Id>>> {
+        let source = new.make(&self.0, &caller).await?;
         Ok(self.0.answer(&caller, DataSource::answer(source)).await?)
     }
 
@@ -79,9 +80,9 @@ impl DataSourcesApi {
         Ok(self.0.put_files(&caller, (&id.id, &id.spelled), files, mode, answer).await?)
     }
 
-    /// Rename a data source.
+    /// Change a data source: its name, where its data is, what opens it, when it is read again.
     ///
-    /// Its name in SQL stays, so queries go on working.
+    /// Its name in SQL stays, so queries go on working. Its data stays until the next sync.
     #[oai(path = "/:id", method = "patch", operation_id = "data_sources_update")]
     async fn update(
         &self,
@@ -90,6 +91,34 @@ impl DataSourcesApi {
         Body(patch): Body<DataSourcePatch>,
     ) -> Reply<Changed<DataSource<Id>>> {
         Ok(Changed(self.0.update_source(&caller, &id.id, &id.spelled, patch.read()?).await?.into()))
+    }
+
+    /// Read the data of a data source again.
+    ///
+    /// The new data takes the place of the old whole; when it cannot be had, the old stays and the answer says why.
+    /// Answers 202 when it takes longer than ten seconds; it then goes on. One that goes on already is joined.
+    #[oai(path = "/:id/sync", method = "post", operation_id = "data_sources_sync")]
+    async fn sync(
+        &self,
+        Credential(caller): Credential,
+        id: Named<SourceOf>,
+        _body: Body<Nothing>,
+    ) -> Reply<DoneOrAccepted<DataSourceSync<Id>>> {
+        let wait = Some(self.0.settings.upload_wait);
+        let sync = self.0.sync_source(&caller, &id.id, &id.spelled, wait, Box::new(|_, _| {})).await?;
+        Ok(self.0.answer(&caller, DataSourceSync::answer(sync)).await?)
+    }
+
+    /// List the syncs of a data source: the newest thousand.
+    #[oai(path = "/:id/syncs", method = "get", operation_id = "data_sources_syncs")]
+    async fn syncs(
+        &self,
+        Credential(caller): Credential,
+        id: Named<SourceOf>,
+        list: ListQuery<Id, SyncFilter>,
+    ) -> Reply<Json<Listing<DataSourceSync<Id>>>> {
+        let page = self.0.syncs(&caller, &id.id, &id.spelled, &list.0)?;
+        Ok(Json(page.map(DataSourceSync::of).into()))
     }
 
     /// Delete a data source with its data.

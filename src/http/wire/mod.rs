@@ -17,6 +17,7 @@ pub mod source;
 mod spelling;
 mod stamp;
 pub mod structured;
+pub mod sync;
 pub mod usage;
 pub mod user;
 pub mod widget;

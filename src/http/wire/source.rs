@@ -1,14 +1,17 @@
 //! Data sources on the wire (PRODUCT 8.7).
 
-use poem_openapi::types::{ParseFromJSON, ToJSON, Type};
+use poem_openapi::types::{MaybeUndefined, ParseFromJSON, ToJSON, Type};
 use poem_openapi::{Enum, Object};
 use serde::{Deserialize, Serialize};
 
+use super::sync::{Connection, LastSync, NewSchedule, NewSecret, Schedule};
 use super::{Spelling, Stamp};
+use crate::domain::connection::{Credentials, Kind, Mode};
 use crate::domain::error::{Error, Result};
 use crate::domain::{result, source as domain};
 use crate::http::conditional::Tagged;
 use crate::http::reply::CreatedOrAccepted;
+use crate::service::sources::{ConnectRequest, SourceChange};
 
 /// A data source with its tables.
 #[derive(Serialize, Object)]
@@ -19,28 +22,41 @@ pub struct DataSource<I: Type + ParseFromJSON + ToJSON> {
     slug: String,
     kind: SourceKind,
     mode: SourceMode,
+    /// Where its data is; null for uploaded files. What opens it is never shown.
+    connection: Option<Connection>,
+    /// Whether something that opens it is kept.
+    has_secret: bool,
+    /// When it is read again; null when nothing says so.
+    schedule: Option<Schedule>,
     status: SourceStatus,
     /// Why it has no data; null when it has some, or may still get it.
     error: Option<String>,
     tables: Vec<Table>,
     /// When its data was last replaced; null before the first time.
     last_synced_at: Option<Stamp>,
+    /// How its newest sync went; null before the first one. One that failed leaves the data of before.
+    last_sync: Option<LastSync>,
     created_at: Stamp,
     updated_at: Stamp,
 }
 
 impl<I: Spelling> From<domain::Source> for DataSource<I> {
     fn from(source: domain::Source) -> Self {
+        let schedule = source.schedule.as_ref().map(|schedule| Schedule::of(schedule, source.next_sync_at));
         Self {
             id: I::of(source.id, source.uuid),
             name: source.name,
             slug: source.slug,
-            kind: SourceKind::File,
-            mode: SourceMode::Extract,
+            kind: source.kind.into(),
+            mode: source.mode.into(),
+            connection: source.connection.as_ref().and_then(Connection::of),
+            has_secret: source.has_secret,
+            schedule,
             status: source.status.into(),
             error: source.error,
             tables: source.tables.into_iter().map(Table::from).collect(),
             last_synced_at: source.last_synced_at.map(Stamp::from),
+            last_sync: source.last_sync.map(LastSync::from),
             created_at: source.created_at.into(),
             updated_at: source.updated_at.into(),
         }
@@ -59,19 +75,92 @@ impl<I: Spelling> DataSource<I> {
     }
 }
 
-/// A change of a data source.
-#[derive(Debug, Deserialize, Object)]
+/// A data source to be made of data that is elsewhere.
+// Without `Debug`: it has secrets.
+#[derive(Deserialize, Object)]
+#[serde(deny_unknown_fields)]
+pub struct NewDataSource {
+    /// What people call it; its name in SQL is made of it.
+    #[oai(validator(min_length = 1, max_length = 200))]
+    name: String,
+    kind: ConnectedKind,
+    connection: Connection,
+    #[serde(default)]
+    secret: Option<NewSecret>,
+    #[serde(default)]
+    schedule: Option<NewSchedule>,
+}
+
+impl NewDataSource {
+    /// As the service has it.
+    pub fn read(self) -> ConnectRequest {
+        ConnectRequest {
+            name: self.name,
+            kind: self.kind.into(),
+            connection: self.connection.fields(),
+            credentials: self.secret.map(NewSecret::read).unwrap_or_default(),
+            schedule: self.schedule.map(Into::into),
+        }
+    }
+}
+
+/// What can be elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Enum)]
+#[serde(rename_all = "lowercase")]
+#[oai(rename_all = "lowercase")]
+pub enum ConnectedKind {
+    /// A file on the web.
+    Url,
+}
+
+impl From<ConnectedKind> for Kind {
+    fn from(kind: ConnectedKind) -> Self {
+        match kind {
+            ConnectedKind::Url => Self::Url,
+        }
+    }
+}
+
+/// A change of a data source: what is absent stays. All but the name are of data that is elsewhere.
+// Without `Debug`: it has secrets.
+#[derive(Deserialize, Object)]
 #[serde(deny_unknown_fields)]
 pub struct DataSourcePatch {
     #[serde(default)]
     #[oai(validator(min_length = 1, max_length = 200))]
     name: Option<String>,
+    /// The place as a whole. The data stays until the next sync.
+    #[serde(default)]
+    connection: Option<Connection>,
+    /// What opens it from now on; null forgets it. Must come along when the connection leads to another host.
+    #[serde(default)]
+    secret: MaybeUndefined<NewSecret>,
+    /// When it is read again; null ends that.
+    #[serde(default)]
+    schedule: MaybeUndefined<NewSchedule>,
 }
 
 impl DataSourcePatch {
-    /// The new name.
-    pub fn read(self) -> Result<String> {
-        self.name.ok_or_else(Error::nothing_to_change)
+    /// As the service has it.
+    ///
+    /// # Errors
+    /// For a change of nothing.
+    pub fn read(self) -> Result<SourceChange> {
+        let change = SourceChange {
+            name: self.name,
+            connection: self.connection.map(Connection::fields),
+            credentials: match self.secret {
+                MaybeUndefined::Undefined => None,
+                MaybeUndefined::Null => Some(Credentials::default()),
+                MaybeUndefined::Value(secret) => Some(secret.read()),
+            },
+            schedule: match self.schedule {
+                MaybeUndefined::Undefined => None,
+                MaybeUndefined::Null => Some(None),
+                MaybeUndefined::Value(schedule) => Some(Some(schedule.into())),
+            },
+        };
+        if change.is_empty() { Err(Error::nothing_to_change()) } else { Ok(change) }
     }
 }
 
@@ -82,6 +171,26 @@ impl DataSourcePatch {
 pub enum SourceKind {
     /// Uploaded files.
     File,
+    /// A file on the web.
+    Url,
+    /// A SQLite file of the server's machine.
+    Sqlite,
+    /// A PostgreSQL server.
+    Postgres,
+    /// A MySQL or MariaDB server.
+    Mysql,
+}
+
+impl From<Kind> for SourceKind {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::File => Self::File,
+            Kind::Url => Self::Url,
+            Kind::Sqlite => Self::Sqlite,
+            Kind::Postgres => Self::Postgres,
+            Kind::Mysql => Self::Mysql,
+        }
+    }
 }
 
 /// How queries reach the data.
@@ -91,6 +200,17 @@ pub enum SourceKind {
 pub enum SourceMode {
     /// It was copied.
     Extract,
+    /// Each query is sent to the source.
+    Live,
+}
+
+impl From<Mode> for SourceMode {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::Extract => Self::Extract,
+            Mode::Live => Self::Live,
+        }
+    }
 }
 
 /// How a source stands.

@@ -182,7 +182,7 @@ impl<'a> Maker<'a> {
         let progress = Box::new(|_, _| {});
         let (id, import) = match found {
             // An earlier start ended before its import did; dashboards may ask this source already.
-            Some(source) => (source.id, app.begin_again(&caller, &source, incoming, progress)?),
+            Some(source) => (source.id, app.begin_again(&caller, &source, incoming, progress).await?),
             None => app.begin_source(&caller, incoming, progress).await?,
         };
         Ok((id, Some(import)))

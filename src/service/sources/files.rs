@@ -11,16 +11,18 @@ use super::failure::error_of;
 use crate::datadir::Scratch;
 use crate::domain::access::Permission;
 use crate::domain::error::{Error, Result};
-use crate::domain::id::{IdRef, SourceId};
+use crate::domain::id::{IdRef, OrgId, SourceId, SyncId};
 use crate::domain::import::ImportOptions;
 use crate::domain::org::name;
 use crate::domain::result::Column;
-use crate::domain::source::{self, Source, SourceColumn, SourceFilter, SourceStatus, SourceTable};
+use crate::domain::source::{self, Source, SourceColumn, SourceStatus, SourceTable};
+use crate::domain::sync::Trigger;
 use crate::service::app::App;
 use crate::service::caller::Caller;
 use crate::service::once::Effect;
-use crate::store::Slice;
-use crate::store::main::sources;
+use crate::store::Tx;
+use crate::store::main::sources::{self, Arrival, NewSource};
+use crate::store::main::syncs::{self, Ending};
 use crate::worker::pool::Errand;
 use crate::worker::protocol::{ImportFile, ImportedTable, Job, Outcome};
 
@@ -78,6 +80,14 @@ impl IncomingFiles {
     }
 }
 
+/// A source whose files are being read.
+#[derive(Debug, Clone, Copy)]
+struct Loading {
+    source: SourceId,
+    uuid: Uuid,
+    sync: SyncId,
+}
+
 /// Told how far an import is: a fraction and rows.
 pub type Progress = Box<dyn FnMut(f64, u64) + Send>;
 
@@ -86,7 +96,7 @@ impl App {
     /// of an upload is read.
     pub fn begin_upload(&self, caller: &Caller) -> Result<Scratch> {
         caller.require(Permission::DataSourcesCreate)?;
-        self.check_quota(caller)?;
+        self.check_quota(caller.org())?;
         self.upload_scratch(caller)
     }
 
@@ -133,14 +143,14 @@ impl App {
         let source_name = name("name", &incoming.name, 200)?;
         let slug = incoming.slug.clone().unwrap_or_else(|| source::sql_name(&source_name));
         let files = incoming.files.to_import()?;
-        self.check_quota(caller)?;
+        self.check_quota(caller.org())?;
         let uuid = self.entropy.uuid(caller.at);
-        let id = self.insert_source(caller, uuid, (source_name, slug), incoming.files.options.clone()).await?;
-        Ok((id, self.begin_import(caller, (id, uuid), incoming.files, files, progress)))
+        let loading = self.insert_source(caller, uuid, (source_name, slug), incoming.files.options.clone()).await?;
+        Ok((loading.source, self.begin_import(caller, loading, incoming.files, files, progress)))
     }
 
     /// Begins the import of a source whose first one was cut off; it stays the same source.
-    pub(in crate::service) fn begin_again(
+    pub(in crate::service) async fn begin_again(
         &self,
         caller: &Caller,
         source: &Source,
@@ -149,7 +159,17 @@ impl App {
     ) -> Result<JoinHandle<Result<()>>> {
         caller.require(Permission::DataSourcesCreate)?;
         let files = incoming.files.to_import()?;
-        Ok(self.begin_import(caller, (source.id, source.uuid), incoming.files, files, progress))
+        let (org, id, boot, now) = (caller.org(), source.id, self.boot.clone(), caller.at);
+        let sync = self
+            .store
+            .write(move |tx| {
+                sources::restart(tx, org, id, &boot, now)?;
+                syncs::give_up(tx, id, now, now)?;
+                Ok(syncs::begin(tx, org, id, (Trigger::Create, 1), &boot, now)?)
+            })
+            .await?;
+        let loading = Loading { source: id, uuid: source.uuid, sync };
+        Ok(self.begin_import(caller, loading, incoming.files, files, progress))
     }
 
     /// Goes on with the source that an earlier request began: from its start where the server ended before its data
@@ -163,11 +183,7 @@ impl App {
     ) -> Result<(SourceId, JoinHandle<Result<()>>)> {
         let source = self.find_source(caller.org(), &IdRef::Number(id), &id.prefixed())?;
         let import = match source.status {
-            SourceStatus::Error => {
-                let (org, boot, now) = (caller.org(), self.boot.clone(), caller.at);
-                self.store.write(move |tx| Ok(sources::restart(tx, org, id, &boot, now)?)).await?;
-                self.begin_again(caller, &source, incoming, progress)?
-            }
+            SourceStatus::Error => self.begin_again(caller, &source, incoming, progress).await?,
             SourceStatus::Active | SourceStatus::Syncing => tokio::spawn(async { Ok(()) }),
         };
         Ok((id, import))
@@ -176,29 +192,17 @@ impl App {
     fn begin_import(
         &self,
         caller: &Caller,
-        source: (SourceId, Uuid),
+        loading: Loading,
         incoming: IncomingFiles,
         files: Vec<ImportFile>,
         progress: Progress,
     ) -> JoinHandle<Result<()>> {
         let (app, importer) = (self.clone(), caller.clone());
         tokio::spawn(async move {
-            let done = app.import(&importer, source, files, progress).await;
+            let done = app.import(&importer, loading, files, progress).await;
             drop(incoming);
             done
         })
-    }
-
-    pub(super) fn check_quota(&self, caller: &Caller) -> Result<()> {
-        let org = caller.org();
-        let all = self.store.read_now(|db| Ok(sources::list(db, org, &SourceFilter::default(), &Slice::all())?))?;
-        let used: u64 = all.iter().flat_map(|source| &source.tables).map(|table| table.bytes).sum();
-        if used < self.settings.source_quota {
-            return Ok(());
-        }
-        Err(Error::Conflict(format!(
-            "The organization's data sources take {used} bytes, which is all it may keep; delete one, or raise `sources.quota`."
-        )))
     }
 
     async fn insert_source(
@@ -207,18 +211,20 @@ impl App {
         uuid: Uuid,
         (name, slug): (String, String),
         options: Option<ImportOptions>,
-    ) -> Result<SourceId> {
+    ) -> Result<Loading> {
         let (writer, boot) = (caller.clone(), self.boot.clone());
         self.store
             .write(move |tx| {
-                let id = sources::create(tx, writer.org(), uuid, &name, &slug, &boot, writer.at)?;
+                let new = NewSource { uuid, name: &name, slug: &slug, connection: None };
+                let source = sources::create(tx, writer.org(), &new, &boot, writer.at)?;
                 if let Some(options) = options {
-                    sources::keep_options(tx, writer.org(), id, &options)?;
+                    sources::keep_options(tx, writer.org(), source, &options)?;
                 }
+                let sync = syncs::begin(tx, writer.org(), source, (Trigger::Create, 1), &boot, writer.at)?;
                 let after = json!({"name": name, "slug": slug, "kind": "file"});
-                writer.record(tx, "data_source.create", &id.prefixed(), None, Some(after))?;
-                writer.begin(tx, Effect::Source(id))?;
-                Ok(id)
+                writer.record(tx, "data_source.create", &source.prefixed(), None, Some(after))?;
+                writer.begin(tx, Effect::Source(source))?;
+                Ok(Loading { source, uuid, sync })
             })
             .await
     }
@@ -226,34 +232,34 @@ impl App {
     async fn import(
         &self,
         caller: &Caller,
-        (id, uuid): (SourceId, Uuid),
+        loading: Loading,
         files: Vec<ImportFile>,
         mut progress: Progress,
     ) -> Result<()> {
-        let org = caller.org();
-        let outcome = self.extract(caller, uuid, files, &mut progress).await;
-        let now = self.clock.now();
+        let org = (caller.org(), caller.identity().holder.org_uuid);
+        let outcome = self.extract(org, loading.uuid, files, &mut progress).await;
+        let (now, boot, org) = (self.clock.now(), self.boot.clone(), caller.org());
         match outcome {
             Ok((extract, tables)) => {
-                self.store.write(move |tx| sources::swap(tx, org, id, extract, &tables, now)).await
+                let write = move |tx: &Tx<'_>| {
+                    let (rows, bytes) =
+                        tables.iter().fold((0, 0), |(rows, bytes), table| (rows + table.rows, bytes + table.bytes));
+                    syncs::finish(tx, org, loading.sync, &Ending::Done { rows, bytes, unchanged: false }, &boot, now)?;
+                    sources::swap(tx, org, loading.source, &Arrival { extract, tables: &tables, state: None }, now)
+                };
+                self.store.write(write).await
             }
             Err(error) => {
-                let (writer, reason) = (caller.clone(), error.to_string());
-                self.store
-                    .write(move |tx| {
-                        sources::delete(tx, org, id)?;
-                        writer.record(tx, "data_source.discard", &id.prefixed(), None, Some(json!({"reason": reason})))
-                    })
-                    .await?;
+                self.discard(caller, loading.source, &error).await?;
                 Err(error)
             }
         }
     }
 
     /// Parses the files in a worker and moves the extract to its place.
-    async fn extract(
+    pub(super) async fn extract(
         &self,
-        caller: &Caller,
+        (org, org_uuid): (OrgId, Uuid),
         source: Uuid,
         files: Vec<ImportFile>,
         progress: &mut Progress,
@@ -261,11 +267,11 @@ impl App {
         let now = self.clock.now();
         let extract = self.entropy.uuid(now);
         let errand = Errand {
-            org: caller.org().raw(),
+            org: org.raw(),
             read: files.iter().map(|file| file.path.clone()).collect(),
             deadline: self.settings.job_timeout,
         };
-        let target = self.data.extract(caller.identity().holder.org_uuid, source, extract);
+        let target = self.data.extract(org_uuid, source, extract);
         let data = self.data.clone();
         let imported = self
             .pool

@@ -10,6 +10,7 @@ use super::failure::error_of;
 use super::files::{IncomingFiles, table_of};
 use crate::datadir::{DataDir, Scratch};
 use crate::domain::access::Permission;
+use crate::domain::connection::Kind;
 use crate::domain::error::{Error, Result};
 use crate::domain::id::{IdRef, Source as SourceKind};
 use crate::domain::import::FilesMode;
@@ -18,7 +19,7 @@ use crate::service::app::App;
 use crate::service::caller::Caller;
 use crate::service::conditions::Standing;
 use crate::service::once::Answer;
-use crate::store::main::sources;
+use crate::store::main::sources::{self, Arrival};
 use crate::worker::pool::Errand;
 use crate::worker::protocol::{BaseTable, ImportFile, ImportedColumn, ImportedTable, Job, Outcome};
 
@@ -27,7 +28,7 @@ impl App {
     pub fn begin_files(&self, caller: &Caller, id: &IdRef<SourceKind>, spelled: &str) -> Result<Scratch> {
         caller.require(Permission::DataSourcesUpdate)?;
         check_takes_files(&self.find_source(caller.org(), id, spelled)?)?;
-        self.check_quota(caller)?;
+        self.check_quota(caller.org())?;
         self.upload_scratch(caller)
     }
 
@@ -66,7 +67,8 @@ impl App {
                         "The source's data was changed meanwhile; send the files again.".to_owned(),
                     ));
                 }
-                sources::swap(tx, org, found.id, extract, &tables, now)?;
+                let arrival = Arrival { extract, tables: &tables, state: None };
+                sources::swap(tx, org, found.id, &arrival, now)?;
                 if let Some(options) = given {
                     sources::keep_options(tx, org, found.id, &options)?;
                 }
@@ -131,7 +133,7 @@ impl App {
 }
 
 fn check_takes_files(source: &Source) -> Result<()> {
-    if source.kind != "file" {
+    if source.kind != Kind::File {
         return Err(Error::Conflict("The data source is made of no files; sync it instead.".to_owned()));
     }
     if source.status == SourceStatus::Syncing {

@@ -3,6 +3,7 @@
 
 pub mod access;
 pub mod changes;
+pub mod connections;
 pub mod credits;
 pub mod dashboards;
 pub mod idempotency;
@@ -15,5 +16,6 @@ pub mod reports;
 pub mod runs;
 pub mod sessions;
 pub mod sources;
+pub mod syncs;
 pub mod templates;
 pub mod users;

@@ -3,54 +3,90 @@
 use rusqlite::Row;
 use uuid::Uuid;
 
+use super::syncs;
+use crate::domain::connection::{Connection, Kind, Mode};
 use crate::domain::error::{Error, Result};
-use crate::domain::id::{DashboardId, IdRef, OrgId, ReportId, Source as SourceKind, SourceId};
+use crate::domain::id::{DashboardId, IdRef, OrgId, ReportId, Source as SourceKind, SourceId, SyncId};
 use crate::domain::import::ImportOptions;
+use crate::domain::schedule::Schedule;
 use crate::domain::source::{Source, SourceFilter, SourceStatus, SourceTable};
 use crate::domain::time::Timestamp;
 use crate::store::list::{Conditions, Slice, View};
-use crate::store::row::{UuidBytes, is_duplicate, json, parsed, uuid};
+use crate::store::row::{UuidBytes, is_duplicate, json, optional_json, parsed, uuid};
 use crate::store::{Main, Reader, StoreError, Tx};
 
-const SELECT: &str = "SELECT t.id, t.uuid, t.name, t.slug, t.kind, t.status, t.error, t.extract, t.tables, t.options,
-    t.last_synced_at, t.created_at, t.updated_at, t.version FROM sources t";
+const SELECT: &str = "SELECT t.id, t.uuid, t.name, t.slug, t.kind, t.mode, t.status, t.error, t.connection,
+    t.secret IS NOT NULL AS has_secret, t.state, t.schedule, t.time_zone, t.next_sync_at, t.extract, t.tables, t.options,
+    t.last_synced_at, t.created_at, t.updated_at, t.version, y.id AS sync_id, y.source_id AS sync_source,
+    y.\"trigger\" AS sync_trigger, y.status AS sync_status, y.attempt AS sync_attempt, y.unchanged AS sync_unchanged,
+    y.\"rows\" AS sync_rows, y.bytes AS sync_bytes, y.code AS sync_code, y.reason AS sync_reason,
+    y.created_at AS sync_started_at, y.finished_at AS sync_finished_at
+    FROM sources t LEFT JOIN syncs y ON y.id = (SELECT max(id) FROM syncs WHERE source_id = t.id)";
 const VIEW: View = View { select: SELECT, table: "sources", name: "t.name" };
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Source> {
+    let kind = parsed(row, "kind", Kind::parse)?;
+    let connection = optional_json(row, "connection")?.map(|fields| stored(kind, fields)).transpose()?;
+    let zone: Option<String> = row.get("time_zone")?;
+    let schedule: Option<String> = row.get("schedule")?;
+    let synced: Option<SyncId> = row.get("sync_id")?;
     Ok(Source {
         id: row.get("id")?,
         uuid: uuid(row, "uuid")?,
         name: row.get("name")?,
         slug: row.get("slug")?,
-        kind: row.get("kind")?,
+        kind,
+        mode: parsed(row, "mode", Mode::parse)?,
+        connection,
+        has_secret: row.get("has_secret")?,
+        state: row.get("state")?,
+        schedule: schedule.zip(zone).and_then(|(cron, zone)| Schedule::stored(cron, &zone)),
+        next_sync_at: row.get("next_sync_at")?,
         status: parsed(row, "status", SourceStatus::parse)?,
         error: row.get("error")?,
         extract: row.get::<_, Option<UuidBytes>>("extract")?.map(|uuid| uuid.0),
         tables: json(row, "tables")?,
         options: json(row, "options")?,
         last_synced_at: row.get("last_synced_at")?,
+        last_sync: synced.map(|_| syncs::read(row)).transpose()?,
         created_at: row.get("created_at")?,
         updated_at: row.get("updated_at")?,
         version: row.get("version")?,
     })
 }
 
+fn stored(kind: Kind, fields: serde_json::Value) -> rusqlite::Result<Connection> {
+    Connection::parse(kind, fields).map_err(|error| rusqlite::Error::UserFunctionError(Box::new(corrupt(&error))))
+}
+
+fn corrupt(error: &Error) -> StoreError {
+    StoreError::Corrupt(format!("`connection`: {error}"))
+}
+
+/// A source about to be made.
+#[derive(Debug)]
+pub struct NewSource<'s> {
+    /// Its uuid.
+    pub uuid: Uuid,
+    /// What people call it.
+    pub name: &'s str,
+    /// Its schema in SQL.
+    pub slug: &'s str,
+    /// Where its data is; none of files.
+    pub connection: Option<&'s Connection>,
+}
+
 /// Makes a source that waits for its data; a slug that is taken is a conflict.
-pub fn create(
-    tx: &Tx<'_>,
-    org: OrgId,
-    uuid: Uuid,
-    name: &str,
-    slug: &str,
-    boot: &str,
-    now: Timestamp,
-) -> Result<SourceId> {
+pub fn create(tx: &Tx<'_>, org: OrgId, new: &NewSource<'_>, boot: &str, now: Timestamp) -> Result<SourceId> {
+    let NewSource { uuid, name, slug, connection } = new;
+    let kind = connection.map_or(Kind::File, Connection::kind);
+    let fields = connection.map(|connection| connection.fields().to_string());
     let inserted = tx
         .prepare(
-            "INSERT INTO sources (uuid, org_id, name, slug, kind, status, boot, created_at, updated_at)
-             VALUES (?1, ?2, ?3, ?4, 'file', 'syncing', ?5, ?6, ?6)",
+            "INSERT INTO sources (uuid, org_id, name, slug, kind, connection, status, boot, created_at, updated_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'syncing', ?7, ?8, ?8)",
         )?
-        .execute(rusqlite::params![UuidBytes(uuid), org, name, slug, boot, now]);
+        .execute(rusqlite::params![UuidBytes(*uuid), org, name, slug, kind.as_str(), fields, boot, now]);
     match inserted {
         Ok(_) => Ok(SourceId::new(tx.last_id())),
         Err(error) if is_duplicate(&error) => Err(Error::Conflict(format!(
@@ -70,29 +106,40 @@ pub fn restart(tx: &Tx<'_>, org: OrgId, id: SourceId, boot: &str, now: Timestamp
     Ok(())
 }
 
+/// A new extract, with what came along.
+#[derive(Debug)]
+pub struct Arrival<'a> {
+    /// Its directory.
+    pub extract: Uuid,
+    /// Its tables.
+    pub tables: &'a [SourceTable],
+    /// What the connector wants to know the next time, as JSON.
+    pub state: Option<&'a str>,
+}
+
 /// Points a source at a new extract: the commit is the swap.
-pub fn swap(
-    tx: &Tx<'_>,
-    org: OrgId,
-    id: SourceId,
-    extract: Uuid,
-    tables: &[SourceTable],
-    now: Timestamp,
-) -> Result<()> {
-    let tables = serde_json::to_string(tables).map_err(Error::internal)?;
+pub fn swap(tx: &Tx<'_>, org: OrgId, id: SourceId, new: &Arrival<'_>, now: Timestamp) -> Result<()> {
+    let tables = serde_json::to_string(new.tables).map_err(Error::internal)?;
     tx.prepare(
-        "UPDATE sources SET extract = ?3, tables = ?4, status = 'active', error = NULL, boot = NULL,
-             last_synced_at = ?5, updated_at = ?5, version = version + 1 WHERE org_id = ?1 AND id = ?2",
+        "UPDATE sources SET extract = ?3, tables = ?4, state = ?5, status = 'active', error = NULL, boot = NULL,
+             last_synced_at = ?6, updated_at = ?6, version = version + 1 WHERE org_id = ?1 AND id = ?2",
     )?
-    .execute(rusqlite::params![org, id, UuidBytes(extract), tables, now])?;
+    .execute(rusqlite::params![org, id, UuidBytes(new.extract), tables, new.state, now])?;
     Ok(())
 }
 
-/// Notes that the first data of a source never came.
+/// Notes that a source was looked at and has the data that is here.
+pub fn confirm(tx: &Tx<'_>, org: OrgId, id: SourceId, now: Timestamp) -> Result<(), StoreError> {
+    tx.prepare("UPDATE sources SET last_synced_at = ?3, version = version + 1 WHERE org_id = ?1 AND id = ?2")?
+        .execute(rusqlite::params![org, id, now])?;
+    Ok(())
+}
+
+/// Notes that a source's data did not come: one that has data keeps it and stays as it is.
 pub fn fail(tx: &Tx<'_>, org: OrgId, id: SourceId, reason: &str, now: Timestamp) -> Result<(), StoreError> {
     tx.prepare(
-        "UPDATE sources SET status = CASE WHEN extract IS NULL THEN 'error' ELSE 'active' END, error = ?3, boot = NULL,
-             updated_at = ?4, version = version + 1 WHERE org_id = ?1 AND id = ?2",
+        "UPDATE sources SET status = 'error', error = ?3, boot = NULL, updated_at = ?4, version = version + 1
+         WHERE org_id = ?1 AND id = ?2 AND extract IS NULL",
     )?
     .execute(rusqlite::params![org, id, reason, now])?;
     Ok(())
@@ -155,7 +202,8 @@ pub fn repair(tx: &Tx<'_>, boot: &str, now: Timestamp) -> Result<usize, StoreErr
     Ok(tx
         .prepare(
             "UPDATE sources SET status = CASE WHEN extract IS NULL THEN 'error' ELSE 'active' END, boot = NULL,
-                 error = 'The server stopped while the data was read; upload it again.', updated_at = ?2,
+                 error = CASE kind WHEN 'file' THEN 'The server stopped while the data was read; upload it again.'
+                     ELSE 'The server stopped while the data was read; sync it again.' END, updated_at = ?2,
                  version = version + 1 WHERE status = 'syncing' AND boot <> ?1",
         )?
         .execute(rusqlite::params![boot, now])?)
@@ -193,7 +241,7 @@ fn conditions(filter: &SourceFilter) -> Conditions {
         .times(&filter.times)
         .text("has_text(t.name, ?)", filter.q.as_ref())
         .with("t.status = ?", filter.status.map(|status| status.as_str().to_owned()))
-        .with("t.kind = ?", filter.kind.map(str::to_owned))
+        .with("t.kind = ?", filter.kind.map(|kind| kind.as_str().to_owned()))
 }
 
 /// Every extract that a source points at, with the source's directory: what may not be collected.

@@ -226,6 +226,5 @@ pub const NOT_YET: &[(&str, &str, &str)] = &[
     ("GET", "/v1/goals", "goals and milestones come with an issue of their own"),
     ("GET", "/v1/webhooks", "the page itself has them on the roadmap"),
     ("GET", "/v1/alerts", "usage alerts come with the portal"),
-    ("POST", "/v1/data-sources/ds_1/sync", "syncs of sources that are not files"),
     ("GET", "/portal/", "the developer portal"),
 ];

@@ -8,12 +8,13 @@ use serde_json::Value;
 use serde_json::value::to_raw_value;
 
 use super::super::SERVER;
-use super::{files, log, metering, world};
+use super::{files, log, metering, syncs, world};
 use crate::domain::id::{Kind, RequestId};
 use crate::domain::page::{More, Page};
 use crate::domain::report::RunStatus;
 use crate::domain::result::{Cell, ColumnType};
 use crate::domain::source::SourceStatus;
+use crate::domain::sync::SyncStatus;
 use crate::domain::user::Purpose;
 use crate::http::exchange::Exchange;
 use crate::http::face::Face;
@@ -29,6 +30,7 @@ use crate::http::wire::query::{QueryResult, ResultColumn};
 use crate::http::wire::report::{Generated, QueuedRun, Report, ReportTemplate, Run};
 use crate::http::wire::session::{AccessToken, Session, Status, Tokens, Verification};
 use crate::http::wire::source::DataSource;
+use crate::http::wire::sync::DataSourceSync;
 use crate::http::wire::usage::{UsageOfKeys, UsageOfOperations, UsageOfUsers, UsageSeries};
 use crate::http::wire::user::{OneTimeLink, User};
 use crate::http::wire::widget::Widget;
@@ -71,6 +73,8 @@ fn one<I: Spelling>(Which { operation, schema, status }: Which<'_>) -> Option<Va
         "DashboardSummary" => written(&DashboardSummary::<I>::from(world::dashboard())),
         "DataSource" if status == 202 => written(&DataSource::<I>::from(world::source(SourceStatus::Syncing))),
         "DataSource" => written(&DataSource::<I>::from(world::source(SourceStatus::Active))),
+        "DataSourceSync" if status == 202 => written(&DataSourceSync::<I>::of(syncs::asked_for(SyncStatus::Running))),
+        "DataSourceSync" => written(&DataSourceSync::<I>::of(syncs::asked_for(SyncStatus::Succeeded))),
         "Deleted" => written(&Deleted::of(deleted::<I>(operation)?)),
         "Estimate" => written(&Estimate::from(metering::estimate())),
         "KeyHeadrooms" => written(&KeyHeadrooms::<I>::from(vec![metering::headroom()])),

@@ -7,7 +7,9 @@ use std::time::Duration;
 use serde_json::value::to_raw_value;
 use uuid::Uuid;
 
+use super::syncs;
 use crate::domain::access::{Grant, Role, Scope};
+use crate::domain::connection::{Kind, Mode};
 use crate::domain::credits::Balance;
 use crate::domain::dashboard::{Dashboard, Position, SourceRef, Widget};
 use crate::domain::id::{
@@ -36,7 +38,7 @@ use crate::service::sessions::SessionView;
 use crate::service::usage::{Credits, Usage};
 
 /// When a sandbox says that its objects were made: 2026-07-01T06:00:00Z.
-const MADE: Timestamp = Timestamp::from_seconds(1_782_885_600);
+pub const MADE: Timestamp = Timestamp::from_seconds(1_782_885_600);
 /// The instant of the examples: 2026-07-01T09:14:22Z.
 pub const NOW: Timestamp = Timestamp::from_seconds(1_782_897_262);
 
@@ -168,13 +170,20 @@ pub fn source(status: SourceStatus) -> Source {
         uuid: FLIGHTS.1,
         name: "NYC flights 2013".to_owned(),
         slug: "nyc_flights".to_owned(),
-        kind: "file".to_owned(),
+        kind: Kind::File,
+        mode: Mode::Extract,
+        connection: None,
+        has_secret: false,
+        state: None,
+        schedule: None,
+        next_sync_at: None,
         status,
         error: None,
         extract: None,
         tables: if is_there { vec![airlines] } else { Vec::new() },
         options: ImportOptions::default(),
         last_synced_at: is_there.then_some(MADE),
+        last_sync: Some(syncs::first(status)),
         created_at: MADE,
         updated_at: MADE,
         version: 1,

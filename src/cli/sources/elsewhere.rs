@@ -1,0 +1,122 @@
+//! Sources of files on the web: how they are added, and how sources are read again.
+
+use std::io::{IsTerminal, Read};
+
+use clap::Args;
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+use super::{AddSource, bar, progress};
+use crate::cli::compose::Instance;
+use crate::cli::failure::Failure;
+use crate::cli::operator::OrgOption;
+use crate::cli::output::{Form, Output, grouped};
+use crate::domain::connection::{Credentials, Kind};
+use crate::domain::error::Error;
+use crate::domain::id::IdRef;
+use crate::domain::sync::{Sync, SyncStatus};
+use crate::service::sources::ConnectRequest;
+
+/// The longest secret on standard input, in bytes.
+const SECRET: u64 = 100_000;
+
+/// `source sync`.
+#[derive(Debug, Args)]
+pub struct SyncSource {
+    /// The source, by its name in SQL or its id.
+    source: String,
+    #[command(flatten)]
+    org: OrgOption,
+}
+
+/// What `source add` is to fetch, where it names a URL.
+pub(super) fn connect_request(add: &AddSource) -> Result<Option<ConnectRequest>, Failure> {
+    let urls: Vec<&str> = add.paths.iter().filter_map(|path| path.to_str()).filter(|text| is_url(text)).collect();
+    let [url] = urls.as_slice() else {
+        let takes_url = add.schedule.is_some() || add.secret_stdin;
+        return match urls.len() {
+            0 if takes_url => Err(Failure::usage("--schedule and --secret-stdin are for a URL")),
+            0 => Ok(None),
+            _ => Err(Failure::usage("a data source has one URL; add the others as sources of their own")),
+        };
+    };
+    if add.paths.len() > 1 {
+        return Err(Failure::usage("a data source is of files or of a URL; add them as two"));
+    }
+    let credentials = if add.secret_stdin { secret()? } else { Credentials::default() };
+    Ok(Some(ConnectRequest {
+        name: add.name.clone(),
+        kind: Kind::Url,
+        connection: json!({"url": url}),
+        credentials,
+        schedule: add.schedule.clone().map(|cron| (cron, add.time_zone.clone())),
+    }))
+}
+
+fn is_url(text: &str) -> bool {
+    let scheme = text.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
+    matches!(scheme.as_deref(), Some("http" | "https"))
+}
+
+/// The secret of a source, as JSON on standard input: arguments stand in lists of processes.
+fn secret() -> Result<Credentials, Failure> {
+    let wrong =
+        || Failure::usage("standard input must be JSON such as {\"headers\": {\"Authorization\": \"Bearer …\"}}");
+    if std::io::stdin().is_terminal() {
+        return Err(wrong());
+    }
+    let mut text = Zeroizing::new(String::new());
+    std::io::stdin().lock().take(SECRET).read_to_string(&mut text).map_err(|_| wrong())?;
+    serde_json::from_str(&text).map_err(|_| wrong())
+}
+
+/// A refusal in the words of the command line.
+pub(super) fn told(error: Error) -> Failure {
+    match error {
+        Error::InvalidField { field, reason } if field.starts_with("connection.") => {
+            Failure::usage(format!("the URL {reason}"))
+        }
+        Error::InvalidField { field, reason } if field.starts_with("secret") => {
+            Failure::usage(format!("`{field}` on standard input {reason}"))
+        }
+        Error::InvalidField { field, reason } if field == "schedule.time_zone" => {
+            Failure::usage(format!("--time-zone {reason}"))
+        }
+        other => other.into(),
+    }
+}
+
+/// Runs `source sync`.
+pub(super) async fn run_sync(instance: &Instance, sync: &SyncSource, output: Output) -> Result<(), Failure> {
+    let caller = sync.org.caller(&instance.app)?;
+    let source = instance.app.source_named(&caller, &sync.source)?;
+    let bar = bar();
+    let id = IdRef::Number(source.id);
+    let synced = instance.app.sync_source(&caller, &id, &sync.source, None, progress(&bar)).await;
+    bar.finish_and_clear();
+    let synced = synced?;
+    if output.form() == Form::Json {
+        return output.json(&described(&synced));
+    }
+    output.line(&match (synced.status, synced.unchanged) {
+        (SyncStatus::Running, _) => format!("{} is being read already; wait for that.", source.name),
+        (_, true) => format!("{} has not changed since it was last read.", source.name),
+        _ => format!("{} has {} rows now.", source.name, grouped(synced.rows.unwrap_or_default())),
+    })
+}
+
+/// A sync as the `/v1/` face spells it.
+fn described(sync: &Sync) -> Value {
+    json!({
+        "id": sync.id.prefixed(),
+        "data_source_id": sync.source.prefixed(),
+        "status": sync.status.as_str(),
+        "trigger": sync.trigger.as_str(),
+        "attempt": sync.attempt,
+        "unchanged": sync.unchanged,
+        "rows": sync.rows,
+        "bytes": sync.bytes,
+        "started_at": sync.started_at,
+        "finished_at": sync.finished_at,
+    })
+}

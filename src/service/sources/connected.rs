@@ -1,0 +1,277 @@
+//! Sources that are elsewhere: made of where they are and what opens them, and changed in that.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+use tokio::task::JoinHandle;
+
+use super::files::Progress;
+use super::syncs::Lease;
+use crate::domain::access::Permission;
+use crate::domain::connection::{Connection, Credentials, Kind};
+use crate::domain::error::{Error, Result};
+use crate::domain::id::{IdRef, Source as SourceKind, SourceId};
+use crate::domain::org::name;
+use crate::domain::schedule::Schedule;
+use crate::domain::source::{self, Source, SourceStatus};
+use crate::domain::sync::Trigger;
+use crate::domain::time::Timestamp;
+use crate::outbound::guard::Purpose;
+use crate::service::app::App;
+use crate::service::caller::Caller;
+use crate::service::conditions::Standing;
+use crate::service::once::Effect;
+use crate::store::Tx;
+use crate::store::main::sources::{self, NewSource};
+use crate::store::main::{connections, syncs};
+
+/// When a source is read again, as somebody asked for it: cron expression and zone.
+pub type ScheduleRequest = (String, Option<String>);
+
+/// A source about to be made of where it is.
+#[derive(Debug)]
+pub struct ConnectRequest {
+    /// What people call it.
+    pub name: String,
+    /// Its kind.
+    pub kind: Kind,
+    /// The fields of its connection.
+    pub connection: Value,
+    /// What opens it.
+    pub credentials: Credentials,
+    /// When it is read again.
+    pub schedule: Option<ScheduleRequest>,
+}
+
+/// What is to be changed of a source; `None` leaves it.
+#[derive(Debug, Default)]
+pub struct SourceChange {
+    /// What people call it.
+    pub name: Option<String>,
+    /// Where it is: all fields of the connection.
+    pub connection: Option<Value>,
+    /// What opens it; empty forgets it.
+    pub credentials: Option<Credentials>,
+    /// When it is read again; `Some(None)` ends that.
+    pub schedule: Option<Option<ScheduleRequest>>,
+}
+
+impl SourceChange {
+    /// Whether it changes nothing.
+    pub fn is_empty(&self) -> bool {
+        self.name.is_none() && self.connection.is_none() && self.credentials.is_none() && self.schedule.is_none()
+    }
+}
+
+impl App {
+    /// Makes a source of where it is, and waits up to `wait` for its data.
+    ///
+    /// Gives a source that is active, or still `syncing` when the wait was too short: the sync then goes on, and ends
+    /// with `active` or `error`.
+    ///
+    /// # Errors
+    /// `SourceUnavailable` or `InvalidFile` when its data cannot be had within the wait: nothing is left of it then.
+    pub async fn connect_source(
+        &self,
+        caller: &Caller,
+        request: ConnectRequest,
+        wait: Option<Duration>,
+        progress: Progress,
+    ) -> Result<Source> {
+        caller.require(Permission::DataSourcesCreate)?;
+        let (id, running) = match caller.begun() {
+            Some(Effect::Source(id)) => (id, self.resume_connecting(caller, id, progress).await?),
+            _ => self.begin_connecting(caller, request, progress).await?,
+        };
+        let Some(mut running) = running else {
+            return self.find_source(caller.org(), &IdRef::Number(id), &id.prefixed());
+        };
+        let done = match wait {
+            None => Some((&mut running).await),
+            Some(wait) => tokio::time::timeout(wait, &mut running).await.ok(),
+        };
+        if let Some(Err(error)) = done.transpose().map_err(Error::internal)? {
+            self.discard(caller, id, &error).await?;
+            return Err(error);
+        }
+        self.find_source(caller.org(), &IdRef::Number(id), &id.prefixed())
+    }
+
+    async fn begin_connecting(
+        &self,
+        caller: &Caller,
+        request: ConnectRequest,
+        progress: Progress,
+    ) -> Result<(SourceId, Option<JoinHandle<Result<()>>>)> {
+        let source_name = name("name", &request.name, 200)?;
+        if !Kind::SYNCED.contains(&request.kind) {
+            return Err(Error::field("kind", kinds()));
+        }
+        let connection = Connection::parse(request.kind, request.connection)?;
+        self.check_reach(&connection)?;
+        request.credentials.check(request.kind)?;
+        let schedule = request.schedule.map(|asked| self.scheduled(&asked, caller.at)).transpose()?;
+        self.check_quota(caller.org())?;
+        let (app, writer, uuid) = (self.clone(), caller.clone(), self.entropy.uuid(caller.at));
+        let lease = self
+            .store
+            .write(move |tx| {
+                let (org, now) = (writer.org(), writer.at);
+                let slug = source::sql_name(&source_name);
+                let new = NewSource { uuid, name: &source_name, slug: &slug, connection: Some(&connection) };
+                let id = sources::create(tx, org, &new, &app.boot, now)?;
+                if !request.credentials.is_empty() {
+                    app.keep_credentials(tx, (org, id), &request.credentials, now)?;
+                }
+                if let Some((schedule, next)) = &schedule {
+                    connections::follow(tx, org, id, Some((schedule, *next)), now)?;
+                }
+                let after = json!({
+                    "name": source_name, "slug": slug, "kind": connection.kind().as_str(),
+                    "connection": connection.fields(), "schedule": schedule.as_ref().map(|(schedule, _)| schedule.cron()),
+                });
+                writer.record(tx, "data_source.create", &id.prefixed(), None, Some(after))?;
+                writer.begin(tx, Effect::Source(id))?;
+                app.first_sync(tx, &writer, id)
+            })
+            .await?;
+        Ok((lease.source, Some(self.spawn_sync(lease, progress))))
+    }
+
+    /// Goes on with the source that an earlier request began.
+    async fn resume_connecting(
+        &self,
+        caller: &Caller,
+        id: SourceId,
+        progress: Progress,
+    ) -> Result<Option<JoinHandle<Result<()>>>> {
+        let (app, writer) = (self.clone(), caller.clone());
+        let lease = self
+            .store
+            .write(move |tx| {
+                let (org, now) = (writer.org(), writer.at);
+                let source = sources::find(tx, org, &IdRef::Number(id))?;
+                if source.is_none_or(|source| source.status != SourceStatus::Error) {
+                    return Ok(None);
+                }
+                sources::restart(tx, org, id, &app.boot, now)?;
+                app.first_sync(tx, &writer, id).map(Some)
+            })
+            .await?;
+        Ok(lease.map(|lease| self.spawn_sync(lease, progress)))
+    }
+
+    /// Begins the sync that brings a source's first data.
+    fn first_sync(&self, tx: &Tx<'_>, caller: &Caller, source: SourceId) -> Result<Lease> {
+        let (org, org_uuid) = (caller.org(), caller.identity().holder.org_uuid);
+        let sync = syncs::begin(tx, org, source, (Trigger::Create, 1), &self.boot, caller.at)?;
+        Ok(Lease { org, org_uuid, source, sync, trigger: Trigger::Create, attempt: 1 })
+    }
+
+    /// Changes what people call a source, where it is, what opens it, and when it is read again. Its name in SQL stays,
+    /// and its data until the next sync.
+    ///
+    /// # Errors
+    /// `InvalidField` for what its kind has not got, and for a place that the secret was not given for.
+    pub async fn update_source(
+        &self,
+        caller: &Caller,
+        id: &IdRef<SourceKind>,
+        spelled: &str,
+        change: SourceChange,
+    ) -> Result<Source> {
+        caller.require(Permission::DataSourcesUpdate)?;
+        let new_name = change.name.as_deref().map(|text| name("name", text, 200)).transpose()?;
+        let schedule = match change.schedule {
+            Some(Some(asked)) => Some(Some(self.scheduled(&asked, caller.at)?)),
+            Some(None) => Some(None),
+            None => None,
+        };
+        let (app, writer, id, spelled) = (self.clone(), caller.clone(), *id, spelled.to_owned());
+        let source = self
+            .store
+            .write(move |tx| {
+                let (org, now) = (writer.org(), writer.at);
+                let found = sources::find(tx, org, &id)?;
+                let found = found.ok_or_else(|| Error::not_found::<SourceKind>(spelled))?;
+                writer.expects(Standing::Source(&found))?;
+                let (mut before, mut after) = (Map::new(), Map::new());
+                if let Some(new_name) = new_name {
+                    sources::rename(tx, org, found.id, &new_name, now)?;
+                    before.insert("name".to_owned(), json!(found.name));
+                    after.insert("name".to_owned(), json!(new_name));
+                }
+                if let Some(fields) = change.connection {
+                    let to = app.pointed(&found, fields, change.credentials.is_some())?;
+                    connections::point(tx, org, found.id, &to, now)?;
+                    before.insert("connection".to_owned(), json!(found.connection.as_ref().map(Connection::fields)));
+                    after.insert("connection".to_owned(), to.fields());
+                }
+                if let Some(credentials) = change.credentials {
+                    is_elsewhere(&found, "secret")?;
+                    credentials.check(found.kind)?;
+                    app.keep_credentials(tx, (org, found.id), &credentials, now)?;
+                    before.insert("has_secret".to_owned(), json!(found.has_secret));
+                    after.insert("has_secret".to_owned(), json!(!credentials.is_empty()));
+                }
+                if let Some(schedule) = schedule {
+                    is_elsewhere(&found, "schedule")?;
+                    let follows = schedule.as_ref().map(|(schedule, next)| (schedule, *next));
+                    connections::follow(tx, org, found.id, follows, now)?;
+                    before.insert("schedule".to_owned(), json!(found.schedule.as_ref().map(Schedule::cron)));
+                    after.insert("schedule".to_owned(), json!(follows.map(|(schedule, _)| schedule.cron())));
+                }
+                let (before, after) = (Value::Object(before), Value::Object(after));
+                writer.record(tx, "data_source.update", &found.id.prefixed(), Some(before), Some(after))?;
+                Ok(found.id)
+            })
+            .await?;
+        self.find_source(caller.org(), &IdRef::Number(source), &source.prefixed())
+    }
+
+    /// Where a source is to be. A secret goes nowhere that it was not given for: whoever may change a source could else
+    /// have it sent to themselves.
+    fn pointed(&self, source: &Source, fields: Value, brings_secret: bool) -> Result<Connection> {
+        is_elsewhere(source, "connection")?;
+        let to = Connection::parse(source.kind, fields)?;
+        self.check_reach(&to)?;
+        let shares = source.connection.as_ref().is_some_and(|from| from.shares_secret_with(&to));
+        if source.has_secret && !shares && !brings_secret {
+            let reason = "was given for another place; send it again with the new `connection`, or as null.";
+            return Err(Error::field("secret", reason));
+        }
+        Ok(to)
+    }
+
+    /// Refuses what can be refused before anybody connects.
+    fn check_reach(&self, connection: &Connection) -> Result<()> {
+        let guard = &self.settings.outbound.guard;
+        let (field, looked) = match connection {
+            Connection::Url(file) => ("connection.url", guard.url(&file.url).map(drop)),
+            Connection::Sqlite(_) => return Ok(()),
+            Connection::Postgres(_) | Connection::Mysql(_) => {
+                let Some((host, port)) = connection.server() else { return Ok(()) };
+                ("connection.host", guard.host(host, port, Purpose::Database))
+            }
+        };
+        looked.map_err(|refusal| Error::field(field, refusal.to_string()))
+    }
+
+    fn scheduled(&self, (cron, zone): &ScheduleRequest, now: Timestamp) -> Result<(Schedule, Timestamp)> {
+        let schedule = Schedule::parse(cron, zone.as_deref(), now)?;
+        let next = schedule.next(now).ok_or_else(|| Error::internal("a schedule that was read never comes"))?;
+        Ok((schedule, next))
+    }
+}
+
+fn is_elsewhere(source: &Source, field: &str) -> Result<()> {
+    match source.kind {
+        Kind::File => Err(Error::field(field, "is not for uploaded files, which are nowhere else.")),
+        _ => Ok(()),
+    }
+}
+
+fn kinds() -> String {
+    let names = Kind::SYNCED.map(|kind| format!("`{}`", kind.as_str())).join(", ");
+    format!("must be one of {names}; files are uploaded as multipart/form-data.")
+}

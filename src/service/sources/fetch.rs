@@ -1,0 +1,103 @@
+//! Brings the data of a source here: by its kind into scratch space, from there through a worker to an extract.
+
+use uuid::Uuid;
+
+use super::files::Progress;
+use super::syncs::Lease;
+use crate::domain::connection::{Connection, WebFile};
+use crate::domain::error::{Error, Result};
+use crate::domain::id::IdRef;
+use crate::domain::source::{Source, SourceTable, table_names};
+use crate::outbound::client::{self, Failure, Fetched, Request, Validators};
+use crate::service::app::App;
+use crate::store::main::syncs::Ending;
+use crate::worker::protocol::ImportFile;
+
+/// What a sync brought.
+#[derive(Debug)]
+pub(super) struct Brought {
+    /// From where.
+    pub from: Option<Connection>,
+    /// A new extract with its tables; none when nothing was new.
+    pub new: Option<(Uuid, Vec<SourceTable>)>,
+    /// What the connector wants to know the next time, as JSON.
+    pub state: Option<String>,
+}
+
+impl Brought {
+    /// How the sync ended with it.
+    pub fn ending(&self, source: &Source) -> Ending {
+        let tables = self.new.as_ref().map_or(&source.tables, |(_, tables)| tables);
+        Ending::Done {
+            rows: tables.iter().map(|table| table.rows).sum(),
+            bytes: tables.iter().map(|table| table.bytes).sum(),
+            unchanged: self.new.is_none(),
+        }
+    }
+}
+
+impl App {
+    /// Brings the data of a source.
+    ///
+    /// # Errors
+    /// `SourceUnavailable` when it cannot be had, `InvalidFile` when it cannot be read.
+    pub(super) async fn bring(&self, lease: &Lease, progress: &mut Progress) -> Result<Brought> {
+        let source = self.find_source(lease.org, &IdRef::Number(lease.source), &lease.source.prefixed())?;
+        self.check_quota(lease.org)?;
+        match &source.connection {
+            Some(Connection::Url(file)) => self.bring_web_file(lease, &source, file, progress).await,
+            Some(_) | None => Err(Error::internal(format!("nothing syncs sources of kind {}", source.kind.as_str()))),
+        }
+    }
+
+    async fn bring_web_file(
+        &self,
+        lease: &Lease,
+        source: &Source,
+        file: &WebFile,
+        progress: &mut Progress,
+    ) -> Result<Brought> {
+        let name = file.name();
+        let tables = table_names(&[&name])?;
+        // As many files at once as fit the disk beside the rest, whoever waits.
+        let _turn = self.fetching.acquire().await.map_err(Error::internal)?;
+        let scratch = self.data.scratch(&format!("sync-{}", lease.sync.prefixed())).map_err(Error::internal)?;
+        let path = scratch.path().join("0");
+        progress(0.0, 0);
+        let request = Request {
+            url: file.url.clone(),
+            headers: self.credentials(lease.org, source)?.headers.into_iter().collect(),
+            known: known(source),
+            limit: self.settings.outbound.file_limit,
+            deadline: self.settings.job_timeout,
+            into: path.clone(),
+        };
+        let fetched = client::fetch(&self.settings.outbound.guard, request).await.map_err(unavailable)?;
+        let from = source.connection.clone();
+        let Fetched::File { validators, .. } = fetched else { return Ok(Brought { from, new: None, state: None }) };
+        let options = source.options.of_file(&name);
+        let files = tables.into_iter().map(|table| ImportFile {
+            path: path.clone(),
+            name: name.clone(),
+            table,
+            options: options.clone(),
+        });
+        let new = self.extract((lease.org, lease.org_uuid), source.uuid, files.collect(), progress).await?;
+        let state = serde_json::to_string(&validators).map_err(Error::internal)?;
+        Ok(Brought { from, new: Some(new), state: Some(state) })
+    }
+}
+
+/// What came the last time, where that is still here.
+fn known(source: &Source) -> Validators {
+    let state = source.state.as_deref().filter(|_| source.extract.is_some());
+    state.and_then(|state| serde_json::from_str(state).ok()).unwrap_or_default()
+}
+
+fn unavailable(failure: Failure) -> Error {
+    match failure {
+        Failure::Broken(cause) => Error::internal(cause),
+        Failure::Unwritten(error) => Error::internal(error),
+        other => Error::SourceUnavailable(other.to_string()),
+    }
+}

@@ -1,0 +1,109 @@
+//! Where sources are, what opens them, and when they are read again: the columns of `sources` that files have not got.
+
+use rusqlite::OptionalExtension;
+use uuid::Uuid;
+
+use crate::domain::connection::Connection;
+use crate::domain::id::{OrgId, SourceId};
+use crate::domain::schedule::Schedule;
+use crate::domain::time::Timestamp;
+use crate::store::row::uuid;
+use crate::store::{Main, Reader, StoreError, Tx};
+
+/// Points a source elsewhere. What its connector knew of the place before is forgotten.
+pub fn point(tx: &Tx<'_>, org: OrgId, id: SourceId, to: &Connection, now: Timestamp) -> Result<(), StoreError> {
+    tx.prepare(
+        "UPDATE sources SET connection = ?3, state = NULL, updated_at = ?4, version = version + 1
+         WHERE org_id = ?1 AND id = ?2",
+    )?
+    .execute(rusqlite::params![org, id, to.fields().to_string(), now])?;
+    Ok(())
+}
+
+/// Keeps what opens a source, sealed; `None` forgets it.
+pub fn keep_secret(
+    tx: &Tx<'_>,
+    org: OrgId,
+    id: SourceId,
+    sealed: Option<&[u8]>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    tx.prepare(
+        "UPDATE sources SET secret = ?3, state = NULL, updated_at = ?4, version = version + 1
+         WHERE org_id = ?1 AND id = ?2",
+    )?
+    .execute(rusqlite::params![org, id, sealed, now])?;
+    Ok(())
+}
+
+/// What opens a source, sealed.
+pub fn secret(db: &Reader<'_, Main>, org: OrgId, id: SourceId) -> Result<Option<Vec<u8>>, StoreError> {
+    let mut statement = db.prepare("SELECT secret FROM sources WHERE org_id = ?1 AND id = ?2")?;
+    Ok(statement.query_row((org, id), |row| row.get(0)).optional()?.flatten())
+}
+
+/// The sealed secrets of every organisation: to seal them anew.
+pub fn secrets(db: &Reader<'_, Main>) -> Result<Vec<(OrgId, SourceId, Vec<u8>)>, StoreError> {
+    let mut statement = db.prepare("SELECT org_id, id, secret FROM sources WHERE secret IS NOT NULL ORDER BY id")?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Puts the same secret under another key; nothing else of the source changes.
+pub fn reseal(tx: &Tx<'_>, org: OrgId, id: SourceId, sealed: &[u8]) -> Result<(), StoreError> {
+    tx.prepare("UPDATE sources SET secret = ?3 WHERE org_id = ?1 AND id = ?2")?
+        .execute(rusqlite::params![org, id, sealed])?;
+    Ok(())
+}
+
+/// Lets a source follow a schedule, from `next` on; `None` ends that.
+pub fn follow(
+    tx: &Tx<'_>,
+    org: OrgId,
+    id: SourceId,
+    schedule: Option<(&Schedule, Timestamp)>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let (cron, zone) = schedule.map(|(schedule, _)| (schedule.cron(), schedule.zone())).unzip();
+    let next = schedule.map(|(_, next)| next);
+    tx.prepare(
+        "UPDATE sources SET schedule = ?3, time_zone = ?4, next_sync_at = ?5, updated_at = ?6, version = version + 1
+         WHERE org_id = ?1 AND id = ?2",
+    )?
+    .execute(rusqlite::params![org, id, cron, zone, next, now])?;
+    Ok(())
+}
+
+/// Says when a source is due.
+pub fn due_at(tx: &Tx<'_>, org: OrgId, id: SourceId, at: Option<Timestamp>) -> Result<(), StoreError> {
+    tx.prepare("UPDATE sources SET next_sync_at = ?3 WHERE org_id = ?1 AND id = ?2")?
+        .execute(rusqlite::params![org, id, at])?;
+    Ok(())
+}
+
+/// A source whose time has come.
+#[derive(Debug, Clone, Copy)]
+pub struct Due {
+    /// Whose.
+    pub org: OrgId,
+    /// The organisation's directory.
+    pub org_uuid: Uuid,
+    /// The source.
+    pub source: SourceId,
+}
+
+/// The sources of all organisations whose time has come and of which no sync goes on, the longest due first. Syncs that
+/// began before `given_up` count for nothing.
+pub fn due(db: &Reader<'_, Main>, now: Timestamp, given_up: Timestamp, most: u32) -> Result<Vec<Due>, StoreError> {
+    let mut statement = db.prepare(
+        "SELECT s.org_id, o.uuid, s.id FROM sources s JOIN organizations o ON o.id = s.org_id
+         WHERE s.next_sync_at <= ?1 AND s.status <> 'syncing'
+         AND NOT EXISTS (SELECT 1 FROM syncs y WHERE y.source_id = s.id AND y.status = 'running'
+             AND y.created_at >= ?2)
+         ORDER BY s.next_sync_at, s.id LIMIT ?3",
+    )?;
+    let rows = statement.query_map(rusqlite::params![now, given_up, most], |row| {
+        Ok(Due { org: row.get(0)?, org_uuid: uuid(row, "uuid")?, source: row.get(2)? })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
