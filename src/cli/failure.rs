@@ -72,7 +72,11 @@ impl From<Error> for Failure {
 
 /// The option behind a field of a request.
 fn option(field: &str) -> String {
+    let field = field.strip_prefix("options.").unwrap_or(field);
     match field.split(['[', '.']).next().unwrap_or(field) {
+        "options" => "the flags".to_owned(),
+        "columns" => "--type".to_owned(),
+        "nulls" => "--null".to_owned(),
         "permissions" => "--permission".to_owned(),
         "expires_at" => "--expires".to_owned(),
         "ip_allowlist" => "--ip".to_owned(),

@@ -12,7 +12,9 @@ mod openapi;
 mod operator;
 mod orgs;
 mod output;
+mod previews;
 mod query;
+mod read_as;
 mod reports;
 mod sandbox;
 mod serve;
@@ -111,7 +113,7 @@ Example:
     /// Make, list, show and revoke API keys.
     #[command(subcommand, arg_required_else_help = true)]
     Key(keys::KeyCommand),
-    /// Import files as data sources, list and show them.
+    /// Import files as data sources, look at them before, list and show sources.
     #[command(subcommand, arg_required_else_help = true)]
     Source(sources::SourceCommand),
     /// Run a read-only SQL query over the data sources.

@@ -107,7 +107,7 @@ pub fn drawn(heading: &[&str], rows: &[Vec<String>], numbers: &[usize]) -> Strin
     let mut table = Table::new();
     // Never squeezed: an id or a prefix that is broken over lines cannot be copied.
     table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(heading.iter().copied());
+    table.set_header(heading.iter().map(|name| printable(name)));
     for row in rows {
         table.add_row(row.iter().map(|cell| printable(cell)));
     }

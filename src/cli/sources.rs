@@ -11,9 +11,11 @@ use super::compose::{Instance, with_instance};
 use super::failure::Failure;
 use super::operator::OrgOption;
 use super::output::{Form, Output, drawn, grouped};
+use super::previews;
+use super::read_as::ReadAs;
 use crate::domain::page::{ListRequest, MAX_SIZE, More};
 use crate::domain::source::{Source, SourceTable};
-use crate::service::sources::{Incoming, IncomingFile, Progress};
+use crate::service::sources::{Incoming, IncomingFile, IncomingFiles, Progress};
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -24,8 +26,17 @@ Examples:
   claribi source add flights.csv.gz --name Flights
   claribi source add orders.csv customers.csv --name \"Acme sales\"
 
-Comma-, semicolon- and tab-separated files are read, also with .gz or .zst. Separators, types and encodings are detected.")]
+Separated values (CSV, TSV), JSON, NDJSON, Parquet, Arrow, XLSX and ODS are read, also with .gz or .zst; each sheet of a
+workbook becomes a table of its own. Kinds, separators, types and encodings are detected.")]
     Add(AddSource),
+    /// Look at files before they are kept: what would be detected, and the first rows.
+    #[command(after_help = "\
+Examples:
+  claribi source preview orders.csv
+  claribi source preview orders.csv --separator \";\" --type \"Order day=date:%d.%m.%Y\"
+
+The flags of `source add` are tried out here; nothing is kept.")]
+    Preview(PreviewFiles),
     /// List the data sources.
     List(ListSources),
     /// Show a data source with its tables and columns.
@@ -41,6 +52,20 @@ pub struct AddSource {
     /// What people call the source; its name in SQL is made of it.
     #[arg(long)]
     name: String,
+    #[command(flatten)]
+    read_as: ReadAs,
+    #[command(flatten)]
+    org: OrgOption,
+}
+
+/// `source preview`.
+#[derive(Debug, Args)]
+pub struct PreviewFiles {
+    /// The files.
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    #[command(flatten)]
+    read_as: ReadAs,
     #[command(flatten)]
     org: OrgOption,
 }
@@ -66,11 +91,16 @@ pub fn run(globals: &Globals, command: SourceCommand) -> Result<(), Failure> {
     let output = Output::new(globals.json);
     // Before anything is opened: a file that is not there is the command's fault.
     let files = match &command {
-        SourceCommand::Add(add) => add.paths.iter().map(|path| incoming(path)).collect::<Result<Vec<_>, _>>()?,
-        SourceCommand::List(_) | SourceCommand::Show(_) => Vec::new(),
+        SourceCommand::Add(add) => incoming(&add.paths, &add.read_as)?,
+        SourceCommand::Preview(look) => incoming(&look.paths, &look.read_as)?,
+        SourceCommand::List(_) | SourceCommand::Show(_) => incoming(&[], &ReadAs::default())?,
     };
     with_instance(globals, async |instance| match &command {
         SourceCommand::Add(add) => run_add(instance, add, files, output).await,
+        SourceCommand::Preview(look) => {
+            let caller = look.org.caller(&instance.app)?;
+            previews::print(&instance.app.preview_files(&caller, files).await?, output)
+        }
         SourceCommand::List(list) => run_list(instance, list, output),
         SourceCommand::Show(show) => {
             let source = instance.app.source_named(&show.org.caller(&instance.app)?, &show.source)?;
@@ -79,7 +109,12 @@ pub fn run(globals: &Globals, command: SourceCommand) -> Result<(), Failure> {
     })
 }
 
-fn incoming(path: &Path) -> Result<IncomingFile, Failure> {
+fn incoming(paths: &[PathBuf], read_as: &ReadAs) -> Result<IncomingFiles, Failure> {
+    let files = paths.iter().map(|path| incoming_file(path)).collect::<Result<Vec<_>, _>>()?;
+    Ok(IncomingFiles { files, options: read_as.options()?, holder: None })
+}
+
+fn incoming_file(path: &Path) -> Result<IncomingFile, Failure> {
     let shown = path.display();
     // Workers stand elsewhere, so they need the whole name.
     let whole = path.canonicalize().map_err(|error| Failure::failed(format!("{shown} cannot be read: {error}")))?;
@@ -90,14 +125,9 @@ fn incoming(path: &Path) -> Result<IncomingFile, Failure> {
     Ok(IncomingFile { path: whole, name: name.unwrap_or_else(|| "file".to_owned()) })
 }
 
-async fn run_add(
-    instance: &Instance,
-    add: &AddSource,
-    files: Vec<IncomingFile>,
-    output: Output,
-) -> Result<(), Failure> {
+async fn run_add(instance: &Instance, add: &AddSource, files: IncomingFiles, output: Output) -> Result<(), Failure> {
     let caller = add.org.caller(&instance.app)?;
-    let incoming = Incoming { name: add.name.clone(), slug: None, files, holder: None };
+    let incoming = Incoming { name: add.name.clone(), slug: None, files };
     let bar = bar();
     let source = instance.app.create_source(&caller, incoming, None, progress(&bar)).await;
     bar.finish_and_clear();

@@ -204,6 +204,8 @@ operations! {
     "data_sources_list" of(Permission::DataSourcesRead), General, None, PAGE;
     "data_sources_create" of(Permission::DataSourcesCreate), General, Upload,
         &[InvalidRequest, UnknownField, UnsupportedMediaType, Conflict, InvalidFile, TrialEnded], Once;
+    "data_sources_preview" of(Permission::DataSourcesCreate), General, Upload,
+        &[InvalidRequest, UnknownField, UnsupportedMediaType, InvalidFile, TrialEnded];
     "data_sources_get" of(Permission::DataSourcesRead), General, None, FIND;
     "data_sources_update" of(Permission::DataSourcesUpdate), General, Json,
         &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, PreconditionFailed, TrialEnded];

@@ -27,6 +27,18 @@ pub enum ColumnType {
 }
 
 impl ColumnType {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Boolean,
+        Self::Integer,
+        Self::Decimal,
+        Self::Double,
+        Self::Text,
+        Self::Date,
+        Self::Time,
+        Self::Timestamp,
+    ];
+
     /// The name on the wire.
     pub fn as_str(self) -> &'static str {
         match self {

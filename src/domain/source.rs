@@ -149,8 +149,10 @@ pub fn sql_name(text: &str) -> String {
 }
 
 /// What a file's name ends in that says nothing of its table, from the end.
-const EXTENSIONS: [&str; 12] =
-    [".gz", ".zst", ".csv", ".tsv", ".txt", ".json", ".ndjson", ".jsonl", ".parquet", ".arrow", ".arrows", ".feather"];
+const EXTENSIONS: [&str; 15] = [
+    ".gz", ".zst", ".csv", ".tsv", ".txt", ".json", ".ndjson", ".jsonl", ".parquet", ".arrow", ".arrows", ".feather",
+    ".xlsx", ".xlsm", ".ods",
+];
 
 /// The table of a file: its name without directory and extensions.
 pub fn table_name(file: &str) -> String {
@@ -166,7 +168,7 @@ pub fn table_name(file: &str) -> String {
 }
 
 /// The tables of several files; two that would share a name are refused.
-pub fn table_names(files: &[String]) -> Result<Vec<String>> {
+pub fn table_names(files: &[&str]) -> Result<Vec<String>> {
     let names: Vec<String> = files.iter().map(|file| table_name(file)).collect();
     for (index, name) in names.iter().enumerate() {
         if let Some(first) = names[..index].iter().position(|other| other == name) {
@@ -192,6 +194,6 @@ mod tests {
         assert_eq!(table_name("part-0.parquet"), "part_0");
         assert_eq!(table_name("/etc/passwd"), "passwd");
         assert_eq!(table_name("数据.csv"), "t");
-        assert!(table_names(&["a.csv".into(), "A.csv.gz".into()]).is_err());
+        assert!(table_names(&["a.csv", "A.csv.gz"]).is_err());
     }
 }

@@ -9,10 +9,13 @@ use crate::domain::result::ColumnType;
 
 /// Whole numbers beyond this cannot be told from their neighbours as 64-bit floating point.
 const EXACT: u64 = 1 << 53;
+/// Digits of an exact decimal number.
+const DIGITS: usize = 38;
 /// Days from the first day of the common era to 1970-01-01.
-const EPOCH_DAYS: i32 = 719_163;
+pub const EPOCH_DAYS: i32 = 719_163;
 const MICROS_PER_SECOND: i64 = 1_000_000;
-const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
+/// Microseconds of a day.
+pub const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
 
 /// The narrowest type that fits the values seen so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,8 +30,12 @@ pub enum Guess {
     Double,
     /// Days.
     Date,
+    /// Times of day; only where asked for, or where a cell of a sheet says so.
+    Time,
     /// Instants, and days among them.
     Timestamp,
+    /// Exact numbers with so many decimals; only where asked for.
+    Decimal(i8),
     /// Anything.
     Text,
 }
@@ -42,7 +49,23 @@ impl Guess {
             Self::Integer => ColumnType::Integer,
             Self::Double => ColumnType::Double,
             Self::Date => ColumnType::Date,
+            Self::Time => ColumnType::Time,
             Self::Timestamp => ColumnType::Timestamp,
+            Self::Decimal(_) => ColumnType::Decimal,
+        }
+    }
+
+    /// The guess that stands for a type that was asked for, and the most decimals that were seen.
+    pub fn asked(kind: ColumnType, decimals: usize) -> Self {
+        match kind {
+            ColumnType::Boolean => Self::Boolean,
+            ColumnType::Integer => Self::Integer,
+            ColumnType::Decimal => Self::Decimal(i8::try_from(decimals.min(DIGITS)).unwrap_or(0)),
+            ColumnType::Double => Self::Double,
+            ColumnType::Text => Self::Text,
+            ColumnType::Date => Self::Date,
+            ColumnType::Time => Self::Time,
+            ColumnType::Timestamp => Self::Timestamp,
         }
     }
 }
@@ -69,7 +92,14 @@ impl Detector {
 
     /// Takes the next value into account.
     pub fn see(&mut self, value: &[u8]) {
-        if self.guess == Guess::Text || is_null(value) {
+        if !is_null(value) {
+            self.see_present(value);
+        }
+    }
+
+    /// Takes a value into account that stands for itself, whatever it says.
+    pub fn see_present(&mut self, value: &[u8]) {
+        if self.guess == Guess::Text {
             return;
         }
         let kind = self.classify(value);

@@ -1,6 +1,7 @@
 //! Uploads: a form with a name and files, streamed into scratch space of the data directory (trap A8). Nothing of what a
 //! client calls its files becomes a path.
 
+use std::marker::PhantomData;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,17 +11,20 @@ use futures_util::{Stream, stream};
 use poem::http::header::CONTENT_TYPE;
 use poem::{Request, RequestBody};
 use poem_openapi::registry::{MetaMediaType, MetaRequest, MetaSchema, MetaSchemaRef, Registry};
+use poem_openapi::types::Type;
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use tokio::io::AsyncWriteExt;
 
-use super::body::Meter;
+use super::body::{Meter, parse};
 use super::credential::exchange;
 use super::exchange::Exchange;
 use super::fault::Fault;
 use super::multipart::{Form, Part, boundary};
 use super::once::Sum;
+use super::wire::import::NewImportOptions;
 use crate::domain::error::{Error, Result};
-use crate::service::sources::{Incoming, IncomingFile, Scratch};
+use crate::domain::import::ImportOptions;
+use crate::service::sources::{Incoming, IncomingFile, IncomingFiles, Scratch};
 
 /// The longest text field.
 const TEXT_LENGTH: usize = 64 << 10;
@@ -29,25 +33,55 @@ const FILE_NAME_LENGTH: usize = 255;
 /// The most files of one upload.
 const FILE_LIMIT: usize = 100;
 
-/// An upload that was not read yet.
-pub struct Upload {
+/// An upload that was not read yet, for this purpose.
+pub struct Upload<P = NewSource> {
     exchange: Arc<Exchange>,
     boundary: String,
     body: Option<poem::Body>,
+    purpose: PhantomData<P>,
 }
 
-impl<'a> ApiExtractor<'a> for Upload {
+/// What an upload is for: its form's name in the documents, what is said of it, and whether it has a name.
+pub trait Purpose: Send + Sync + 'static {
+    /// The name of the form.
+    const SCHEMA: &'static str;
+    /// What it is.
+    const ABOUT: &'static str;
+    /// Whether a name has to be given; it may be in any case.
+    const IS_NAMED: bool;
+}
+
+/// A source to be made.
+pub struct NewSource;
+
+impl Purpose for NewSource {
+    const SCHEMA: &'static str = "UploadRequest";
+    const ABOUT: &'static str = "A data source to be made of files.";
+    const IS_NAMED: bool = true;
+}
+
+/// Files to be looked at, in the form of those that are kept.
+pub struct Look;
+
+impl Purpose for Look {
+    const SCHEMA: &'static str = "PreviewRequest";
+    const ABOUT: &'static str = "Files to be looked at and not kept.";
+    const IS_NAMED: bool = false;
+}
+
+impl<'a, P: Purpose> ApiExtractor<'a> for Upload<P> {
     const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
 
     type ParamType = ();
     type ParamRawType = ();
 
     fn register(registry: &mut Registry) {
-        registry.schemas.insert("UploadRequest".to_owned(), schema());
+        NewImportOptions::register(registry);
+        registry.schemas.insert(P::SCHEMA.to_owned(), schema::<P>());
     }
 
     fn request_meta() -> Option<MetaRequest> {
-        let schema = MetaSchemaRef::Reference("UploadRequest".to_owned());
+        let schema = MetaSchemaRef::Reference(P::SCHEMA.to_owned());
         let content = vec![MetaMediaType { content_type: "multipart/form-data", schema }];
         Some(MetaRequest { description: None, content, required: true })
     }
@@ -58,12 +92,13 @@ impl<'a> ApiExtractor<'a> for Upload {
         _options: ExtractParamOptions<()>,
     ) -> poem::Result<Self> {
         let boundary = boundary_of(request).map_err(Fault)?;
-        Ok(Self { exchange: exchange(request)?.clone(), boundary, body: body.take().ok() })
+        let exchange = exchange(request)?.clone();
+        Ok(Self { exchange, boundary, body: body.take().ok(), purpose: PhantomData })
     }
 }
 
-/// A name, and files of any number but none.
-fn schema() -> MetaSchema {
+/// Files of any number but none, how they are read, and a name.
+fn schema<P: Purpose>() -> MetaSchema {
     let name = MetaSchema {
         description: Some("What people call it: 1 to 200 characters."),
         min_length: Some(1),
@@ -73,7 +108,8 @@ fn schema() -> MetaSchema {
     let file = MetaSchema::new_with_format("string", "binary");
     let files = MetaSchema {
         description: Some(
-            "CSV or TSV files, also as `.gz` or `.zst`; each becomes a table. Repeat the field for several.",
+            "CSV, TSV, JSON, NDJSON, Parquet, Arrow, XLSX or ODS files, also as `.gz` or `.zst`; each becomes a table, and \
+             so does each sheet of a workbook. Repeat the field for several.",
         ),
         items: Some(Box::new(MetaSchemaRef::Inline(Box::new(file)))),
         min_items: Some(1),
@@ -81,28 +117,53 @@ fn schema() -> MetaSchema {
         ..MetaSchema::new("array")
     };
     MetaSchema {
-        description: Some("A data source to be made of files."),
-        required: vec!["name", "file"],
+        description: Some(P::ABOUT),
+        required: if P::IS_NAMED { vec!["name", "file"] } else { vec!["file"] },
         properties: vec![
             ("name", MetaSchemaRef::Inline(Box::new(name))),
             ("file", MetaSchemaRef::Inline(Box::new(files))),
+            ("options", NewImportOptions::schema_ref()),
         ],
         ..MetaSchema::new("object")
     }
 }
 
-impl Upload {
+impl Upload<NewSource> {
     /// Reads all of it; the files lie in `holder`.
     ///
     /// # Errors
-    /// `TooLarge` and `RequestTimeout` as of every body, `UnknownField` and `InvalidRequest` for what is no such form.
+    /// As of [`Upload::receive_files`], and a missing name.
     pub async fn receive(self, holder: Scratch) -> Result<Incoming> {
+        let (name, files) = self.read(holder).await?;
+        let name = name.ok_or_else(|| Error::field("name", "is missing; say what to call the data source."))?;
+        Ok(Incoming { name, slug: None, files })
+    }
+}
+
+impl Upload<Look> {
+    /// Reads all of it; the files lie in `holder`.
+    ///
+    /// # Errors
+    /// As of every upload.
+    pub async fn receive_files(self, holder: Scratch) -> Result<IncomingFiles> {
+        Ok(self.read(holder).await?.1)
+    }
+}
+
+impl<P: Purpose> Upload<P> {
+    /// Reads the form: a name, where it has one, and its files.
+    ///
+    /// # Errors
+    /// `TooLarge` and `RequestTimeout` as of every body, `UnknownField` and `InvalidRequest` for what is no such form.
+    async fn read(self, holder: Scratch) -> Result<(Option<String>, IncomingFiles)> {
         let mut form = Reading::new(&self.exchange, &self.boundary, self.body);
-        let (mut name, mut files) = (None, Vec::new());
+        let (mut name, mut options, mut files) = (None, None, Vec::new());
         while let Some(part) = form.next_part().await? {
             match part.name.as_str() {
                 "name" if name.is_some() => return Err(Error::field("name", "stands in the form twice.")),
                 "name" => name = Some(text(&mut form).await?),
+                "options" if options.is_some() => return Err(Error::field("options", "stands in the form twice.")),
+                "options" => options = Some(import_options(&text(&mut form).await?)?),
                 "file" if files.len() == FILE_LIMIT => {
                     return Err(Error::field("file", format!("stands in the form more than {FILE_LIMIT} times.")));
                 }
@@ -115,13 +176,25 @@ impl Upload {
                 _ => return Err(Error::UnknownField(part.name.chars().take(64).collect())),
             }
         }
-        let name = name.ok_or_else(|| Error::field("name", "is missing; say what to call the data source."))?;
         if files.is_empty() {
             return Err(Error::field("file", "is missing; send at least one file."));
         }
         self.exchange.identify(form.sum)?;
-        Ok(Incoming { name, slug: None, files, holder: Some(holder) })
+        let options = options.unwrap_or_default();
+        Ok((name, IncomingFiles { files, options, holder: Some(holder) }))
     }
+}
+
+/// The options of an import, which are JSON within the form.
+fn import_options(text: &str) -> Result<ImportOptions> {
+    let read: Result<NewImportOptions> = parse(text.as_bytes());
+    let within = |field: &str| if field == "body" { "options".to_owned() } else { format!("options.{field}") };
+    read.map(ImportOptions::from).map_err(|error| match error {
+        Error::UnknownField(field) => Error::UnknownField(within(&field)),
+        Error::InvalidField { field, reason } => Error::field(within(&field), reason),
+        Error::InvalidJson(reason) => Error::field("options", format!("is no JSON as it should be. {reason}")),
+        other => other,
+    })
 }
 
 /// Reads all of an upload that is not handled again, to tell what it is.

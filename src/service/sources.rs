@@ -2,12 +2,13 @@
 
 mod failure;
 mod files;
+mod preview;
 
 use serde_json::json;
 use uuid::Uuid;
 
 pub(super) use self::failure::{error_of, failure_of};
-pub use self::files::{Incoming, IncomingFile, Progress};
+pub use self::files::{Incoming, IncomingFile, IncomingFiles, Progress};
 use super::app::App;
 use super::caller::Caller;
 use super::conditions::Standing;

@@ -37,6 +37,8 @@ use crate::render::{chart, pdf};
 
 /// The threads that queries run on, at most.
 const MOST_CORES: usize = 4;
+/// Bytes of a preview, which the server holds in memory.
+const MAX_PREVIEW: u64 = 16 << 20;
 /// The size of a chart's drawing, in its own units: pages scale it.
 const CHART_WIDTH: f64 = 640.0;
 /// As [`CHART_WIDTH`].
@@ -175,6 +177,16 @@ impl Worker {
             Job::Import { files, into } => {
                 let tables = import::run(&files, &into, import::Options::default(), control)?;
                 Ok((Outcome::Imported { tables }, None))
+            }
+            Job::Preview { files, scratch, into } => {
+                let previews = import::preview(&files, &scratch, import::Options::default(), control)?;
+                write_json(&into, &previews)?;
+                let length = std::fs::metadata(&into).map_or(0, |file| file.len());
+                if length > MAX_PREVIEW {
+                    let message = format!("The preview is over {MAX_PREVIEW} bytes; look at fewer files at once.");
+                    return Err(Failure::new(FailureCode::InvalidFile, message));
+                }
+                Ok((Outcome::Previewed, None))
             }
             Job::Query(job) => {
                 let (outcome, body) = self.threads.watch(query::run(self.engine.clone(), job, control))?;

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::domain::import::ImportOptions;
 use crate::domain::result::{Column, ColumnType, WidgetData};
 use crate::domain::widget::{Format, WidgetKind};
 
@@ -104,6 +105,15 @@ pub enum Job {
         /// An existing, empty directory; receives `<table>.parquet` for each.
         into: PathBuf,
     },
+    /// Files are looked at as an import would read them, and nothing is kept.
+    Preview {
+        /// The files.
+        files: Vec<ImportFile>,
+        /// An existing, empty directory; is left empty.
+        scratch: PathBuf,
+        /// Receives a JSON list of [`crate::domain::preview::FilePreview`].
+        into: PathBuf,
+    },
     /// One query, its result encoded in the media type that was asked for.
     Query(QueryJob),
     /// The widgets of a dashboard.
@@ -140,8 +150,11 @@ pub struct ImportFile {
     pub path: PathBuf,
     /// What people call it, for messages: its name, never its path.
     pub name: String,
-    /// The table it becomes.
+    /// The table it becomes; of a workbook with several sheets, how their tables' names begin.
     pub table: String,
+    /// How it is read.
+    #[serde(default)]
+    pub options: ImportOptions,
 }
 
 /// A table that a query may read.
@@ -229,6 +242,8 @@ pub enum Outcome {
         /// In the order of the files.
         tables: Vec<ImportedTable>,
     },
+    /// The preview was written.
+    Previewed,
     /// A query's result.
     Queried(QueryOutcome),
     /// The widgets' results were written.
@@ -329,6 +344,8 @@ pub enum FailureCode {
     InvalidSql,
     /// A file cannot be read as what it claims to be.
     InvalidFile,
+    /// The options of an import do not fit its file.
+    InvalidOptions,
     /// The deadline passed.
     Timeout,
     /// Memory, spill, row width or result bytes went past a limit.

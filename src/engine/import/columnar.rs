@@ -15,9 +15,9 @@ use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::csv::MAX_COLUMNS;
-use super::extract::Extract;
 use super::fault::Fault;
 use super::kind::Kind;
+use super::pour::Sink;
 use super::source::{opened, unread};
 use super::{Attempt, BATCH_ROWS, column_names};
 use crate::domain::result::ColumnType;
@@ -30,14 +30,14 @@ type Batches = Box<dyn Iterator<Item = Result<RecordBatch, ArrowError>>>;
 
 impl Attempt<'_, '_> {
     /// A file of columns as an extract. Its reader trusts what a file says of itself, and may panic where that is wrong.
-    pub(super) fn columns(&mut self, kind: Kind) -> Result<ImportedTable, Fault> {
+    pub(super) fn columns(&mut self, kind: Kind) -> Result<Vec<ImportedTable>, Fault> {
         let read = catch_unwind(AssertUnwindSafe(|| self.read_columns(kind)));
-        read.unwrap_or(Err(Fault::Damaged(name_of(kind))))
+        Ok(vec![read.unwrap_or(Err(Fault::Damaged(kind.name())))?])
     }
 
     fn read_columns(&mut self, kind: Kind) -> Result<ImportedTable, Fault> {
-        let damaged = |_: ArrowError| Fault::Damaged(name_of(kind));
-        let plain = Plain::of(&self.file.path, self.target, self.options.decompressed_bytes)?;
+        let damaged = |_: ArrowError| Fault::Damaged(kind.name());
+        let plain = self.plain()?;
         let (schema, batches, total) = batches(kind, plain.file()?).map_err(damaged)?;
         if schema.fields().len() > MAX_COLUMNS {
             return Err(Fault::TooManyColumns { limit: MAX_COLUMNS });
@@ -48,10 +48,14 @@ impl Attempt<'_, '_> {
         let mut columns = columns_of(&schema)?;
         let fields = columns.iter().map(|(column, target)| Field::new(&column.name, target.clone(), true));
         let schema: SchemaRef = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-        let mut extract = Extract::create(self.target, schema.clone())?;
+        let path = self.place(&self.file.table);
+        let mut sink = Sink::create(path.as_deref(), schema.clone())?;
         let mut rows = 0;
         for batch in batches {
-            let batch = batch.map_err(damaged)?;
+            let mut batch = batch.map_err(damaged)?;
+            if let Some(wanted) = self.sample_rows {
+                batch = batch.slice(0, batch.num_rows().min(usize::try_from(wanted - rows).unwrap_or(usize::MAX)));
+            }
             let mut arrays = Vec::with_capacity(columns.len());
             for (array, (column, target)) in batch.columns().iter().zip(&mut columns) {
                 let array = converted(array, target).map_err(damaged)?;
@@ -59,23 +63,24 @@ impl Attempt<'_, '_> {
                 arrays.push(array);
             }
             rows += batch.num_rows() as u64;
-            extract.write(RecordBatch::try_new(schema.clone(), arrays)?)?;
+            sink.write(RecordBatch::try_new(schema.clone(), arrays)?)?;
+            if !self.wants_row(rows) {
+                break;
+            }
             let fraction = total.filter(|total| *total > 0).map_or(0.5, |total| share(rows, total));
             self.progress.tell(fraction, self.length, rows)?;
         }
         let columns = columns.into_iter().map(|(column, _)| column).collect();
-        let bytes = extract.finish()?;
-        Ok(ImportedTable { name: self.file.table.clone(), rows, bytes, columns })
+        let (bytes, kept) = sink.finish()?;
+        let table = ImportedTable { name: self.file.table.clone(), rows, bytes, columns };
+        self.kept.push(kept);
+        Ok(table)
     }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "progress needs no exactness")]
 fn share(part: u64, whole: u64) -> f64 {
     part as f64 / whole as f64
-}
-
-fn name_of(kind: Kind) -> &'static str {
-    if kind == Kind::Parquet { "a Parquet file" } else { "an Arrow file" }
 }
 
 /// The file's batches, their schema, and how many rows it says it has.
@@ -99,18 +104,25 @@ fn batches(kind: Kind, file: File) -> Result<(SchemaRef, Batches, Option<u64>), 
 }
 
 /// A file whose places can be gone to: itself, or what was compressed in it beside the extract.
-struct Plain {
+pub struct Plain {
     path: PathBuf,
     is_copy: bool,
 }
 
+impl Attempt<'_, '_> {
+    /// The file with what was compressed in it laid open.
+    pub(super) fn plain(&self) -> Result<Plain, Fault> {
+        Plain::of(&self.file.path, &self.into.join(".plain"), self.options.decompressed_bytes)
+    }
+}
+
 impl Plain {
-    fn of(path: &Path, target: &Path, limit: u64) -> Result<Self, Fault> {
+    fn of(path: &Path, copy: &Path, limit: u64) -> Result<Self, Fault> {
         let mut file = opened(path)?;
         if file.compression.is_none() {
             return Ok(Self { path: path.to_owned(), is_copy: false });
         }
-        let plain = Self { path: target.with_extension("plain"), is_copy: true };
+        let plain = Self { path: copy.to_owned(), is_copy: true };
         let mut copy = File::create(&plain.path)?;
         let mut limited = (&mut file.input).take(limit.saturating_add(1));
         let length = std::io::copy(&mut limited, &mut copy).map_err(|error| unread(file.compression, error))?;
@@ -120,7 +132,8 @@ impl Plain {
         Ok(plain)
     }
 
-    fn file(&self) -> Result<File, Fault> {
+    /// The file, at its start.
+    pub fn file(&self) -> Result<File, Fault> {
         let mut file = File::open(&self.path)?;
         file.seek(SeekFrom::Start(0))?;
         Ok(file)

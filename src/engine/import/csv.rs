@@ -7,6 +7,7 @@ use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 
 use super::fault::Fault;
 use super::source::Source;
+use crate::domain::import::ImportOptions;
 
 /// Bytes of one field.
 pub const MAX_FIELD: usize = 1 << 20;
@@ -18,8 +19,42 @@ const SEPARATORS: [u8; 4] = *b",;\t|";
 /// Rows that are compared to find the separator.
 const SEPARATOR_ROWS: usize = 50;
 
+/// How fields are told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dialect {
+    /// Between fields.
+    pub separator: u8,
+    /// Around fields; `None` where nothing is quoted.
+    pub quote: Option<u8>,
+}
+
+impl Dialect {
+    /// What the options say, and for the rest what the text suggests.
+    fn of(options: &ImportOptions, text: &[u8]) -> Self {
+        let head = &text[..text.len().min(64 << 10)];
+        let separator = options.separator_byte().unwrap_or_else(|| find_separator(head));
+        let quote = match &options.quote {
+            Some(quote) => quote.bytes().next(),
+            None => Some(find_quote(head, separator)),
+        };
+        Self { separator, quote }
+    }
+
+    fn reader(self) -> Reader {
+        let mut builder = ReaderBuilder::new();
+        builder.delimiter(self.separator);
+        match self.quote {
+            Some(quote) => builder.quote(quote),
+            None => builder.quoting(false),
+        };
+        builder.build()
+    }
+}
+
 /// One row; valid until the next is read.
 pub struct Row<'a> {
+    /// The line it begins in.
+    pub line: u64,
     fields: &'a [u8],
     ends: &'a [usize],
 }
@@ -35,11 +70,6 @@ impl<'a> Row<'a> {
         })
     }
 
-    /// How many fields it has.
-    pub fn len(&self) -> usize {
-        self.ends.len()
-    }
-
     /// Bytes of all its fields.
     pub fn bytes(&self) -> usize {
         self.fields.len()
@@ -49,6 +79,7 @@ impl<'a> Row<'a> {
 /// The rows of a file.
 pub struct Records {
     source: Source,
+    dialect: Dialect,
     parser: Reader,
     /// Bytes of the source's chunk that were parsed.
     position: usize,
@@ -59,16 +90,47 @@ pub struct Records {
 }
 
 impl Records {
-    /// Starts at the header row.
-    pub fn new(source: Source) -> Self {
-        let separator = find_separator(source.chunk());
-        Self {
+    /// Starts at the first row after the lines that are passed over.
+    pub fn new(source: Source, options: &ImportOptions) -> Result<Self, Fault> {
+        let any = Dialect { separator: b',', quote: None };
+        let mut records = Self {
             source,
-            parser: ReaderBuilder::new().delimiter(separator).build(),
+            dialect: any,
+            parser: any.reader(),
             position: 0,
             fields: vec![0; 16 << 10],
             ends: vec![0; 64],
             width: None,
+        };
+        let skipped = options.skip_lines.unwrap_or(0);
+        for _ in 0..skipped {
+            records.skip_line()?;
+        }
+        if skipped > 0 && records.position == records.source.chunk().len() {
+            records.advance()?;
+        }
+        records.dialect = Dialect::of(options, &records.source.chunk()[records.position..]);
+        records.parser = records.dialect.reader();
+        records.parser.set_line(1 + skipped);
+        Ok(records)
+    }
+
+    /// How fields are told apart.
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// Goes past the next line end, whatever stands before it.
+    fn skip_line(&mut self) -> Result<(), Fault> {
+        loop {
+            let rest = &self.source.chunk()[self.position..];
+            if let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+                self.position += end + 1;
+                return Ok(());
+            }
+            if !self.advance()? {
+                return Err(Fault::Empty);
+            }
         }
     }
 
@@ -109,7 +171,7 @@ impl Records {
             }
         }
         self.check_width(line, count)?;
-        let row = Row { fields: &self.fields[..length], ends: &self.ends[..count] };
+        let row = Row { line, fields: &self.fields[..length], ends: &self.ends[..count] };
         if length > MAX_FIELD && row.iter().any(|field| field.len() > MAX_FIELD) {
             return Err(Fault::LongField { line, limit: MAX_FIELD });
         }
@@ -149,8 +211,7 @@ impl Records {
 }
 
 /// The separator under which most of the first rows are as long as the header, and the longer rows the better.
-fn find_separator(text: &[u8]) -> u8 {
-    let head = &text[..text.len().min(64 << 10)];
+fn find_separator(head: &[u8]) -> u8 {
     let score = |separator: u8| {
         let widths = widths(head, separator);
         let header = widths.first().copied().unwrap_or(0);
@@ -159,6 +220,24 @@ fn find_separator(text: &[u8]) -> u8 {
     };
     // The first of the best wins: the comma is the norm.
     SEPARATORS.into_iter().rev().max_by_key(|separator| score(*separator)).unwrap_or(b',')
+}
+
+/// The apostrophe where every one of them stands at the edge of a field and no double quote does; otherwise the latter.
+fn find_quote(head: &[u8], separator: u8) -> u8 {
+    let is_edge = |byte: Option<&u8>| byte.is_none_or(|byte| *byte == separator || matches!(byte, b'\n' | b'\r'));
+    let (mut opening, mut closing) = (0_usize, 0_usize);
+    for (place, byte) in head.iter().enumerate() {
+        let before = place.checked_sub(1).and_then(|before| head.get(before));
+        match byte {
+            b'"' => return b'"',
+            b'\'' if is_edge(before) => opening += 1,
+            b'\'' if is_edge(head.get(place + 1)) => closing += 1,
+            b'\'' => return b'"',
+            _ => {}
+        }
+    }
+    // What the end of the head cuts off may miss its end.
+    if opening > 0 && opening.abs_diff(closing) <= 1 { b'\'' } else { b'"' }
 }
 
 /// Fields in each of the first rows.

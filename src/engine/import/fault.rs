@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::domain::error::Error;
+use crate::domain::result::ColumnType;
 use crate::engine::internal;
 use crate::worker::protocol::{Failure, FailureCode};
 
@@ -58,6 +59,64 @@ pub enum Fault {
     TooManyColumns {
         /// The limit.
         limit: usize,
+    },
+    /// A value that does not fit the type that was asked for.
+    #[error("contradiction")]
+    Contradiction {
+        /// The line, or the row of a sheet, that it stands in.
+        line: u64,
+        /// Its column.
+        column: String,
+        /// What it says.
+        value: String,
+        /// The type that was asked for.
+        kind: ColumnType,
+    },
+    /// A byte that the encoding that was asked for does not have.
+    #[error("misencoded")]
+    Misencoded {
+        /// About where.
+        line: u64,
+    },
+    /// An option that files of this kind have no use for.
+    #[error("useless option")]
+    UselessOption {
+        /// Its name.
+        option: &'static str,
+        /// What the file is.
+        kind: &'static str,
+    },
+    /// Options of a column that is not there.
+    #[error("no such column")]
+    NoSuchColumn {
+        /// Its name.
+        column: String,
+    },
+    /// A sheet that is not there.
+    #[error("no such sheet")]
+    NoSuchSheet {
+        /// Its name.
+        sheet: String,
+        /// Those that are.
+        sheets: Vec<String>,
+    },
+    /// An archive that unpacks to far more than it is.
+    #[error("bomb")]
+    Bomb {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A sheet of more cells than are read.
+    #[error("too many cells")]
+    TooManyCells {
+        /// The limit.
+        limit: u64,
+    },
+    /// Two sheets or files would become one table.
+    #[error("taken table")]
+    TakenTable {
+        /// Its name.
+        table: String,
     },
     /// The compression is damaged or the file ends in the middle of it.
     #[error("damaged compression")]
@@ -132,6 +191,39 @@ impl Fault {
             Self::TooManyColumns { limit } => {
                 format!("`{name}` has more than {limit} columns; split it, or turn columns into rows.")
             }
+            Self::Contradiction { line, column, value, kind } => format!(
+                "`{name}` has `{}` in line {line} of column `{}`, which cannot be read as {}; correct it, say how it is \
+                 written with a `format` or with `nulls`, or ask for another type.",
+                Error::clipped(&value),
+                Error::clipped(&column),
+                kind.as_str()
+            ),
+            Self::Misencoded { line } => format!(
+                "`{name}` is not UTF-8 in line {line}; give another `encoding`, or leave it out to have it detected."
+            ),
+            Self::UselessOption { option, kind } => {
+                return options(format!(
+                    "`{name}` is {kind}, for which the option `{option}` says nothing; leave it out."
+                ));
+            }
+            Self::NoSuchColumn { column } => {
+                let column = Error::clipped(&column);
+                return options(format!(
+                    "`columns` names `{column}`, which is no column of `{name}`; correct the name."
+                ));
+            }
+            Self::NoSuchSheet { sheet, sheets } => {
+                let (sheet, sheets) = (Error::clipped(&sheet), sheets.join("`, `"));
+                let sheets = Error::clipped(&sheets);
+                return options(format!("`sheet` names `{sheet}`, and the sheets of `{name}` are `{sheets}`."));
+            }
+            Self::Bomb { reason } => format!("`{name}` {reason}; it is not unpacked. Save the workbook anew."),
+            Self::TooManyCells { limit } => {
+                format!("`{name}` holds more than {limit} cells, or repeats them so often; save its data as CSV.")
+            }
+            Self::TakenTable { table } => {
+                format!("`{name}` has a sheet that becomes the table `{table}`, as another file does; rename one.")
+            }
             Self::Compression(kind) => {
                 format!("`{name}` is damaged or cut short: it does not decompress as {kind}; send it again in full.")
             }
@@ -166,6 +258,11 @@ impl From<Failure> for Fault {
     fn from(failure: Failure) -> Self {
         Self::Stopped(failure)
     }
+}
+
+/// What was asked for does not fit the file.
+fn options(message: String) -> Failure {
+    Failure::new(FailureCode::InvalidOptions, message)
 }
 
 fn fields(count: usize) -> String {

@@ -5,85 +5,73 @@
 //! a day or an instant throughout its column becomes one. Lists and objects within a row are text.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
-use datafusion::arrow::array::RecordBatch;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::columns::{self, Column};
+use super::columns::{Column, Misfit};
 use super::csv::{MAX_COLUMNS, MAX_FIELD};
-use super::extract::Extract;
 use super::fault::Fault;
+use super::pour::Pour;
 use super::source::{Encoding, Source};
-use super::{Attempt, BATCH_BYTES, BATCH_ROWS, column_names};
+use super::terms::{Nulls, Terms, decimal_digits};
+use super::{Attempt, BATCH_ROWS, column_names};
 use crate::engine::detect::{Detector, Guess};
-use crate::worker::protocol::{ImportedColumn, ImportedTable};
+use crate::worker::protocol::ImportedTable;
 
 /// Bytes of one row.
 const MAX_ROW: usize = 16 << 20;
 
 impl Attempt<'_, '_> {
     /// A file of JSON as an extract.
-    pub(super) fn json(&mut self) -> Result<ImportedTable, Fault> {
-        let (given, guesses) = self.fields()?;
+    pub(super) fn json(&mut self) -> Result<Vec<ImportedTable>, Fault> {
+        let (given, shapes) = self.fields()?;
         // A field without a name gets one, as a column of separated values does.
         let names = column_names(given.iter().map(String::as_bytes)).unwrap_or_default();
-        let schema = columns::schema(&names, &guesses);
-        let mut columns: Vec<Column> = guesses.iter().copied().map(Column::new).collect();
-        let mut extract = Extract::create(self.target, Arc::clone(&schema))?;
+        let terms = Terms::of(&self.file.options, &names, true)?;
+        let guesses = shapes.iter().zip(&terms).map(|(shape, terms)| shape.guess(terms)).collect();
         let places: HashMap<&str, usize> =
             given.iter().enumerate().map(|(place, name)| (name.as_str(), place)).collect();
+        let path = self.place(&self.file.table);
+        let mut pour = Pour::begin(path.as_deref(), names, guesses, terms)?;
         let mut objects = Objects::open(self)?;
-        let (mut rows, mut held, mut bytes) = (0_u64, 0, 0);
-        let mut filled = vec![false; columns.len()];
-        loop {
-            let object = objects.next()?;
-            let ended = object.is_none();
-            if let Some(Object { fields, .. }) = object {
-                filled.fill(false);
-                for (name, value) in &fields {
-                    let Some(&place) = places.get(name.as_str()) else { continue };
-                    // Of a field that stands twice the first counts, as the first pass saw it.
-                    if !std::mem::replace(&mut filled[place], true) {
-                        push(&mut columns[place], value)?;
+        let mut filled = vec![false; given.len()];
+        while self.wants_row(pour.rows()) {
+            let Some(Object { line, fields }) = objects.next()? else { break };
+            filled.fill(false);
+            let mut bytes = 0;
+            for (name, value) in &fields {
+                let Some(&place) = places.get(name.as_str()) else { continue };
+                // Of a field that stands twice the first counts, as the first pass saw it.
+                if !std::mem::replace(&mut filled[place], true) {
+                    let column = &mut pour.columns()[place];
+                    if push(column, value).is_err() {
+                        let is_asked = column.asked().is_some();
+                        let changed = Fault::Damaged("JSON: it changed while it was read");
+                        return Err(if is_asked { pour.contradiction(place, line, value.get()) } else { changed });
                     }
-                    bytes += value.get().len();
                 }
-                for (column, _) in columns.iter_mut().zip(&filled).filter(|(_, filled)| !**filled) {
-                    column.push_null();
-                }
-                held += 1;
+                bytes += value.get().len();
             }
-            if held > 0 && (ended || held == BATCH_ROWS || bytes >= BATCH_BYTES) {
-                rows += held as u64;
-                (held, bytes) = (0, 0);
-                extract.write(RecordBatch::try_new(schema.clone(), columns.iter_mut().map(Column::take).collect())?)?;
-                self.progress.tell(0.5 + objects.source.fraction() / 2.0, self.length, rows)?;
+            for (column, _) in pour.columns().iter_mut().zip(&filled).filter(|(_, filled)| !**filled) {
+                column.push_null();
             }
-            if ended {
-                break;
+            if pour.end_row(bytes)? {
+                self.progress.tell(0.5 + objects.source.fraction() / 2.0, self.length, pour.rows())?;
             }
         }
-        let kinds = guesses.iter().map(|guess| guess.column_type());
-        let described = names.iter().zip(kinds).zip(&columns);
-        let columns = described.map(|((name, kind), column)| ImportedColumn {
-            name: name.clone(),
-            kind,
-            nullable: column.nullable,
-        });
-        let columns = columns.collect();
-        let bytes = extract.finish()?;
-        Ok(ImportedTable { name: self.file.table.clone(), rows, bytes, columns })
+        Ok(vec![self.finish(pour, &self.file.table.clone())?])
     }
 
-    /// The fields of all objects in the order in which they are first seen, and the types that fit all their values.
-    fn fields(&mut self) -> Result<(Vec<String>, Vec<Guess>), Fault> {
+    /// The fields of all objects in the order in which they are first seen, and what all their values are.
+    fn fields(&mut self) -> Result<(Vec<String>, Vec<Shape>), Fault> {
         let mut objects = Objects::open(self)?;
         let mut places: HashMap<String, usize> = HashMap::new();
         let mut fields: Vec<(String, Shape)> = Vec::new();
+        let nulls = Nulls::of(&self.file.options);
         let mut rows = 0_usize;
-        while let Some(Object { line, fields: object }) = objects.next()? {
+        while self.wants_row(rows as u64) {
+            let Some(Object { line, fields: object }) = objects.next()? else { break };
             for (name, value) in object {
                 let place = match places.get(&name) {
                     Some(place) => *place,
@@ -97,7 +85,7 @@ impl Attempt<'_, '_> {
                 if value.get().len() > MAX_FIELD {
                     return Err(Fault::LongField { line, limit: MAX_FIELD });
                 }
-                fields[place].1.see(value.get());
+                fields[place].1.see(value.get(), &nulls);
             }
             rows += 1;
             if rows.is_multiple_of(BATCH_ROWS) {
@@ -107,8 +95,7 @@ impl Attempt<'_, '_> {
         if fields.is_empty() {
             return Err(Fault::Empty);
         }
-        let guesses = fields.iter().map(|(_, shape)| shape.guess()).collect();
-        Ok((fields.into_iter().map(|(name, _)| name).collect(), guesses))
+        Ok(fields.into_iter().unzip())
     }
 }
 
@@ -119,33 +106,47 @@ struct Shape {
     detector: Detector,
     has_text: bool,
     has_others: bool,
+    /// The most decimals of a number.
+    decimals: usize,
 }
 
 impl Shape {
-    fn see(&mut self, value: &str) {
+    fn see(&mut self, value: &str, nulls: &Nulls) {
         match value.as_bytes().first() {
             Some(b'n') | None => {}
-            Some(b'"') => {
-                self.has_text = true;
-                match serde_json::from_str::<String>(value) {
+            Some(b'"') => match serde_json::from_str::<String>(value) {
+                Ok(text) if nulls.are_given() && nulls.has(text.as_bytes()) => {}
+                Ok(text) => {
+                    self.has_text = true;
+                    self.count_decimals(&text);
                     // An empty text is a text: only among days and instants it stands for none.
-                    Ok(text) if text.is_empty() => {}
-                    Ok(text) => self.detector.see(text.as_bytes()),
-                    Err(_) => self.detector.see(b"?"),
+                    self.detector.see(text.as_bytes());
                 }
-            }
+                Err(_) => {
+                    self.has_text = true;
+                    self.detector.see(b"?");
+                }
+            },
             Some(b'{' | b'[') => {
                 self.has_others = true;
                 self.detector.see(b"?");
             }
             Some(_) => {
                 self.has_others = true;
+                self.count_decimals(value);
                 self.detector.see(value.as_bytes());
             }
         }
     }
 
-    fn guess(&self) -> Guess {
+    fn count_decimals(&mut self, number: &str) {
+        self.decimals = self.decimals.max(decimal_digits(number.as_bytes()).map_or(0, |(_, decimals)| decimals));
+    }
+
+    fn guess(&self, terms: &Terms) -> Guess {
+        if let Some(asked) = terms.asked {
+            return Guess::asked(asked, self.decimals);
+        }
         match (self.has_text, self.has_others, self.detector.guess()) {
             (true, false, guess @ (Guess::Date | Guess::Timestamp)) | (false, _, guess) => guess,
             (true, ..) => Guess::Text,
@@ -153,23 +154,22 @@ impl Shape {
     }
 }
 
-/// Puts a value into its column. The types fit, by the first pass.
-fn push(column: &mut Column, value: &RawValue) -> Result<(), Fault> {
+/// Puts a value into its column. A type that was guessed fits, by the first pass.
+fn push(column: &mut Column, value: &RawValue) -> Result<(), Misfit> {
     let raw = value.get();
-    let pushed = match raw.as_bytes().first() {
+    match raw.as_bytes().first() {
         Some(b'n') | None => {
             column.push_null();
             Ok(())
         }
         Some(b'"') => {
-            let text: String = serde_json::from_str(raw).map_err(|_| Fault::Damaged("JSON"))?;
+            let text: String = serde_json::from_str(raw).map_err(|_| Misfit::Encoding)?;
             column.push_text(&text)
         }
         Some(b'{' | b'[') => column.push_text(raw),
         // JSON writes numbers in ways that text does not: 1e3 is one, and 1.0 may stand in a column of whole numbers.
         Some(_) => column.push(raw.as_bytes()),
-    };
-    pushed.map_err(|_| Fault::Damaged("JSON: it changed while it was read"))
+    }
 }
 
 /// The objects of a file.

@@ -1,8 +1,5 @@
-//! Files become extracts: separated values here, JSON and files of columns in modules of their own.
-//!
-//! A file of separated values is read once in the usual case: types are guessed from its first rows, and the rest is converted under that
-//! guess. Where a later value does not fit, all rows are read to find the types that fit every value, and converted
-//! again. Either way the outcome is the same: the types that every row decided.
+//! Files become extracts: separated values, JSON, files of columns and workbooks, in modules of their own. What a file is
+//! its content says; how it is read its options say, where there are any.
 
 mod columnar;
 mod columns;
@@ -11,30 +8,33 @@ mod extract;
 mod fault;
 mod json;
 mod kind;
+mod pour;
+mod sample;
+mod separated;
 mod source;
+mod terms;
 #[cfg(test)]
 mod tests;
+mod value;
+mod workbook;
 
 use std::collections::HashSet;
 use std::fs::{self, File};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::error::ArrowError;
 
-use self::columns::{Column, Misfit};
-use self::csv::Records;
-use self::extract::Extract;
 use self::fault::Fault;
 use self::kind::Kind;
-use self::source::{Encoding, Source};
+use self::pour::Pour;
 use super::control::Control;
-use super::detect::{Detector, Guess};
 use super::{defect, internal};
-use crate::worker::protocol::{Failure, FailureCode, ImportFile, ImportedColumn, ImportedTable};
+use crate::domain::preview::{FileKind, FilePreview};
+use crate::worker::protocol::{Failure, FailureCode, ImportFile, ImportedTable};
 
-/// Rows that the first guess is made from.
-const SAMPLE_ROWS: u64 = 10_000;
+/// Rows that a preview is made of.
+const PREVIEW_ROWS: u64 = 1_000;
 /// Rows of a batch, unless it reaches [`BATCH_BYTES`] before.
 const BATCH_ROWS: usize = 8_192;
 /// Bytes of text that end a batch.
@@ -62,18 +62,31 @@ pub fn run(
     options: Options,
     control: &Control,
 ) -> Result<Vec<ImportedTable>, Failure> {
-    let mut names = HashSet::new();
-    for file in files {
-        check_table(file, &mut names)?;
-    }
     let tables = import_all(files, into, options, control);
     if tables.is_err() {
-        for file in files {
-            // A file that is not there need not be removed.
-            let _ = fs::remove_file(into.join(file_name(&file.table)));
-        }
+        empty(into);
     }
     tables
+}
+
+/// Looks at the files as an import would read them, and keeps nothing: types are those of the first rows.
+pub fn preview(
+    files: &[ImportFile],
+    scratch: &Path,
+    options: Options,
+    control: &Control,
+) -> Result<Vec<FilePreview>, Failure> {
+    let mut progress = Progress::of(files, control);
+    let mut taken = HashSet::new();
+    let previews = files.iter().map(|file| {
+        check_table(file)?;
+        let mut attempt = Attempt::new(file, scratch, options, &mut progress, &mut taken).map_err(in_file(file))?;
+        attempt.sample_rows = Some(PREVIEW_ROWS);
+        attempt.look().map_err(in_file(file))
+    });
+    let previews = previews.collect();
+    empty(scratch);
+    previews
 }
 
 fn import_all(
@@ -82,15 +95,16 @@ fn import_all(
     options: Options,
     control: &Control,
 ) -> Result<Vec<ImportedTable>, Failure> {
-    let length = |file: &ImportFile| fs::metadata(&file.path).map_or(0, |metadata| metadata.len());
-    let mut progress = Progress { control, total: files.iter().map(length).sum(), before: 0, rows: 0, told: 0.0 };
+    let mut progress = Progress::of(files, control);
     let mut tables = Vec::with_capacity(files.len());
+    let mut taken = HashSet::new();
     for file in files {
-        let target = into.join(file_name(&file.table));
-        let table = import(file, &target, options, &mut progress).map_err(|fault| fault.into_failure(&file.name))?;
+        check_table(file)?;
+        let mut attempt = Attempt::new(file, into, options, &mut progress, &mut taken).map_err(in_file(file))?;
+        let made = attempt.run().map_err(in_file(file))?;
         progress.before += length(file);
-        progress.rows += table.rows;
-        tables.push(table);
+        progress.rows += made.iter().map(|table| table.rows).sum::<u64>();
+        tables.extend(made);
     }
     File::open(into)
         .and_then(|directory| directory.sync_all())
@@ -98,17 +112,29 @@ fn import_all(
     Ok(tables)
 }
 
+fn in_file(file: &ImportFile) -> impl Fn(Fault) -> Failure {
+    |fault| fault.into_failure(&file.name)
+}
+
+fn length(file: &ImportFile) -> u64 {
+    fs::metadata(&file.path).map_or(0, |metadata| metadata.len())
+}
+
+/// Leaves nothing of what was begun.
+fn empty(directory: &Path) {
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        // Whoever gave the directory removes it with all that may be left.
+        let _ = fs::remove_file(entry.path());
+    }
+}
+
 /// Tables become file names, so they are checked even though the server made them.
-fn check_table(file: &ImportFile, names: &mut HashSet<String>) -> Result<(), Failure> {
+fn check_table(file: &ImportFile) -> Result<(), Failure> {
     let name = &file.table;
     if name.is_empty() || name.starts_with('.') || name.contains(['/', '\0']) {
         return Err(defect("a table's name cannot be a file's"));
     }
-    if names.insert(name.clone()) {
-        return Ok(());
-    }
-    let message = format!("`{}` is the second file that becomes the table `{name}`; rename one of them.", file.name);
-    Err(Failure::new(FailureCode::InvalidFile, message))
+    Ok(())
 }
 
 fn file_name(table: &str) -> String {
@@ -124,7 +150,11 @@ struct Progress<'a> {
     told: f64,
 }
 
-impl Progress<'_> {
+impl<'a> Progress<'a> {
+    fn of(files: &[ImportFile], control: &'a Control) -> Self {
+        Self { control, total: files.iter().map(length).sum(), before: 0, rows: 0, told: 0.0 }
+    }
+
     /// Tells which part of the file at hand is read, and fails when the job has to stop.
     #[expect(clippy::cast_precision_loss, reason = "progress needs no exactness")]
     fn tell(&mut self, part: f64, length: u64, rows: u64) -> Result<(), Fault> {
@@ -142,124 +172,99 @@ impl Progress<'_> {
 /// One file on its way.
 struct Attempt<'a, 'p> {
     file: &'a ImportFile,
-    target: &'a Path,
+    into: &'a Path,
     length: u64,
     options: Options,
     progress: &'a mut Progress<'p>,
+    /// The tables that there are already.
+    taken: &'a mut HashSet<String>,
+    /// Only so many rows are looked at, and kept in memory.
+    sample_rows: Option<u64>,
+    /// What was detected.
+    found: FilePreview,
+    /// The sample, for each table.
+    kept: Vec<Vec<RecordBatch>>,
 }
 
-fn import(
-    file: &ImportFile,
-    target: &Path,
-    options: Options,
-    progress: &mut Progress<'_>,
-) -> Result<ImportedTable, Fault> {
-    let length = fs::metadata(&file.path)?.len();
-    let mut attempt = Attempt { file, target, length, options, progress };
-    match kind::of(&file.path)? {
-        Kind::Text => attempt.separated(),
-        Kind::Json => attempt.json(),
-        kind => attempt.columns(kind),
+impl<'a, 'p> Attempt<'a, 'p> {
+    fn new(
+        file: &'a ImportFile,
+        into: &'a Path,
+        options: Options,
+        progress: &'a mut Progress<'p>,
+        taken: &'a mut HashSet<String>,
+    ) -> Result<Self, Fault> {
+        let length = fs::metadata(&file.path)?.len();
+        let found = FilePreview { file: file.name.clone(), ..FilePreview::default() };
+        Ok(Self { file, into, length, options, progress, taken, sample_rows: None, found, kept: Vec::new() })
     }
-}
 
-impl Attempt<'_, '_> {
-    /// A file of separated values as an extract.
-    fn separated(&mut self) -> Result<ImportedTable, Fault> {
-        let mut encoding = None;
-        let mut rows = Some(SAMPLE_ROWS);
-        loop {
-            let guesses = match self.detect(encoding, rows)? {
-                Detected::Types(guesses) => guesses,
-                Detected::NotUtf8 => {
-                    encoding = Some(Encoding::Windows1252);
-                    continue;
-                }
-            };
-            match self.convert(encoding, &guesses)? {
-                Converted::Table(table) => return Ok(table),
-                Converted::Misfit(Misfit::Type) => rows = None,
-                Converted::Misfit(Misfit::Encoding) => encoding = Some(Encoding::Windows1252),
-            }
+    fn run(&mut self) -> Result<Vec<ImportedTable>, Fault> {
+        let (kind, compression) = kind::of(&self.file.path)?;
+        kind.check(&self.file.options)?;
+        if kind != Kind::Archive {
+            self.take(&self.file.table)?;
+        }
+        self.found.compression = compression.map(str::to_owned);
+        self.found.kind = match kind {
+            Kind::Text => FileKind::Csv,
+            Kind::Json => FileKind::Json,
+            Kind::Parquet => FileKind::Parquet,
+            Kind::ArrowFile | Kind::ArrowStream => FileKind::Arrow,
+            Kind::Archive => FileKind::Xlsx,
+        };
+        match kind {
+            Kind::Text => self.separated(),
+            Kind::Json => self.json(),
+            Kind::Archive => self.workbook(),
+            kind => self.columns(kind),
         }
     }
-}
 
-enum Detected {
-    Types(Vec<Guess>),
-    NotUtf8,
-}
-
-enum Converted {
-    Table(ImportedTable),
-    Misfit(Misfit),
-}
-
-impl Attempt<'_, '_> {
-    fn open(&self, encoding: Option<Encoding>) -> Result<Records, Fault> {
-        Ok(Records::new(Source::open(&self.file.path, self.options.decompressed_bytes, encoding)?))
-    }
-
-    /// The types of the columns by their first rows, or by all.
-    fn detect(&mut self, encoding: Option<Encoding>, limit: Option<u64>) -> Result<Detected, Fault> {
-        let mut records = self.open(encoding)?;
-        let may_be_other = records.source().encoding() == Encoding::Utf8;
-        let mut detectors = vec![Detector::default(); records.next()?.ok_or(Fault::Empty)?.len()];
-        let mut rows = 0;
-        while limit.is_none_or(|limit| rows < limit) {
-            let Some(row) = records.next()? else { break };
-            for (cell, detector) in row.iter().zip(&mut detectors) {
-                detector.see(cell);
-                if may_be_other && detector.guess() == Guess::Text && std::str::from_utf8(cell).is_err() {
-                    return Ok(Detected::NotUtf8);
-                }
+    fn look(&mut self) -> Result<FilePreview, Fault> {
+        let tables = self.run()?;
+        let kept = std::mem::take(&mut self.kept);
+        let mut found = std::mem::take(&mut self.found);
+        for (table, batches) in tables.into_iter().zip(kept) {
+            if table.rows == PREVIEW_ROWS {
+                found.warnings.push(format!(
+                    "`{}`: types are those of the first {PREVIEW_ROWS} rows; a later row may widen them.",
+                    table.name
+                ));
             }
-            rows += 1;
-            if rows % BATCH_ROWS as u64 == 0 {
-                self.progress.tell(records.source().fraction(), self.length, 0)?;
-            }
+            found.tables.push(sample::table(table, &batches)?);
         }
-        Ok(Detected::Types(detectors.iter().map(Detector::guess).collect()))
+        Ok(found)
     }
 
-    /// Converts all rows under these types, as long as each value fits.
-    fn convert(&mut self, encoding: Option<Encoding>, guesses: &[Guess]) -> Result<Converted, Fault> {
-        let mut records = self.open(encoding)?;
-        let header = records.next()?.ok_or(Fault::Empty)?;
-        let Some(names) = column_names(header.iter()) else { return Ok(Converted::Misfit(Misfit::Encoding)) };
-        let schema = columns::schema(&names, guesses);
-        let mut columns: Vec<Column> = guesses.iter().copied().map(Column::new).collect();
-        let mut extract = Extract::create(self.target, schema.clone())?;
-        let (mut rows, mut held, mut bytes) = (0_u64, 0, 0);
-        loop {
-            let row = records.next()?;
-            let ended = row.is_none();
-            if let Some(row) = row {
-                for (cell, column) in row.iter().zip(&mut columns) {
-                    if let Err(misfit) = column.push(cell) {
-                        return Ok(Converted::Misfit(misfit));
-                    }
-                }
-                held += 1;
-                bytes += row.bytes();
-            }
-            if held > 0 && (ended || held == BATCH_ROWS || bytes >= BATCH_BYTES) {
-                rows += held as u64;
-                (held, bytes) = (0, 0);
-                extract.write(RecordBatch::try_new(schema.clone(), columns.iter_mut().map(Column::take).collect())?)?;
-                self.progress.tell(records.source().fraction(), self.length, rows)?;
-            }
-            if ended {
-                break;
-            }
-        }
-        let kinds = guesses.iter().map(|guess| guess.column_type());
-        let columns = names.into_iter().zip(kinds).zip(&columns);
-        let columns = columns.map(|((name, kind), column)| ImportedColumn { name, kind, nullable: column.nullable });
-        let columns = columns.collect();
-        let bytes = extract.finish()?;
-        Ok(Converted::Table(ImportedTable { name: self.file.table.clone(), rows, bytes, columns }))
+    /// Where the extract of a table goes: nowhere, where only a sample is wanted.
+    fn place(&self, table: &str) -> Option<PathBuf> {
+        self.sample_rows.is_none().then(|| self.into.join(file_name(table)))
     }
+
+    /// Takes the name of a table, which another file may have taken before.
+    fn take(&mut self, table: &str) -> Result<(), Fault> {
+        if self.taken.insert(table.to_owned()) {
+            return Ok(());
+        }
+        Err(Fault::TakenTable { table: table.to_owned() })
+    }
+
+    /// Whether another row is wanted after so many.
+    fn wants_row(&self, rows: u64) -> bool {
+        self.sample_rows.is_none_or(|wanted| rows < wanted)
+    }
+
+    fn finish(&mut self, pour: Pour, table: &str) -> Result<ImportedTable, Fault> {
+        let (table, kept) = pour.finish(table)?;
+        self.kept.push(kept);
+        Ok(table)
+    }
+}
+
+/// Names for columns without any.
+fn numbered(count: usize) -> Vec<String> {
+    (1..=count).map(|place| format!("column_{place}")).collect()
 }
 
 /// The header as names: empty ones are numbered, repeated ones get a suffix. `None` when they are not UTF-8.

@@ -12,23 +12,11 @@ use encoding_rs::{Decoder, DecoderResult, UTF_16BE, UTF_16LE, WINDOWS_1252};
 use flate2::read::MultiGzDecoder;
 
 use super::fault::Fault;
+pub use crate::domain::import::TextEncoding as Encoding;
 
 /// Bytes read at once, after decompression.
 const CHUNK: usize = 256 << 10;
 const BUFFER: usize = 64 << 10;
-
-/// How the bytes of a file spell its characters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Encoding {
-    /// UTF-8, or ASCII.
-    Utf8,
-    /// UTF-16, least significant byte first.
-    Utf16Le,
-    /// UTF-16, most significant byte first.
-    Utf16Be,
-    /// Windows-1252, of which Latin-1 text is a part.
-    Windows1252,
-}
 
 /// A file being read.
 pub struct Source {
@@ -231,8 +219,8 @@ pub fn read_full(input: &mut impl Read, into: &mut [u8]) -> io::Result<usize> {
 /// Kinds of files that people send for data.
 fn foreign(start: &[u8]) -> Option<&'static str> {
     match start {
-        [b'P', b'K', 3, 4, ..] => Some("a zip archive or a workbook"),
-        [0xd0, 0xcf, 0x11, 0xe0, ..] => Some("an old workbook"),
+        [b'P', b'K', 3, 4, ..] => Some("a zip archive"),
+        [0xd0, 0xcf, 0x11, 0xe0, ..] => Some("an old workbook, or one with a password"),
         [b'%', b'P', b'D', b'F', ..] => Some("a PDF"),
         [b'S', b'Q', b'L', b'i', b't', b'e', ..] => Some("an SQLite database"),
         [b'B', b'Z', b'h', ..] if start.contains(&0) => Some("compressed with bzip2"),

@@ -1,6 +1,8 @@
 //! What files become, and which are refused.
 
 mod formats;
+mod options;
+mod workbooks;
 
 use std::io::Write;
 use std::sync::Arc;
@@ -13,6 +15,7 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 
 use super::*;
+use crate::domain::import::ImportOptions;
 use crate::domain::result::ColumnType;
 
 struct Import {
@@ -27,11 +30,14 @@ impl Import {
     fn file(&self, bytes: &[u8]) -> ImportFile {
         let path = self.directory.path().join("upload");
         fs::write(&path, bytes).unwrap();
-        ImportFile { path, name: "sales.csv".into(), table: "sales".into() }
+        ImportFile { path, name: "sales.csv".into(), table: "sales".into(), options: ImportOptions::default() }
     }
 
     fn run_with(&self, bytes: &[u8], options: Options) -> Result<(ImportedTable, Vec<RecordBatch>), Failure> {
-        let file = self.file(bytes);
+        self.run_file(self.file(bytes), options)
+    }
+
+    fn run_file(&self, file: ImportFile, options: Options) -> Result<(ImportedTable, Vec<RecordBatch>), Failure> {
         let into = self.directory.path().join("into");
         fs::create_dir_all(&into).unwrap();
         let (_keep, canceled) = watch::channel(false);
@@ -59,10 +65,14 @@ impl Import {
 /// Imports the bytes and writes them out again, a line per row; nulls are `∅`.
 fn imported(bytes: &[u8]) -> (String, String) {
     let (table, batches) = Import::new().run(bytes).unwrap();
+    lines(&table, &batches)
+}
+
+fn lines(table: &ImportedTable, batches: &[RecordBatch]) -> (String, String) {
     let columns: Vec<String> =
         table.columns.iter().map(|column| format!("{}:{}", column.name, column.kind.as_str())).collect();
     let mut lines = Vec::new();
-    for batch in &batches {
+    for batch in batches {
         for row in 0..batch.num_rows() {
             let cell = |array: &Arc<dyn Array>| {
                 if array.is_null(row) { "∅".to_owned() } else { array_value_to_string(array, row).unwrap() }
@@ -106,15 +116,15 @@ fn each_column_gets_its_type_and_nulls_stay_nulls() {
 #[test]
 fn a_value_past_the_sample_still_decides_the_type() {
     let mut file = String::from("n,late,odd\n");
-    for row in 0..SAMPLE_ROWS + 5 {
+    for row in 0..10_005 {
         file.push_str(&format!("{row},NA,{row}\n"));
     }
     file.push_str("1.5,2013-01-01,x\n");
     let (table, batches) = Import::new().run(file.as_bytes()).unwrap();
     let kinds: Vec<ColumnType> = table.columns.iter().map(|column| column.kind).collect();
     assert_eq!(kinds, [ColumnType::Double, ColumnType::Date, ColumnType::Text]);
-    assert_eq!(table.rows, SAMPLE_ROWS + 6);
-    assert_eq!(batches.iter().map(|batch| batch.column(1).null_count()).sum::<usize>() as u64, SAMPLE_ROWS + 5);
+    assert_eq!(table.rows, 10_006);
+    assert_eq!(batches.iter().map(|batch| batch.column(1).null_count()).sum::<usize>() as u64, 10_005);
     assert_eq!(table.columns.iter().map(|column| column.nullable).collect::<Vec<_>>(), [false, true, false]);
 }
 
@@ -179,7 +189,7 @@ fn damaged_files_are_refused_with_what_to_do() {
     assert!(refused(b"a,b\n1,\"2\n3,4\n").contains("starts in line 2"));
     assert!(refused(b"a,b\n1,2\0\n").contains("byte 7 is 0x00"));
     assert!(refused(b"a,b\n\xff,\x01\n").contains("byte 6 is 0x01"));
-    assert!(refused(b"PK\x03\x04whatever").contains("workbook"));
+    assert!(refused(b"PK\x03\x04whatever").contains("workbook"), "an archive cut off");
     let wide = vec!["c"; 2_001].join(",");
     assert!(refused(wide.as_bytes()).contains("more than 2000 columns"));
     let long = format!("a,b\n1,{}\n", "x".repeat((1 << 20) + 1));

@@ -11,7 +11,8 @@ use crate::http::fault::Reply;
 use crate::http::list_query::ListQuery;
 use crate::http::params::{Exchanged, Named};
 use crate::http::reply::{Changed, CreatedOrAccepted, Json, One};
-use crate::http::upload::Upload;
+use crate::http::upload::{Look, Upload};
+use crate::http::wire::import::Preview;
 use crate::http::wire::source::{DataSource, DataSourcePatch};
 use crate::http::wire::{Counted, Deleted, Spelling};
 use crate::service::app::App;
@@ -43,6 +44,16 @@ impl DataSourcesApi {
         let wait = Some(self.0.settings.upload_wait);
         let source = self.0.create_source(&caller, incoming, wait, Box::new(|_, _| {})).await?;
         Ok(self.0.answer(&caller, DataSource::answer(source)).await?)
+    }
+
+    /// Look at files before they are kept.
+    ///
+    /// Tells what would be detected of them, the types of their columns by the first 1,000 rows, and the first ten rows.
+    /// Takes the form by which a data source is made, so that it can be sent again once it is right.
+    #[oai(path = "/preview", method = "post", operation_id = "data_sources_preview")]
+    async fn preview(&self, Credential(caller): Credential, upload: Upload<Look>) -> Reply<Json<Preview>> {
+        let files = upload.receive_files(self.0.begin_preview(&caller)?).await?;
+        Ok(Json(self.0.preview_files(&caller, files).await?.into()))
     }
 
     /// Get a data source with its tables and columns.

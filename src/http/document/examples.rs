@@ -2,6 +2,7 @@
 //! takes or gives a known type has its examples already.
 
 mod answers;
+mod files;
 mod log;
 mod metering;
 mod world;

@@ -9,8 +9,8 @@ use super::*;
 use crate::domain::operation::{BodyKind, Needs};
 use crate::http::body;
 use crate::http::wire::{
-    Counted, Deleted, Hex, Integer, Listing, UuidText, credits, dashboard, key, limits, organization, query, report,
-    session, setup, source, structured, usage, user, widget,
+    Counted, Deleted, Hex, Integer, Listing, UuidText, credits, dashboard, import, key, limits, organization, query,
+    report, session, setup, source, structured, usage, user, widget,
 };
 
 fn document(face: Face) -> Value {
@@ -124,6 +124,8 @@ fn documented_request_fields_are_the_ones_that_are_read() {
     check::<report::RunRequest>();
     check::<report::ReportPatch>();
     check::<source::DataSourcePatch>();
+    check::<import::NewImportOptions>();
+    check::<import::NewColumnOptions>();
     check::<session::LoginRequest>();
     check::<session::RefreshRequest>();
     check::<user::NewUser>();

@@ -4,6 +4,7 @@
 pub mod audit;
 pub mod credits;
 pub mod dashboard;
+pub mod import;
 pub mod key;
 pub mod limits;
 mod listing;

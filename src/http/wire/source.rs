@@ -152,7 +152,7 @@ impl From<domain::SourceColumn> for TableColumn {
 }
 
 /// The types of columns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Enum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Enum)]
 #[serde(rename_all = "lowercase")]
 #[oai(rename_all = "lowercase")]
 pub enum ColumnType {
@@ -185,6 +185,21 @@ impl From<result::ColumnType> for ColumnType {
             result::ColumnType::Date => Self::Date,
             result::ColumnType::Time => Self::Time,
             result::ColumnType::Timestamp => Self::Timestamp,
+        }
+    }
+}
+
+impl From<ColumnType> for result::ColumnType {
+    fn from(kind: ColumnType) -> Self {
+        match kind {
+            ColumnType::Boolean => Self::Boolean,
+            ColumnType::Integer => Self::Integer,
+            ColumnType::Decimal => Self::Decimal,
+            ColumnType::Double => Self::Double,
+            ColumnType::Text => Self::Text,
+            ColumnType::Date => Self::Date,
+            ColumnType::Time => Self::Time,
+            ColumnType::Timestamp => Self::Timestamp,
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::domain::dashboard::{Dashboard, NewDashboard, NewWidget, Position};
 use crate::domain::entropy::{Entropy, SeededEntropy};
 use crate::domain::error::{Error, Result};
 use crate::domain::id::{DashboardId, IdRef, OrgId, SourceId, TemplateId};
+use crate::domain::import::ImportOptions;
 use crate::domain::org::OrgKind;
 use crate::domain::page::{ListRequest, MAX_SIZE};
 use crate::domain::report::{NewReport, ReportFormat, ReportTemplate, TemplateKind};
@@ -21,7 +22,7 @@ use crate::service::caller::Caller;
 use crate::service::once::Plain;
 use crate::service::people::UserRequest;
 use crate::service::setup::{Founder, Founding};
-use crate::service::sources::{Incoming, IncomingFile};
+use crate::service::sources::{Incoming, IncomingFile, IncomingFiles};
 use crate::store::main::{sources, users};
 
 /// When a first start says that its parts were made: 2026-07-01T06:00:00Z, the quarter is over.
@@ -177,8 +178,8 @@ impl<'a> Maker<'a> {
             std::fs::write(&path, bytes).map_err(Error::internal)?;
             incoming.push(IncomingFile { path, name: file.to_owned() });
         }
-        let incoming =
-            Incoming { name: name.to_owned(), slug: Some(slug.to_owned()), files: incoming, holder: Some(holder) };
+        let files = IncomingFiles { files: incoming, options: ImportOptions::default(), holder: Some(holder) };
+        let incoming = Incoming { name: name.to_owned(), slug: Some(slug.to_owned()), files };
         let progress = Box::new(|_, _| {});
         let (id, import) = match found {
             // An earlier start ended before its import did; dashboards may ask this source already.

@@ -19,6 +19,7 @@ pub(in crate::service) fn failure_of(failure: Failure) -> Error {
         FailureCode::InvalidSql => {
             Error::InvalidSql { message, position: position.map(|place| (place.line, place.column)) }
         }
+        FailureCode::InvalidOptions => Error::field("options", format!("do not fit the file: {message}")),
         FailureCode::InvalidFile => Error::InvalidFile(message),
         FailureCode::Timeout => Error::QueryTimeout(message),
         FailureCode::TooLarge => Error::QueryTooLarge(message),

@@ -12,6 +12,7 @@ use crate::datadir::Scratch;
 use crate::domain::access::Permission;
 use crate::domain::error::{Error, Result};
 use crate::domain::id::{IdRef, SourceId};
+use crate::domain::import::ImportOptions;
 use crate::domain::org::name;
 use crate::domain::result::Column;
 use crate::domain::source::{self, Source, SourceColumn, SourceFilter, SourceStatus, SourceTable};
@@ -32,7 +33,7 @@ pub struct IncomingFile {
     pub name: String,
 }
 
-/// Files to import, with the directory that holds them while that lasts.
+/// A source to be made of files.
 #[derive(Debug)]
 pub struct Incoming {
     /// The source's name.
@@ -40,9 +41,40 @@ pub struct Incoming {
     /// Its SQL name, when it is not made of the name.
     pub slug: Option<String>,
     /// The files.
+    pub files: IncomingFiles,
+}
+
+/// Files, how they are to be read, and the directory that holds them while that lasts.
+#[derive(Debug)]
+pub struct IncomingFiles {
+    /// The files.
     pub files: Vec<IncomingFile>,
-    /// Removed when the import is over.
+    /// What is not left to detection.
+    pub options: ImportOptions,
+    /// Removed when they were read.
     pub holder: Option<Scratch>,
+}
+
+impl IncomingFiles {
+    /// What a worker is to read, and as what.
+    ///
+    /// # Errors
+    /// `InvalidField` for no file at all and for options that contradict themselves, `InvalidFile` for files of one name.
+    pub fn to_import(&self) -> Result<Vec<ImportFile>> {
+        if self.files.is_empty() {
+            return Err(Error::field("file", "is missing; send at least one file."));
+        }
+        let names: Vec<&str> = self.files.iter().map(|file| file.name.as_str()).collect();
+        self.options.check(&names)?;
+        let files = self.files.iter().zip(source::table_names(&names)?);
+        let files = files.map(|(file, table)| ImportFile {
+            path: file.path.clone(),
+            name: file.name.clone(),
+            table,
+            options: self.options.of_file(&file.name),
+        });
+        Ok(files.collect())
+    }
 }
 
 /// Told how far an import is: a fraction and rows.
@@ -54,6 +86,10 @@ impl App {
     pub fn begin_upload(&self, caller: &Caller) -> Result<Scratch> {
         caller.require(Permission::DataSourcesCreate)?;
         self.check_quota(caller)?;
+        self.upload_scratch(caller)
+    }
+
+    pub(super) fn upload_scratch(&self, caller: &Caller) -> Result<Scratch> {
         let name = format!("upload-{}", self.entropy.uuid(caller.at).simple());
         self.data.scratch(&name).map_err(Error::internal)
     }
@@ -95,14 +131,11 @@ impl App {
         caller.require(Permission::DataSourcesCreate)?;
         let source_name = name("name", &incoming.name, 200)?;
         let slug = incoming.slug.clone().unwrap_or_else(|| source::sql_name(&source_name));
-        if incoming.files.is_empty() {
-            return Err(Error::field("file", "is missing; send at least one file."));
-        }
-        let tables = table_names(&incoming)?;
+        let files = incoming.files.to_import()?;
         self.check_quota(caller)?;
         let uuid = self.entropy.uuid(caller.at);
         let id = self.insert_source(caller, uuid, source_name, slug).await?;
-        Ok((id, self.begin_import(caller, (id, uuid), incoming, tables, progress)))
+        Ok((id, self.begin_import(caller, (id, uuid), incoming.files, files, progress)))
     }
 
     /// Begins the import of a source whose first one was cut off; it stays the same source.
@@ -114,8 +147,8 @@ impl App {
         progress: Progress,
     ) -> Result<JoinHandle<Result<()>>> {
         caller.require(Permission::DataSourcesCreate)?;
-        let tables = table_names(&incoming)?;
-        Ok(self.begin_import(caller, (source.id, source.uuid), incoming, tables, progress))
+        let files = incoming.files.to_import()?;
+        Ok(self.begin_import(caller, (source.id, source.uuid), incoming.files, files, progress))
     }
 
     /// Goes on with the source that an earlier request began: from its start where the server ended before its data
@@ -143,12 +176,16 @@ impl App {
         &self,
         caller: &Caller,
         source: (SourceId, Uuid),
-        incoming: Incoming,
-        tables: Vec<String>,
+        incoming: IncomingFiles,
+        files: Vec<ImportFile>,
         progress: Progress,
     ) -> JoinHandle<Result<()>> {
         let (app, importer) = (self.clone(), caller.clone());
-        tokio::spawn(async move { app.import(&importer, source, incoming, tables, progress).await })
+        tokio::spawn(async move {
+            let done = app.import(&importer, source, files, progress).await;
+            drop(incoming);
+            done
+        })
     }
 
     fn check_quota(&self, caller: &Caller) -> Result<()> {
@@ -180,12 +217,11 @@ impl App {
         &self,
         caller: &Caller,
         (id, uuid): (SourceId, Uuid),
-        incoming: Incoming,
-        tables: Vec<String>,
+        files: Vec<ImportFile>,
         mut progress: Progress,
     ) -> Result<()> {
         let org = caller.org();
-        let outcome = self.extract(caller, uuid, &incoming, tables, &mut progress).await;
+        let outcome = self.extract(caller, uuid, files, &mut progress).await;
         let now = self.clock.now();
         match outcome {
             Ok((extract, tables)) => {
@@ -209,23 +245,16 @@ impl App {
         &self,
         caller: &Caller,
         source: Uuid,
-        incoming: &Incoming,
-        tables: Vec<String>,
+        files: Vec<ImportFile>,
         progress: &mut Progress,
     ) -> Result<(Uuid, Vec<SourceTable>)> {
         let now = self.clock.now();
         let extract = self.entropy.uuid(now);
         let errand = Errand {
             org: caller.org().raw(),
-            read: incoming.files.iter().map(|file| file.path.clone()).collect(),
+            read: files.iter().map(|file| file.path.clone()).collect(),
             deadline: self.settings.job_timeout,
         };
-        let files: Vec<ImportFile> = incoming
-            .files
-            .iter()
-            .zip(tables)
-            .map(|(file, table)| ImportFile { path: file.path.clone(), name: file.name.clone(), table })
-            .collect();
         let target = self.data.extract(caller.identity().holder.org_uuid, source, extract);
         let data = self.data.clone();
         let imported = self
@@ -251,10 +280,6 @@ impl App {
             other => Err(Error::internal(format!("an import gave {other:?}"))),
         }
     }
-}
-
-fn table_names(incoming: &Incoming) -> Result<Vec<String>> {
-    source::table_names(&incoming.files.iter().map(|file| file.name.clone()).collect::<Vec<_>>())
 }
 
 fn table_of(table: ImportedTable) -> SourceTable {

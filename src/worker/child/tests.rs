@@ -9,6 +9,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::*;
+use crate::domain::import::ImportOptions;
 use crate::domain::profile::Profile;
 use crate::domain::result::{Cell, ColumnType, WidgetData};
 use crate::domain::widget::{Format, WidgetKind};
@@ -124,6 +125,7 @@ fn sandbox_files() -> Vec<ImportFile> {
         path: assets.join(format!("{table}.csv.zst")),
         name: format!("{table}.csv.zst"),
         table: (*table).into(),
+        options: ImportOptions::default(),
     };
     TABLES.iter().map(file).collect()
 }
@@ -323,7 +325,8 @@ fn a_failing_job_is_answered_and_the_worker_lives_on() {
     fs::create_dir(&into).unwrap();
     let upload = server.path("upload");
     fs::write(&upload, "a,b\n1\n").unwrap();
-    let files = vec![ImportFile { path: upload, name: "x.csv".into(), table: "x".into() }];
+    let files =
+        vec![ImportFile { path: upload, name: "x.csv".into(), table: "x".into(), options: ImportOptions::default() }];
     let failure = server.run(Job::Import { files, into: into.clone() }).0.map(|_| ()).unwrap_err();
     assert_eq!(failure.code, FailureCode::InvalidFile);
     assert_eq!(fs::read_dir(into).unwrap().count(), 0);

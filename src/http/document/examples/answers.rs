@@ -8,7 +8,7 @@ use serde_json::Value;
 use serde_json::value::to_raw_value;
 
 use super::super::SERVER;
-use super::{log, metering, world};
+use super::{files, log, metering, world};
 use crate::domain::id::{Kind, RequestId};
 use crate::domain::page::{More, Page};
 use crate::domain::report::RunStatus;
@@ -21,6 +21,7 @@ use crate::http::reply::{CreatedOrAccepted, Raw};
 use crate::http::wire::audit::{AuditEntry, csv_line, json_line};
 use crate::http::wire::credits::{Estimate, LedgerEntry};
 use crate::http::wire::dashboard::{Dashboard, DashboardSummary, Refreshed};
+use crate::http::wire::import::Preview;
 use crate::http::wire::key::{Key, KeyActivity, Received, RevokedKeys};
 use crate::http::wire::limits::{KeyHeadroom, KeyHeadrooms, Usage};
 use crate::http::wire::organization::Organization;
@@ -89,6 +90,7 @@ fn one<I: Spelling>(Which { operation, schema, status }: Which<'_>) -> Option<Va
             written(&User::<I>::invited((world::invited(), world::link(Purpose::Invitation)), &exchange))
         }
         "Organization" => written(&Organization::<I>::from(world::organization())),
+        "Preview" => written(&Preview::from(vec![files::preview()])),
         "QueryResult" => written(&query_result()),
         "QueuedRun" => written(&QueuedRun::<I>::from(world::run(RunStatus::Queued))),
         "Refreshed" => written(&Refreshed::<I>::of(world::refresh(), &exchange)),

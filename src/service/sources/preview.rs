@@ -1,0 +1,52 @@
+//! Files that are looked at before they are kept: a worker reads their first rows as an import would, and nothing stays.
+
+use std::io;
+
+use super::failure::error_of;
+use super::files::IncomingFiles;
+use crate::datadir::Scratch;
+use crate::domain::access::Permission;
+use crate::domain::error::Result;
+use crate::domain::preview::FilePreview;
+use crate::service::app::App;
+use crate::service::caller::Caller;
+use crate::worker::pool::Errand;
+use crate::worker::protocol::{Job, Outcome};
+
+impl App {
+    /// Room for files that are only looked at.
+    pub fn begin_preview(&self, caller: &Caller) -> Result<Scratch> {
+        caller.require(Permission::DataSourcesCreate)?;
+        self.upload_scratch(caller)
+    }
+
+    /// What the files look like.
+    ///
+    /// # Errors
+    /// `InvalidFile` when one cannot be read.
+    pub async fn preview_files(&self, caller: &Caller, incoming: IncomingFiles) -> Result<Vec<FilePreview>> {
+        caller.require(Permission::DataSourcesCreate)?;
+        let files = incoming.to_import()?;
+        let errand = Errand {
+            org: caller.org().raw(),
+            read: files.iter().map(|file| file.path.clone()).collect(),
+            deadline: self.settings.job_timeout,
+        };
+        self.pool
+            .background(
+                &errand,
+                |directory| {
+                    // Where this fails, the worker says so.
+                    let _ = std::fs::create_dir(directory.join("look"));
+                    Job::Preview { files, scratch: directory.join("look"), into: directory.join("preview.json") }
+                },
+                &mut |_, _| {},
+                |done, directory| match done.outcome {
+                    Outcome::Previewed => Ok(serde_json::from_slice(&std::fs::read(directory.join("preview.json"))?)?),
+                    other => Err(io::Error::other(format!("a preview gave {other:?}"))),
+                },
+            )
+            .await
+            .map_err(error_of)
+    }
+}
