@@ -13,8 +13,11 @@ use super::operator::OrgOption;
 use super::output::{Form, Output, drawn, grouped};
 use super::previews;
 use super::read_as::ReadAs;
+use crate::domain::id::IdRef;
+use crate::domain::import::FilesMode;
 use crate::domain::page::{ListRequest, MAX_SIZE, More};
 use crate::domain::source::{Source, SourceTable};
+use crate::service::once::Plain;
 use crate::service::sources::{Incoming, IncomingFile, IncomingFiles, Progress};
 
 /// The commands.
@@ -37,6 +40,14 @@ Examples:
 
 The flags of `source add` are tried out here; nothing is kept.")]
     Preview(PreviewFiles),
+    /// Replace tables of a data source by files, or add rows to them: tables are matched by name.
+    #[command(after_help = "\
+Examples:
+  claribi source load acme_sales orders.csv
+  claribi source load acme_sales orders.csv --append
+
+Files are read as the source's were, unless a flag says otherwise. What fails leaves the data as it was.")]
+    Load(LoadFiles),
     /// List the data sources.
     List(ListSources),
     /// Show a data source with its tables and columns.
@@ -70,6 +81,23 @@ pub struct PreviewFiles {
     org: OrgOption,
 }
 
+/// `source load`.
+#[derive(Debug, Args)]
+pub struct LoadFiles {
+    /// The source, by its name in SQL or its id.
+    source: String,
+    /// The files.
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// Add the rows to the tables, instead of replacing these.
+    #[arg(long)]
+    append: bool,
+    #[command(flatten)]
+    read_as: ReadAs,
+    #[command(flatten)]
+    org: OrgOption,
+}
+
 /// `source list`.
 #[derive(Debug, Args)]
 pub struct ListSources {
@@ -93,6 +121,10 @@ pub fn run(globals: &Globals, command: SourceCommand) -> Result<(), Failure> {
     let files = match &command {
         SourceCommand::Add(add) => incoming(&add.paths, &add.read_as)?,
         SourceCommand::Preview(look) => incoming(&look.paths, &look.read_as)?,
+        SourceCommand::Load(load) => IncomingFiles {
+            options: Some(load.read_as.options()?).filter(|options| !options.is_empty()),
+            ..incoming(&load.paths, &load.read_as)?
+        },
         SourceCommand::List(_) | SourceCommand::Show(_) => incoming(&[], &ReadAs::default())?,
     };
     with_instance(globals, async |instance| match &command {
@@ -101,6 +133,7 @@ pub fn run(globals: &Globals, command: SourceCommand) -> Result<(), Failure> {
             let caller = look.org.caller(&instance.app)?;
             previews::print(&instance.app.preview_files(&caller, files).await?, output)
         }
+        SourceCommand::Load(load) => run_load(instance, load, files, output).await,
         SourceCommand::List(list) => run_list(instance, list, output),
         SourceCommand::Show(show) => {
             let source = instance.app.source_named(&show.org.caller(&instance.app)?, &show.source)?;
@@ -111,7 +144,7 @@ pub fn run(globals: &Globals, command: SourceCommand) -> Result<(), Failure> {
 
 fn incoming(paths: &[PathBuf], read_as: &ReadAs) -> Result<IncomingFiles, Failure> {
     let files = paths.iter().map(|path| incoming_file(path)).collect::<Result<Vec<_>, _>>()?;
-    Ok(IncomingFiles { files, options: read_as.options()?, holder: None })
+    Ok(IncomingFiles { files, options: Some(read_as.options()?), holder: None })
 }
 
 fn incoming_file(path: &Path) -> Result<IncomingFile, Failure> {
@@ -132,6 +165,15 @@ async fn run_add(instance: &Instance, add: &AddSource, files: IncomingFiles, out
     let source = instance.app.create_source(&caller, incoming, None, progress(&bar)).await;
     bar.finish_and_clear();
     print(&source?, output)
+}
+
+async fn run_load(instance: &Instance, load: &LoadFiles, files: IncomingFiles, output: Output) -> Result<(), Failure> {
+    let caller = load.org.caller(&instance.app)?;
+    let source = instance.app.source_named(&caller, &load.source)?;
+    let mode = if load.append { FilesMode::Append } else { FilesMode::Replace };
+    let id = IdRef::Number(source.id);
+    let Plain(source) = instance.app.put_files(&caller, (&id, &load.source), files, mode, Plain).await?;
+    print(&source, output)
 }
 
 /// Drawn on standard error when that is a terminal, and nowhere otherwise.

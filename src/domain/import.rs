@@ -82,6 +82,34 @@ pub enum TextEncoding {
     Windows1252,
 }
 
+/// What new files do to the tables of a source.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum FilesMode {
+    /// They take the place of the tables of their names.
+    #[default]
+    Replace,
+    /// Their rows are added to these.
+    Append,
+}
+
+impl FilesMode {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Replace, Self::Append];
+
+    /// The name on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Replace => "replace",
+            Self::Append => "append",
+        }
+    }
+
+    /// The mode of that name.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|mode| mode.as_str() == text)
+    }
+}
+
 impl TextEncoding {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Utf8, Self::Utf16Le, Self::Utf16Be, Self::Windows1252];
@@ -125,6 +153,13 @@ impl ImportOptions {
             self.of_file(name).check_at(&at)?;
         }
         Ok(())
+    }
+
+    /// Without what holds for files that are not among these: what was kept is used for other files.
+    #[must_use]
+    pub fn only_for(mut self, files: &[&str]) -> Self {
+        self.files.retain(|name, _| files.contains(&name.as_str()));
+        self
     }
 
     /// What holds for one file.

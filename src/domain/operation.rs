@@ -209,6 +209,8 @@ operations! {
     "data_sources_get" of(Permission::DataSourcesRead), General, None, FIND;
     "data_sources_update" of(Permission::DataSourcesUpdate), General, Json,
         &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, PreconditionFailed, TrialEnded];
+    "data_sources_files" of(Permission::DataSourcesUpdate), General, Upload,
+        &[InvalidRequest, UnknownField, UnsupportedMediaType, NotFound, Conflict, InvalidFile, TrialEnded], Once;
     "data_sources_delete" of(Permission::DataSourcesDelete), General, None,
         &[NotFound, Conflict, PreconditionFailed, TrialEnded];
     "query_run" of(Permission::AnalyticsQuery), General, Json,

@@ -4,6 +4,7 @@ use uuid::Uuid;
 
 use super::error::{Error, Result};
 use super::id::SourceId;
+use super::import::ImportOptions;
 use super::page::{Entry, Times};
 use super::result::Column;
 use super::time::Timestamp;
@@ -59,6 +60,8 @@ pub struct Source {
     pub extract: Option<Uuid>,
     /// Its tables.
     pub tables: Vec<SourceTable>,
+    /// How its files are read, where that is not left to detection.
+    pub options: ImportOptions,
     /// When its data was last replaced.
     pub last_synced_at: Option<Timestamp>,
     /// When it was made.

@@ -13,6 +13,7 @@ use poem::{Request, RequestBody};
 use poem_openapi::registry::{MetaMediaType, MetaRequest, MetaSchema, MetaSchemaRef, Registry};
 use poem_openapi::types::Type;
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
+use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 
 use super::body::{Meter, parse};
@@ -23,7 +24,7 @@ use super::multipart::{Form, Part, boundary};
 use super::once::Sum;
 use super::wire::import::NewImportOptions;
 use crate::domain::error::{Error, Result};
-use crate::domain::import::ImportOptions;
+use crate::domain::import::{FilesMode, ImportOptions};
 use crate::service::sources::{Incoming, IncomingFile, IncomingFiles, Scratch};
 
 /// The longest text field.
@@ -47,8 +48,10 @@ pub trait Purpose: Send + Sync + 'static {
     const SCHEMA: &'static str;
     /// What it is.
     const ABOUT: &'static str;
-    /// Whether a name has to be given; it may be in any case.
+    /// Whether a name has to be given; where not, it is not looked at.
     const IS_NAMED: bool;
+    /// Whether it may say what the files do to tables that are there.
+    const HAS_MODE: bool;
 }
 
 /// A source to be made.
@@ -58,6 +61,7 @@ impl Purpose for NewSource {
     const SCHEMA: &'static str = "UploadRequest";
     const ABOUT: &'static str = "A data source to be made of files.";
     const IS_NAMED: bool = true;
+    const HAS_MODE: bool = false;
 }
 
 /// Files to be looked at, in the form of those that are kept.
@@ -67,6 +71,17 @@ impl Purpose for Look {
     const SCHEMA: &'static str = "PreviewRequest";
     const ABOUT: &'static str = "Files to be looked at and not kept.";
     const IS_NAMED: bool = false;
+    const HAS_MODE: bool = false;
+}
+
+/// New files for a source that is there.
+pub struct NewFiles;
+
+impl Purpose for NewFiles {
+    const SCHEMA: &'static str = "FilesRequest";
+    const ABOUT: &'static str = "Files that take the place of tables, or whose rows are added to them.";
+    const IS_NAMED: bool = false;
+    const HAS_MODE: bool = true;
 }
 
 impl<'a, P: Purpose> ApiExtractor<'a> for Upload<P> {
@@ -100,7 +115,10 @@ impl<'a, P: Purpose> ApiExtractor<'a> for Upload<P> {
 /// Files of any number but none, how they are read, and a name.
 fn schema<P: Purpose>() -> MetaSchema {
     let name = MetaSchema {
-        description: Some("What people call it: 1 to 200 characters."),
+        description: Some(match P::IS_NAMED {
+            true => "What people call it: 1 to 200 characters.",
+            false => "Not looked at: a form by which a source is made can be sent as it is.",
+        }),
         min_length: Some(1),
         max_length: Some(200),
         ..MetaSchema::new("string")
@@ -116,14 +134,26 @@ fn schema<P: Purpose>() -> MetaSchema {
         max_items: Some(FILE_LIMIT),
         ..MetaSchema::new("array")
     };
+    let mut properties = vec![
+        ("name", MetaSchemaRef::Inline(Box::new(name))),
+        ("file", MetaSchemaRef::Inline(Box::new(files))),
+        ("options", NewImportOptions::schema_ref()),
+    ];
+    if P::HAS_MODE {
+        let mode = MetaSchema {
+            description: Some(
+                "`replace`, unless told: each file takes the place of the table of its name, or becomes a new one. `append`: its \
+                 rows are added to that table, whose columns stay what they are. Other tables stay in either case.",
+            ),
+            enum_items: FilesMode::ALL.map(|mode| Value::from(mode.as_str())).into(),
+            ..MetaSchema::new("string")
+        };
+        properties.push(("mode", MetaSchemaRef::Inline(Box::new(mode))));
+    }
     MetaSchema {
         description: Some(P::ABOUT),
         required: if P::IS_NAMED { vec!["name", "file"] } else { vec!["file"] },
-        properties: vec![
-            ("name", MetaSchemaRef::Inline(Box::new(name))),
-            ("file", MetaSchemaRef::Inline(Box::new(files))),
-            ("options", NewImportOptions::schema_ref()),
-        ],
+        properties,
         ..MetaSchema::new("object")
     }
 }
@@ -134,7 +164,7 @@ impl Upload<NewSource> {
     /// # Errors
     /// As of [`Upload::receive_files`], and a missing name.
     pub async fn receive(self, holder: Scratch) -> Result<Incoming> {
-        let (name, files) = self.read(holder).await?;
+        let Received { name, files, .. } = self.read(holder).await?;
         let name = name.ok_or_else(|| Error::field("name", "is missing; say what to call the data source."))?;
         Ok(Incoming { name, slug: None, files })
     }
@@ -146,8 +176,26 @@ impl Upload<Look> {
     /// # Errors
     /// As of every upload.
     pub async fn receive_files(self, holder: Scratch) -> Result<IncomingFiles> {
-        Ok(self.read(holder).await?.1)
+        Ok(self.read(holder).await?.files)
     }
+}
+
+impl Upload<NewFiles> {
+    /// Reads all of it, and what the files do to tables that are there; they lie in `holder`.
+    ///
+    /// # Errors
+    /// As of every upload.
+    pub async fn receive_files(self, holder: Scratch) -> Result<(IncomingFiles, FilesMode)> {
+        let received = self.read(holder).await?;
+        Ok((received.files, received.mode.unwrap_or_default()))
+    }
+}
+
+/// A form that was read.
+struct Received {
+    name: Option<String>,
+    mode: Option<FilesMode>,
+    files: IncomingFiles,
 }
 
 impl<P: Purpose> Upload<P> {
@@ -155,15 +203,19 @@ impl<P: Purpose> Upload<P> {
     ///
     /// # Errors
     /// `TooLarge` and `RequestTimeout` as of every body, `UnknownField` and `InvalidRequest` for what is no such form.
-    async fn read(self, holder: Scratch) -> Result<(Option<String>, IncomingFiles)> {
+    async fn read(self, holder: Scratch) -> Result<Received> {
         let mut form = Reading::new(&self.exchange, &self.boundary, self.body);
-        let (mut name, mut options, mut files) = (None, None, Vec::new());
+        let (mut name, mut mode, mut options, mut files) = (None, None, None, Vec::new());
         while let Some(part) = form.next_part().await? {
             match part.name.as_str() {
                 "name" if name.is_some() => return Err(Error::field("name", "stands in the form twice.")),
                 "name" => name = Some(text(&mut form).await?),
                 "options" if options.is_some() => return Err(Error::field("options", "stands in the form twice.")),
                 "options" => options = Some(import_options(&text(&mut form).await?)?),
+                "mode" if P::HAS_MODE && mode.is_some() => {
+                    return Err(Error::field("mode", "stands in the form twice."));
+                }
+                "mode" if P::HAS_MODE => mode = Some(files_mode(&text(&mut form).await?)?),
                 "file" if files.len() == FILE_LIMIT => {
                     return Err(Error::field("file", format!("stands in the form more than {FILE_LIMIT} times.")));
                 }
@@ -180,9 +232,12 @@ impl<P: Purpose> Upload<P> {
             return Err(Error::field("file", "is missing; send at least one file."));
         }
         self.exchange.identify(form.sum)?;
-        let options = options.unwrap_or_default();
-        Ok((name, IncomingFiles { files, options, holder: Some(holder) }))
+        Ok(Received { name, mode, files: IncomingFiles { files, options, holder: Some(holder) } })
     }
+}
+
+fn files_mode(text: &str) -> Result<FilesMode> {
+    FilesMode::parse(text).ok_or_else(|| Error::field("mode", "must be one of `replace`, `append`."))
 }
 
 /// The options of an import, which are JSON within the form.

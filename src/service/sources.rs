@@ -3,6 +3,7 @@
 mod failure;
 mod files;
 mod preview;
+mod replace;
 
 use serde_json::json;
 use uuid::Uuid;

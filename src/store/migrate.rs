@@ -24,6 +24,7 @@ const MAIN: &[M<'static>] = &[
     M::up(include_str!("main/migrations/0007_ledger.sql")),
     M::up(include_str!("main/migrations/0008_begun_sessions.sql")),
     M::up(include_str!("main/migrations/0009_changes.sql")),
+    M::up(include_str!("main/migrations/0010_import_options.sql")),
 ];
 const AUDIT: &[M<'static>] = &[
     M::up(include_str!("audit/migrations/0001_first_light.sql")),

@@ -174,8 +174,8 @@ impl Worker {
 
     fn run(&self, job: Job, control: &Control) -> Result<Done, Failure> {
         match job {
-            Job::Import { files, into } => {
-                let tables = import::run(&files, &into, import::Options::default(), control)?;
+            Job::Import { files, into, append_to } => {
+                let tables = import::run(&files, &into, append_to.as_deref(), import::Options::default(), control)?;
                 Ok((Outcome::Imported { tables }, None))
             }
             Job::Preview { files, scratch, into } => {

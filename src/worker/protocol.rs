@@ -104,6 +104,8 @@ pub enum Job {
         files: Vec<ImportFile>,
         /// An existing, empty directory; receives `<table>.parquet` for each.
         into: PathBuf,
+        /// The tables that rows are added to, and no others; `None` where tables are made.
+        append_to: Option<Vec<BaseTable>>,
     },
     /// Files are looked at as an import would read them, and nothing is kept.
     Preview {
@@ -155,6 +157,15 @@ pub struct ImportFile {
     /// How it is read.
     #[serde(default)]
     pub options: ImportOptions,
+}
+
+/// A table that rows are added to.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct BaseTable {
+    /// Its extract.
+    pub path: PathBuf,
+    /// What it has.
+    pub table: ImportedTable,
 }
 
 /// A table that a query may read.

@@ -40,6 +40,7 @@ mod known;
 mod limits;
 mod limits_hold;
 mod lists;
+mod loads;
 mod logins;
 mod metrics;
 mod once;

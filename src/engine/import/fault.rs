@@ -112,6 +112,28 @@ pub enum Fault {
         /// The limit.
         limit: u64,
     },
+    /// Rows for a table that is not there.
+    #[error("no such table")]
+    NoSuchTable {
+        /// Its name.
+        table: String,
+    },
+    /// New rows have a column that their table lacks.
+    #[error("new column")]
+    NewColumn {
+        /// The table.
+        table: String,
+        /// The column.
+        column: String,
+    },
+    /// New rows have a column of another type than their table.
+    #[error("other type")]
+    OtherType {
+        /// The table.
+        table: String,
+        /// The column.
+        column: String,
+    },
     /// Two sheets or files would become one table.
     #[error("taken table")]
     TakenTable {
@@ -221,6 +243,19 @@ impl Fault {
             Self::TooManyCells { limit } => {
                 format!("`{name}` holds more than {limit} cells, or repeats them so often; save its data as CSV.")
             }
+            Self::NoSuchTable { table } => format!(
+                "`{name}` becomes the table `{table}`, which the data source does not have; call it as the table that its \
+                 rows are for, or replace instead of appending."
+            ),
+            Self::NewColumn { table, column } => format!(
+                "`{name}` has the column `{}`, which the table `{table}` does not have; leave it out, or replace the table.",
+                Error::clipped(&column)
+            ),
+            Self::OtherType { table, column } => format!(
+                "`{name}` has values in the column `{}` that are of another type than the table `{table}` has there; convert \
+                 them, or replace the table.",
+                Error::clipped(&column)
+            ),
             Self::TakenTable { table } => {
                 format!("`{name}` has a sheet that becomes the table `{table}`, as another file does; rename one.")
             }

@@ -28,7 +28,8 @@ impl Attempt<'_, '_> {
         let (given, shapes) = self.fields()?;
         // A field without a name gets one, as a column of separated values does.
         let names = column_names(given.iter().map(String::as_bytes)).unwrap_or_default();
-        let terms = Terms::of(&self.file.options, &names, true)?;
+        let mut terms = Terms::of(&self.file.options, &names, true)?;
+        self.expect(&self.file.table, &names, &mut terms);
         let guesses = shapes.iter().zip(&terms).map(|(shape, terms)| shape.guess(terms)).collect();
         let places: HashMap<&str, usize> =
             given.iter().enumerate().map(|(place, name)| (name.as_str(), place)).collect();

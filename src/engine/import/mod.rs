@@ -1,6 +1,7 @@
 //! Files become extracts: separated values, JSON, files of columns and workbooks, in modules of their own. What a file is
 //! its content says; how it is read its options say, where there are any.
 
+mod append;
 mod columnar;
 mod columns;
 mod csv;
@@ -31,7 +32,7 @@ use self::pour::Pour;
 use super::control::Control;
 use super::{defect, internal};
 use crate::domain::preview::{FileKind, FilePreview};
-use crate::worker::protocol::{Failure, FailureCode, ImportFile, ImportedTable};
+use crate::worker::protocol::{BaseTable, Failure, FailureCode, ImportFile, ImportedTable};
 
 /// Rows that a preview is made of.
 const PREVIEW_ROWS: u64 = 1_000;
@@ -55,14 +56,17 @@ impl Default for Options {
 
 /// Converts the files into `<table>.parquet` under the existing, empty directory `into`, durably.
 ///
+/// Rows are added to the tables of `bases` where these are given, and no others are made.
+///
 /// Fails with `InvalidFile` and a sentence that names the file; then, and when it is stopped, `into` is left empty.
 pub fn run(
     files: &[ImportFile],
     into: &Path,
+    bases: Option<&[BaseTable]>,
     options: Options,
     control: &Control,
 ) -> Result<Vec<ImportedTable>, Failure> {
-    let tables = import_all(files, into, options, control);
+    let tables = import_all(files, into, bases, options, control);
     if tables.is_err() {
         empty(into);
     }
@@ -92,6 +96,7 @@ pub fn preview(
 fn import_all(
     files: &[ImportFile],
     into: &Path,
+    bases: Option<&[BaseTable]>,
     options: Options,
     control: &Control,
 ) -> Result<Vec<ImportedTable>, Failure> {
@@ -101,7 +106,9 @@ fn import_all(
     for file in files {
         check_table(file)?;
         let mut attempt = Attempt::new(file, into, options, &mut progress, &mut taken).map_err(in_file(file))?;
-        let made = attempt.run().map_err(in_file(file))?;
+        attempt.bases = bases;
+        let made = attempt.run().and_then(|made| made.into_iter().map(|table| attempt.append(table)).collect());
+        let made: Vec<ImportedTable> = made.map_err(in_file(file))?;
         progress.before += length(file);
         progress.rows += made.iter().map(|table| table.rows).sum::<u64>();
         tables.extend(made);
@@ -178,6 +185,8 @@ struct Attempt<'a, 'p> {
     progress: &'a mut Progress<'p>,
     /// The tables that there are already.
     taken: &'a mut HashSet<String>,
+    /// The tables that rows are added to.
+    bases: Option<&'a [BaseTable]>,
     /// Only so many rows are looked at, and kept in memory.
     sample_rows: Option<u64>,
     /// What was detected.
@@ -196,7 +205,18 @@ impl<'a, 'p> Attempt<'a, 'p> {
     ) -> Result<Self, Fault> {
         let length = fs::metadata(&file.path)?.len();
         let found = FilePreview { file: file.name.clone(), ..FilePreview::default() };
-        Ok(Self { file, into, length, options, progress, taken, sample_rows: None, found, kept: Vec::new() })
+        Ok(Self {
+            file,
+            into,
+            length,
+            options,
+            progress,
+            taken,
+            bases: None,
+            sample_rows: None,
+            found,
+            kept: Vec::new(),
+        })
     }
 
     fn run(&mut self) -> Result<Vec<ImportedTable>, Fault> {
@@ -244,6 +264,11 @@ impl<'a, 'p> Attempt<'a, 'p> {
 
     /// Takes the name of a table, which another file may have taken before.
     fn take(&mut self, table: &str) -> Result<(), Fault> {
+        if let Some(bases) = self.bases
+            && !bases.iter().any(|base| base.table.name == table)
+        {
+            return Err(Fault::NoSuchTable { table: table.to_owned() });
+        }
         if self.taken.insert(table.to_owned()) {
             return Ok(());
         }

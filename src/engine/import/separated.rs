@@ -87,7 +87,8 @@ impl Attempt<'_, '_> {
             false => Some(numbered(first.len())),
         };
         let Some(names) = names else { return self.not_utf8(1) };
-        let terms = Terms::of(&self.file.options, &names, true)?;
+        let mut terms = Terms::of(&self.file.options, &names, true)?;
+        self.expect(&self.file.table, &names, &mut terms);
         let mut finders: Vec<Finder> = terms.iter().cloned().map(Finder::new).collect();
         let mut rows = 0;
         if !has_header {

@@ -54,6 +54,8 @@ pub struct Terms {
     /// The type that was asked for.
     pub asked: Option<ColumnType>,
     format: Option<Arc<str>>,
+    /// The type is that of rows which are there already: what would not have been guessed as it is not read as it.
+    is_strict: bool,
 }
 
 impl Terms {
@@ -74,14 +76,26 @@ impl Terms {
                     nulls: nulls.clone(),
                     asked: given.map(|column| column.kind),
                     format: given.and_then(|column| column.format.as_deref().map(Arc::from)),
+                    is_strict: false,
                 }
             })
             .collect())
     }
 
+    /// Expects the type that the column's rows have already, unless another was asked for.
+    pub fn expect(&mut self, kind: Option<ColumnType>) {
+        if self.asked.is_none() && kind.is_some() {
+            (self.asked, self.is_strict) = (kind, true);
+        }
+    }
+
+    fn is_generous(&self) -> bool {
+        self.asked.is_some() && !self.is_strict
+    }
+
     /// `true` and `false`; where asked for also `1`, `yes`, `y`, `t` and their opposites, in any case.
     pub fn boolean(&self, cell: &[u8]) -> Option<bool> {
-        if self.asked.is_none() {
+        if !self.is_generous() {
             return detect::boolean(cell);
         }
         let is = |words: &[&str]| words.iter().any(|word| cell.eq_ignore_ascii_case(word.as_bytes()));
@@ -93,13 +107,13 @@ impl Terms {
 
     /// A whole number; where asked for also with leading zeros and a plus.
     pub fn integer(&self, cell: &[u8]) -> Option<i64> {
-        detect::integer(cell).or_else(|| self.asked.and(text(cell)?.parse().ok()))
+        detect::integer(cell).or_else(|| if self.is_generous() { text(cell)?.parse().ok() } else { None })
     }
 
     /// A number; where asked for also with leading zeros, a plus, and more digits than it keeps.
     pub fn double(&self, cell: &[u8]) -> Option<f64> {
         let generous = || text(cell)?.parse().ok().filter(|number: &f64| number.is_finite());
-        detect::double(cell).or_else(|| self.asked.and_then(|_| generous()))
+        detect::double(cell).or_else(|| if self.is_generous() { generous() } else { None })
     }
 
     /// A day, as days since 1970-01-01.
@@ -174,7 +188,7 @@ mod tests {
     use super::*;
 
     fn asked(kind: ColumnType, format: Option<&str>) -> Terms {
-        Terms { nulls: Nulls::Usual, asked: Some(kind), format: format.map(Arc::from) }
+        Terms { asked: Some(kind), format: format.map(Arc::from), ..Terms::default() }
     }
 
     #[test]

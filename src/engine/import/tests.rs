@@ -1,5 +1,6 @@
 //! What files become, and which are refused.
 
+mod appended;
 mod formats;
 mod options;
 mod workbooks;
@@ -42,7 +43,7 @@ impl Import {
         fs::create_dir_all(&into).unwrap();
         let (_keep, canceled) = watch::channel(false);
         let control = Control::new(canceled, Duration::from_secs(600), Arc::new(|_, _| {}));
-        match run(&[file], &into, options, &control) {
+        match run(&[file], &into, None, options, &control) {
             Ok(mut tables) => {
                 let extract = File::open(into.join("sales.parquet")).unwrap();
                 assert_eq!(extract.metadata().unwrap().len(), tables[0].bytes);
@@ -221,7 +222,7 @@ fn a_canceled_import_leaves_nothing() {
     fs::create_dir(&into).unwrap();
     let (_keep, canceled) = watch::channel(true);
     let control = Control::new(canceled, Duration::from_secs(600), Arc::new(|_, _| {}));
-    let failure = run(&[file], &into, Options::default(), &control).unwrap_err();
+    let failure = run(&[file], &into, None, Options::default(), &control).unwrap_err();
     assert_eq!(failure.code, FailureCode::Canceled);
     assert_eq!(fs::read_dir(&into).unwrap().count(), 0);
 }

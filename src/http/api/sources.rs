@@ -11,7 +11,7 @@ use crate::http::fault::Reply;
 use crate::http::list_query::ListQuery;
 use crate::http::params::{Exchanged, Named};
 use crate::http::reply::{Changed, CreatedOrAccepted, Json, One};
-use crate::http::upload::{Look, Upload};
+use crate::http::upload::{Look, NewFiles, Upload};
 use crate::http::wire::import::Preview;
 use crate::http::wire::source::{DataSource, DataSourcePatch};
 use crate::http::wire::{Counted, Deleted, Spelling};
@@ -60,6 +60,24 @@ impl DataSourcesApi {
     #[oai(path = "/:id", method = "get", operation_id = "data_sources_get")]
     async fn get(&self, Credential(caller): Credential, id: Named<SourceOf>) -> Reply<One<DataSource<Id>>> {
         Ok(One(self.0.source(&caller, &id.id, &id.spelled)?.into()))
+    }
+
+    /// Replace tables of a data source by files, or add rows to them.
+    ///
+    /// Tables are matched by name, and the new data is swapped in whole: queries that run go on with the old one, and
+    /// whatever fails leaves it as it was. Files are read as the source's were, unless `options` say otherwise. Answers
+    /// when it is done.
+    #[oai(path = "/:id/files", method = "post", operation_id = "data_sources_files")]
+    async fn files(
+        &self,
+        Credential(caller): Credential,
+        id: Named<SourceOf>,
+        upload: Upload<NewFiles>,
+    ) -> Reply<Json<DataSource<Id>>> {
+        let holder = self.0.begin_files(&caller, &id.id, &id.spelled)?;
+        let (files, mode) = upload.receive_files(holder).await?;
+        let answer = |source| Json(DataSource::from(source));
+        Ok(self.0.put_files(&caller, (&id.id, &id.spelled), files, mode, answer).await?)
     }
 
     /// Rename a data source.

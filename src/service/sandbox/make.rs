@@ -10,7 +10,6 @@ use crate::domain::dashboard::{Dashboard, NewDashboard, NewWidget, Position};
 use crate::domain::entropy::{Entropy, SeededEntropy};
 use crate::domain::error::{Error, Result};
 use crate::domain::id::{DashboardId, IdRef, OrgId, SourceId, TemplateId};
-use crate::domain::import::ImportOptions;
 use crate::domain::org::OrgKind;
 use crate::domain::page::{ListRequest, MAX_SIZE};
 use crate::domain::report::{NewReport, ReportFormat, ReportTemplate, TemplateKind};
@@ -178,7 +177,7 @@ impl<'a> Maker<'a> {
             std::fs::write(&path, bytes).map_err(Error::internal)?;
             incoming.push(IncomingFile { path, name: file.to_owned() });
         }
-        let files = IncomingFiles { files: incoming, options: ImportOptions::default(), holder: Some(holder) };
+        let files = IncomingFiles { files: incoming, options: None, holder: Some(holder) };
         let incoming = Incoming { name: name.to_owned(), slug: Some(slug.to_owned()), files };
         let progress = Box::new(|_, _| {});
         let (id, import) = match found {

@@ -49,8 +49,8 @@ pub struct Incoming {
 pub struct IncomingFiles {
     /// The files.
     pub files: Vec<IncomingFile>,
-    /// What is not left to detection.
-    pub options: ImportOptions,
+    /// What is not left to detection; `None` where nothing was said.
+    pub options: Option<ImportOptions>,
     /// Removed when they were read.
     pub holder: Option<Scratch>,
 }
@@ -65,13 +65,14 @@ impl IncomingFiles {
             return Err(Error::field("file", "is missing; send at least one file."));
         }
         let names: Vec<&str> = self.files.iter().map(|file| file.name.as_str()).collect();
-        self.options.check(&names)?;
+        let options = self.options.clone().unwrap_or_default();
+        options.check(&names)?;
         let files = self.files.iter().zip(source::table_names(&names)?);
         let files = files.map(|(file, table)| ImportFile {
             path: file.path.clone(),
             name: file.name.clone(),
             table,
-            options: self.options.of_file(&file.name),
+            options: options.of_file(&file.name),
         });
         Ok(files.collect())
     }
@@ -134,7 +135,7 @@ impl App {
         let files = incoming.files.to_import()?;
         self.check_quota(caller)?;
         let uuid = self.entropy.uuid(caller.at);
-        let id = self.insert_source(caller, uuid, source_name, slug).await?;
+        let id = self.insert_source(caller, uuid, (source_name, slug), incoming.files.options.clone()).await?;
         Ok((id, self.begin_import(caller, (id, uuid), incoming.files, files, progress)))
     }
 
@@ -188,7 +189,7 @@ impl App {
         })
     }
 
-    fn check_quota(&self, caller: &Caller) -> Result<()> {
+    pub(super) fn check_quota(&self, caller: &Caller) -> Result<()> {
         let org = caller.org();
         let all = self.store.read_now(|db| Ok(sources::list(db, org, &SourceFilter::default(), &Slice::all())?))?;
         let used: u64 = all.iter().flat_map(|source| &source.tables).map(|table| table.bytes).sum();
@@ -200,11 +201,20 @@ impl App {
         )))
     }
 
-    async fn insert_source(&self, caller: &Caller, uuid: Uuid, name: String, slug: String) -> Result<SourceId> {
+    async fn insert_source(
+        &self,
+        caller: &Caller,
+        uuid: Uuid,
+        (name, slug): (String, String),
+        options: Option<ImportOptions>,
+    ) -> Result<SourceId> {
         let (writer, boot) = (caller.clone(), self.boot.clone());
         self.store
             .write(move |tx| {
                 let id = sources::create(tx, writer.org(), uuid, &name, &slug, &boot, writer.at)?;
+                if let Some(options) = options {
+                    sources::keep_options(tx, writer.org(), id, &options)?;
+                }
                 let after = json!({"name": name, "slug": slug, "kind": "file"});
                 writer.record(tx, "data_source.create", &id.prefixed(), None, Some(after))?;
                 writer.begin(tx, Effect::Source(id))?;
@@ -264,7 +274,7 @@ impl App {
                 |scratch| {
                     // Where this fails, the worker says so.
                     let _ = std::fs::create_dir(scratch.join("extract"));
-                    Job::Import { files, into: scratch.join("extract") }
+                    Job::Import { files, into: scratch.join("extract"), append_to: None }
                 },
                 progress.as_mut(),
                 move |done, scratch| {
@@ -282,7 +292,7 @@ impl App {
     }
 }
 
-fn table_of(table: ImportedTable) -> SourceTable {
+pub(super) fn table_of(table: ImportedTable) -> SourceTable {
     SourceTable {
         name: table.name,
         rows: table.rows,

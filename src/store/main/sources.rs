@@ -5,13 +5,14 @@ use uuid::Uuid;
 
 use crate::domain::error::{Error, Result};
 use crate::domain::id::{DashboardId, IdRef, OrgId, ReportId, Source as SourceKind, SourceId};
+use crate::domain::import::ImportOptions;
 use crate::domain::source::{Source, SourceFilter, SourceStatus, SourceTable};
 use crate::domain::time::Timestamp;
 use crate::store::list::{Conditions, Slice, View};
 use crate::store::row::{UuidBytes, is_duplicate, json, parsed, uuid};
 use crate::store::{Main, Reader, StoreError, Tx};
 
-const SELECT: &str = "SELECT t.id, t.uuid, t.name, t.slug, t.kind, t.status, t.error, t.extract, t.tables,
+const SELECT: &str = "SELECT t.id, t.uuid, t.name, t.slug, t.kind, t.status, t.error, t.extract, t.tables, t.options,
     t.last_synced_at, t.created_at, t.updated_at, t.version FROM sources t";
 const VIEW: View = View { select: SELECT, table: "sources", name: "t.name" };
 
@@ -26,6 +27,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Source> {
         error: row.get("error")?,
         extract: row.get::<_, Option<UuidBytes>>("extract")?.map(|uuid| uuid.0),
         tables: json(row, "tables")?,
+        options: json(row, "options")?,
         last_synced_at: row.get("last_synced_at")?,
         created_at: row.get("created_at")?,
         updated_at: row.get("updated_at")?,
@@ -93,6 +95,14 @@ pub fn fail(tx: &Tx<'_>, org: OrgId, id: SourceId, reason: &str, now: Timestamp)
              updated_at = ?4, version = version + 1 WHERE org_id = ?1 AND id = ?2",
     )?
     .execute(rusqlite::params![org, id, reason, now])?;
+    Ok(())
+}
+
+/// Keeps how the files of a source are read.
+pub fn keep_options(tx: &Tx<'_>, org: OrgId, id: SourceId, options: &ImportOptions) -> Result<()> {
+    let options = serde_json::to_string(options).map_err(Error::internal)?;
+    tx.prepare("UPDATE sources SET options = ?3 WHERE org_id = ?1 AND id = ?2")?
+        .execute(rusqlite::params![org, id, options])?;
     Ok(())
 }
 

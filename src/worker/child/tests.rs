@@ -147,7 +147,7 @@ fn the_sandbox_is_imported_queried_refreshed_and_profiled() {
     let mut server = Server::start();
     let extracts = server.path("extracts");
     fs::create_dir(&extracts).unwrap();
-    let (imported, told) = server.run(Job::Import { files: sandbox_files(), into: extracts.clone() });
+    let (imported, told) = server.run(Job::Import { files: sandbox_files(), into: extracts.clone(), append_to: None });
     let Ok(Outcome::Imported { tables: imported }) = imported else { panic!("{imported:?}") };
     assert!(told > 5, "progress was told {told} times");
     let rows: Vec<(&str, u64)> = imported.iter().map(|table| (table.name.as_str(), table.rows)).collect();
@@ -327,7 +327,7 @@ fn a_failing_job_is_answered_and_the_worker_lives_on() {
     fs::write(&upload, "a,b\n1\n").unwrap();
     let files =
         vec![ImportFile { path: upload, name: "x.csv".into(), table: "x".into(), options: ImportOptions::default() }];
-    let failure = server.run(Job::Import { files, into: into.clone() }).0.map(|_| ()).unwrap_err();
+    let failure = server.run(Job::Import { files, into: into.clone(), append_to: None }).0.map(|_| ()).unwrap_err();
     assert_eq!(failure.code, FailureCode::InvalidFile);
     assert_eq!(fs::read_dir(into).unwrap().count(), 0);
     assert_eq!(server.json("SELECT 1 AS one", &[])["rows"], json!([[1]]));

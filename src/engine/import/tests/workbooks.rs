@@ -173,7 +173,7 @@ fn each_sheet_with_data_becomes_a_table() {
         fs::create_dir(&into).unwrap();
         let (_keep, canceled) = watch::channel(false);
         let control = Control::new(canceled, Duration::from_secs(600), Arc::new(|_, _| {}));
-        let tables = run(&[file], &into, Options::default(), &control)?;
+        let tables = run(&[file], &into, None, Options::default(), &control)?;
         assert_eq!(fs::read_dir(&into).unwrap().count(), tables.len());
         Ok::<_, Failure>(tables.into_iter().map(|table| table.name).collect::<Vec<_>>())
     };

@@ -20,6 +20,7 @@ pub struct Layout {
     pub guesses: Vec<Guess>,
     /// The terms on which they are read.
     pub terms: Vec<Terms>,
+    decimals: Vec<usize>,
     /// Whether their names stand in a row.
     pub has_header: bool,
     /// The first row of values.
@@ -30,9 +31,22 @@ pub struct Layout {
     pub titles: usize,
 }
 
+impl Layout {
+    /// Takes the types that the terms ask for by now.
+    pub fn settle(&mut self) {
+        for ((guess, terms), decimals) in self.guesses.iter_mut().zip(&self.terms).zip(&self.decimals) {
+            if let Some(asked) = terms.asked {
+                *guess = Guess::asked(asked, *decimals);
+            }
+        }
+    }
+}
+
 /// A layout in the making.
 pub struct Sketch {
     options: ImportOptions,
+    /// An exact number may be asked for.
+    counts_decimals: bool,
     nulls: Nulls,
     /// The first rows, until it is decided which of them is the header.
     head: Option<Vec<(u32, Vec<Value<'static>>)>>,
@@ -54,9 +68,10 @@ struct Seen {
 
 impl Sketch {
     /// One of a sheet that nothing was seen of.
-    pub fn new(options: &ImportOptions) -> Self {
+    pub fn new(options: &ImportOptions, is_appended: bool) -> Self {
         Self {
             options: options.clone(),
+            counts_decimals: is_appended || !options.columns.is_empty(),
             nulls: Nulls::of(options),
             head: Some(Vec::new()),
             header: Vec::new(),
@@ -105,6 +120,7 @@ impl Sketch {
             false => numbered(width),
         };
         let terms = Terms::of(&self.options, &names, false)?;
+        let decimals = self.columns[first_column..].iter().map(|seen| seen.decimals).collect();
         let columns = self.columns.drain(first_column..);
         let guesses = columns.zip(&terms).map(|(seen, terms)| match terms.asked {
             Some(asked) => Guess::asked(asked, seen.decimals),
@@ -112,7 +128,17 @@ impl Sketch {
         });
         let guesses = guesses.collect();
         let (has_header, first_row, titles) = (self.has_header, self.first_row, self.titles);
-        Ok(Some(Layout { sheet: sheet.to_owned(), names, guesses, terms, has_header, first_row, first_column, titles }))
+        Ok(Some(Layout {
+            sheet: sheet.to_owned(),
+            names,
+            guesses,
+            terms,
+            decimals,
+            has_header,
+            first_row,
+            first_column,
+            titles,
+        }))
     }
 
     /// Finds the header: the first row that is filled more than half as widely as the widest one, unless it has
@@ -151,7 +177,7 @@ impl Sketch {
                 continue;
             }
             seen.values.see(cell);
-            if !self.options.columns.is_empty() {
+            if self.counts_decimals {
                 let digits = decimal_digits(cell.written().as_bytes());
                 seen.decimals = seen.decimals.max(digits.map_or(0, |(_, decimals)| decimals));
             }

@@ -86,7 +86,7 @@ impl Attempt<'_, '_> {
                 return Ok(Wanted::NextSheet);
             }
             while sketches.len() <= row.sheet {
-                sketches.push(Sketch::new(&options));
+                sketches.push(Sketch::new(&options, self.bases.is_some()));
             }
             let sketch = &mut sketches[row.sheet];
             sketch.see(row.row, row.cells);
@@ -126,6 +126,8 @@ impl Attempt<'_, '_> {
                 pours.push(None);
                 continue;
             };
+            self.expect(table, &layout.names, &mut layout.terms);
+            layout.settle();
             let path = self.place(table);
             let (names, terms) = (layout.names.clone(), std::mem::take(&mut layout.terms));
             pours.push(Some(Pour::begin(path.as_deref(), names, layout.guesses.clone(), terms)?));

@@ -13,6 +13,7 @@ use crate::domain::dashboard::{Dashboard, Position, SourceRef, Widget};
 use crate::domain::id::{
     DashboardId, Id, KeyId, OrgId, ReportId, RunId, SessionId, SourceId, TemplateId, UserId, WidgetId,
 };
+use crate::domain::import::ImportOptions;
 use crate::domain::key::{Key, Rotation};
 use crate::domain::key_text::{Environment, KeyText};
 use crate::domain::org::{Org, OrgKind};
@@ -172,6 +173,7 @@ pub fn source(status: SourceStatus) -> Source {
         error: None,
         extract: None,
         tables: if is_there { vec![airlines] } else { Vec::new() },
+        options: ImportOptions::default(),
         last_synced_at: is_there.then_some(MADE),
         created_at: MADE,
         updated_at: MADE,

@@ -1,0 +1,181 @@
+//! New files for a source that is there: they take the place of its tables, or are added to them. The new extract is made
+//! whole beside the old one and swapped in one transaction; whatever fails leaves the old one as it was.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::failure::error_of;
+use super::files::{IncomingFiles, table_of};
+use crate::datadir::{DataDir, Scratch};
+use crate::domain::access::Permission;
+use crate::domain::error::{Error, Result};
+use crate::domain::id::{IdRef, Source as SourceKind};
+use crate::domain::import::FilesMode;
+use crate::domain::source::{Source, SourceStatus, SourceTable};
+use crate::service::app::App;
+use crate::service::caller::Caller;
+use crate::service::conditions::Standing;
+use crate::service::once::Answer;
+use crate::store::main::sources;
+use crate::worker::pool::Errand;
+use crate::worker::protocol::{BaseTable, ImportFile, ImportedColumn, ImportedTable, Job, Outcome};
+
+impl App {
+    /// Room for new files of a source that takes some: asked before the first byte of an upload is read.
+    pub fn begin_files(&self, caller: &Caller, id: &IdRef<SourceKind>, spelled: &str) -> Result<Scratch> {
+        caller.require(Permission::DataSourcesUpdate)?;
+        check_takes_files(&self.find_source(caller.org(), id, spelled)?)?;
+        self.check_quota(caller)?;
+        self.upload_scratch(caller)
+    }
+
+    /// Replaces tables of a source by files of the same names, or adds their rows to them, and waits until it is done.
+    /// Tables that no file is for stay. Files are read as the source's were, where nothing else is said.
+    ///
+    /// # Errors
+    /// `InvalidFile` when one cannot be read, or its rows do not fit their table; `Conflict` for a source that is made of
+    /// no files, or whose data others changed meanwhile. The source is as it was then.
+    pub async fn put_files<A: Answer>(
+        &self,
+        caller: &Caller,
+        (id, spelled): (&IdRef<SourceKind>, &str),
+        mut incoming: IncomingFiles,
+        mode: FilesMode,
+        answer: impl FnOnce(Source) -> A + Send + 'static,
+    ) -> Result<A> {
+        caller.require(Permission::DataSourcesUpdate)?;
+        let source = self.find_source(caller.org(), id, spelled)?;
+        check_takes_files(&source)?;
+        let given = incoming.options.clone();
+        if given.is_none() {
+            let names: Vec<&str> = incoming.files.iter().map(|file| file.name.as_str()).collect();
+            incoming.options = Some(source.options.clone().only_for(&names));
+        }
+        let files = incoming.to_import()?;
+        let (extract, tables) = self.extract_beside(caller, &source, files, mode).await?;
+        let (writer, data, now) = (caller.clone(), self.data.clone(), self.clock.now());
+        self.store
+            .write(move |tx| {
+                let (org, found) = (writer.org(), sources::find(tx, writer.org(), &IdRef::Number(source.id))?);
+                let found = found.ok_or_else(|| Error::not_found::<SourceKind>(source.id.prefixed()))?;
+                writer.expects(Standing::Source(&found))?;
+                if found.extract != source.extract {
+                    return Err(Error::Conflict(
+                        "The source's data was changed meanwhile; send the files again.".to_owned(),
+                    ));
+                }
+                sources::swap(tx, org, found.id, extract, &tables, now)?;
+                if let Some(options) = given {
+                    sources::keep_options(tx, org, found.id, &options)?;
+                }
+                let (before, after) = (rows(&found.tables), rows(&tables));
+                let what = format!("data_source.{}", mode.as_str());
+                writer.record(tx, &what, &found.id.prefixed(), Some(before), Some(after))?;
+                if let Some(old) = found.extract {
+                    let old = data.extract(writer.identity().holder.org_uuid, found.uuid, old);
+                    tx.after_commit(move || DataDir::retire(&old, now.into()));
+                }
+                let stored = sources::find(tx, org, &IdRef::Number(found.id))?;
+                let stored = stored.ok_or_else(|| Error::internal("a source went while it was changed"))?;
+                writer.answer(tx, answer(stored))
+            })
+            .await
+    }
+
+    /// Makes the new extract, with the tables that no file is for.
+    async fn extract_beside(
+        &self,
+        caller: &Caller,
+        source: &Source,
+        files: Vec<ImportFile>,
+        mode: FilesMode,
+    ) -> Result<(Uuid, Vec<SourceTable>)> {
+        let org_uuid = caller.identity().holder.org_uuid;
+        let old = source.extract.map(|extract| self.data.extract(org_uuid, source.uuid, extract));
+        let bases = match (mode, &old) {
+            (FilesMode::Replace, _) => Vec::new(),
+            (FilesMode::Append, Some(old)) => source.tables.iter().map(|table| base(old, table)).collect(),
+            (FilesMode::Append, None) => Vec::new(),
+        };
+        let read = files.iter().map(|file| file.path.clone()).chain(bases.iter().map(|base| base.path.clone()));
+        let errand = Errand { org: caller.org().raw(), read: read.collect(), deadline: self.settings.job_timeout };
+        let extract = self.entropy.uuid(self.clock.now());
+        let target = self.data.extract(org_uuid, source.uuid, extract);
+        let (data, known) = (self.data.clone(), source.tables.clone());
+        self.pool
+            .background(
+                &errand,
+                |scratch| {
+                    // Where this fails, the worker says so.
+                    let _ = std::fs::create_dir(scratch.join("extract"));
+                    let append_to = (mode == FilesMode::Append).then_some(bases);
+                    Job::Import { files, into: scratch.join("extract"), append_to }
+                },
+                &mut |_, _| {},
+                move |done, scratch| {
+                    let Outcome::Imported { tables } = done.outcome else {
+                        return Err(std::io::Error::other("an import gave another outcome"));
+                    };
+                    let made = scratch.join("extract");
+                    let tables = merged(known, tables);
+                    keep_others(&tables, old.as_deref(), &made)?;
+                    data.adopt(&made, &target)?;
+                    Ok((extract, tables))
+                },
+            )
+            .await
+            .map_err(error_of)
+    }
+}
+
+fn check_takes_files(source: &Source) -> Result<()> {
+    if source.kind != "file" {
+        return Err(Error::Conflict("The data source is made of no files; sync it instead.".to_owned()));
+    }
+    if source.status == SourceStatus::Syncing {
+        return Err(Error::Conflict("The data source is being read; send files when it is active.".to_owned()));
+    }
+    Ok(())
+}
+
+fn base(extract: &Path, table: &SourceTable) -> BaseTable {
+    let columns = table.columns.iter().map(|column| ImportedColumn {
+        name: column.column.name.clone(),
+        kind: column.column.kind,
+        nullable: column.nullable,
+    });
+    let (rows, bytes, columns) = (table.rows, table.bytes, columns.collect());
+    let path = extract.join(format!("{}.parquet", table.name));
+    BaseTable { path, table: ImportedTable { name: table.name.clone(), rows, bytes, columns } }
+}
+
+/// The tables that there were, those that were made in their place, and new ones behind them.
+fn merged(known: Vec<SourceTable>, made: Vec<ImportedTable>) -> Vec<SourceTable> {
+    let mut tables = known;
+    for table in made.into_iter().map(table_of) {
+        match tables.iter_mut().find(|known| known.name == table.name) {
+            Some(known) => *known = table,
+            None => tables.push(table),
+        }
+    }
+    tables
+}
+
+/// Extracts never change, so a table that stays is the same file in both.
+fn keep_others(tables: &[SourceTable], old: Option<&Path>, made: &Path) -> std::io::Result<()> {
+    for table in tables {
+        let name = format!("{}.parquet", table.name);
+        if let Some(old) = old
+            && !made.join(&name).exists()
+        {
+            std::fs::hard_link(old.join(&name), made.join(&name))?;
+        }
+    }
+    Ok(())
+}
+
+fn rows(tables: &[SourceTable]) -> Value {
+    json!({"tables": tables.iter().map(|table| json!({"name": table.name, "rows": table.rows})).collect::<Vec<_>>()})
+}
