@@ -95,6 +95,7 @@ async fn every_operation_that_takes_a_key_answers_the_second_request_like_the_fi
         let object = match operation.id {
             // A key that was rotated is not rotated again.
             "keys_rotate" => text_of(&owner.post("/v1/keys", json!({"name": "Once"})).await.is(201)["id"]),
+            "data_sources_files" => source.clone(),
             id if id.starts_with("report") => report.clone(),
             _ => dashboard.clone(),
         };
