@@ -69,8 +69,8 @@ fn has(columns: &[ImportedColumn], name: &str) -> bool {
 
 fn opened(path: &Path) -> Result<impl RecordBatchReader + use<>, Fault> {
     let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(path)?);
-    let builder = builder.map_err(|error| Fault::from(error))?.with_batch_size(BATCH_ROWS);
-    builder.build().map_err(|error| Fault::from(error))
+    let builder = builder.map_err(Fault::from)?.with_batch_size(BATCH_ROWS);
+    builder.build().map_err(Fault::from)
 }
 
 /// The table's columns. Exact numbers get as many decimals as either has.

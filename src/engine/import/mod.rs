@@ -32,7 +32,7 @@ use self::pour::Pour;
 use super::control::Control;
 use super::{defect, internal};
 use crate::domain::preview::{FileKind, FilePreview};
-use crate::worker::protocol::{BaseTable, Failure, FailureCode, ImportFile, ImportedTable};
+use crate::worker::protocol::{BaseTable, Failure, ImportFile, ImportedTable};
 
 /// Rows that a preview is made of.
 const PREVIEW_ROWS: u64 = 1_000;

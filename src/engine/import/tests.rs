@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use super::*;
 use crate::domain::import::ImportOptions;
 use crate::domain::result::ColumnType;
+use crate::worker::protocol::FailureCode;
 
 struct Import {
     directory: TempDir,
