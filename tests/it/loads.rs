@@ -148,7 +148,7 @@ fn the_command_line_loads_files_into_sources() {
     let run = |arguments: &[&str]| {
         let output = installation.run(arguments);
         assert!(output.status.success(), "{}", text(&output.stderr));
-        text(&output.stdout).to_owned()
+        text(&output.stdout)
     };
     std::fs::write(&file, "id;n\n1;1\n").unwrap();
     run(&["source", "add", path, "--name", "Shop", "--type", "n=decimal"]);
