@@ -165,7 +165,7 @@ pub struct Parts {
     pub set_up: AtomicBool,
     /// The link by which the first organisation may be made.
     pub(super) setup_offer: Mutex<Option<Offer>>,
-    /// One hash of a password at a time and core.
+    /// One hash of a password at a time for each core but one, which is left to requests.
     pub hashing: Arc<tokio::sync::Semaphore>,
     /// One place for each password that is hashed or waits for its turn.
     pub hashing_places: tokio::sync::Semaphore,
@@ -188,6 +188,7 @@ impl App {
         let shared = settings.shared_limits.clone().map(|rules| Shared::new(rules, &name));
         let boot = entropy.uuid(clock.now()).to_string();
         let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        let hashing = cores.saturating_sub(1).max(1);
         Self(Arc::new(Parts {
             effort: Effort::default(),
             access: AccessCache::new(),
@@ -202,8 +203,8 @@ impl App {
             adopted: Mutex::new(0),
             set_up: AtomicBool::new(false),
             setup_offer: Mutex::new(None),
-            hashing: Arc::new(tokio::sync::Semaphore::new(cores)),
-            hashing_places: tokio::sync::Semaphore::new(cores + HASHING_QUEUE),
+            hashing: Arc::new(tokio::sync::Semaphore::new(hashing)),
+            hashing_places: tokio::sync::Semaphore::new(hashing + HASHING_QUEUE),
             store,
             clock,
             entropy,

@@ -73,7 +73,7 @@ impl App {
         })
     }
 
-    /// The argon2id hash of a password, made on a thread of its own, of no more at once than there are cores.
+    /// The argon2id hash of a password, made on a thread of its own, while one core is left to others.
     pub(super) async fn hash_password(&self, password: zeroize::Zeroizing<String>) -> Result<String> {
         let cost = self.settings.argon2;
         let salt: [u8; 16] = self.entropy.bytes();

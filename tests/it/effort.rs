@@ -114,8 +114,8 @@ async fn a_login_costs_one_hash_whoever_it_is_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_more_passwords_are_hashed_at_once_than_there_are_cores_though_clients_leave() {
-    let cores = std::thread::available_parallelism().unwrap().get();
+async fn passwords_leave_one_core_to_requests_though_clients_leave() {
+    let cores = std::thread::available_parallelism().unwrap().get().saturating_sub(1).max(1);
     // Long enough that all of them meet.
     let world = World::with(|plot| plot.settings.argon2.memory_kib = 8_192).await;
     let logins = |world: &World, from: usize, to: usize| -> Vec<_> {
@@ -136,5 +136,5 @@ async fn no_more_passwords_are_hashed_at_once_than_there_are_cores_though_client
     }
     assert!(statuses.iter().all(|status| matches!(status, 401 | 429 | 503)), "{statuses:?}");
     let most = usize::try_from(world.app.effort.most_hashing()).unwrap();
-    assert!((1..=cores).contains(&most), "{most} at once on {cores} cores");
+    assert!((1..=cores).contains(&most), "{most} at once, where {cores} may be");
 }
