@@ -1,3 +1,5 @@
+//! What connections are read of, what they refuse, and where their secrets may go.
+
 use serde_json::json;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Which hosts and URLs the guard lets through, against those of people who mean no good.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
