@@ -88,6 +88,11 @@ impl Generations {
         self.0.iter().map(|(_, secret)| secret)
     }
 
+    /// All of them with their ids, oldest first.
+    pub fn with_ids(&self) -> impl Iterator<Item = (i64, &Secret)> {
+        self.0.iter().map(|(id, secret)| (*id, secret))
+    }
+
     /// The oldest, which every copy of the installation has.
     pub fn oldest(&self) -> &Secret {
         &self.0[0].1

@@ -125,17 +125,28 @@ impl Drop for KeyText {
     }
 }
 
+/// What MACs of keys are made with, ready for use: to get there from its bytes takes as long as a MAC.
+#[derive(Debug)]
+pub struct Pepper(hmac::Key);
+
+impl Pepper {
+    /// Of these bytes.
+    pub fn new(bytes: &[u8]) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, bytes))
+    }
+}
+
 /// What is stored of a key: HMAC-SHA256 under the pepper, over the salt and then the key.
-pub fn mac(pepper: &[u8], salt: &[u8; 16], text: &KeyText) -> [u8; 32] {
-    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, pepper), &salted(salt, text).0);
+pub fn mac(pepper: &Pepper, salt: &[u8; 16], text: &KeyText) -> [u8; 32] {
+    let tag = hmac::sign(&pepper.0, &salted(salt, text).0);
     let mut mac = [0; 32];
     mac.copy_from_slice(tag.as_ref());
     mac
 }
 
 /// Whether this is the key of which `stored` was kept, in a time that does not tell how much of it fits.
-pub fn verify(pepper: &[u8], salt: &[u8; 16], text: &KeyText, stored: &[u8; 32]) -> bool {
-    hmac::verify(&hmac::Key::new(hmac::HMAC_SHA256, pepper), &salted(salt, text).0, stored).is_ok()
+pub fn verify(pepper: &Pepper, salt: &[u8; 16], text: &KeyText, stored: &[u8; 32]) -> bool {
+    hmac::verify(&pepper.0, &salted(salt, text).0, stored).is_ok()
 }
 
 /// Masks whatever in a free text could be a credential: anything that begins like a key and goes on for at least 8
@@ -295,13 +306,14 @@ mod tests {
     fn the_stored_mac_is_hmac_sha256_over_salt_and_key() {
         let salt: [u8; 16] = std::array::from_fn(|index| u8::try_from(index).unwrap());
         let key = KeyText::parse(GOLDEN).unwrap();
-        let stored = mac(b"pepper", &salt, &key);
+        let pepper = Pepper::new(b"pepper");
+        let stored = mac(&pepper, &salt, &key);
         assert_eq!(hex::encode(stored), MAC);
-        assert!(verify(b"pepper", &salt, &key, &stored));
-        assert!(!verify(b"salt", &salt, &key, &stored));
-        assert!(!verify(b"pepper", &[0; 16], &key, &stored));
+        assert!(verify(&pepper, &salt, &key, &stored));
+        assert!(!verify(&Pepper::new(b"salt"), &salt, &key, &stored));
+        assert!(!verify(&pepper, &[0; 16], &key, &stored));
         let other = KeyText::mint(Environment::Live, &mut counter(1));
-        assert!(!verify(b"pepper", &salt, &other, &stored));
+        assert!(!verify(&pepper, &salt, &other, &stored));
     }
 
     #[test]

@@ -12,15 +12,17 @@ use super::app::App;
 use super::caller::{Identity, KeyFacts, Who};
 use crate::domain::error::{Error, Result};
 use crate::domain::id::SessionId;
-use crate::domain::key_text::{self, KeyText};
+use crate::domain::key_text::{self, KeyText, Pepper};
 use crate::domain::org::OrgKind;
 use crate::domain::time::Timestamp;
 use crate::domain::window::Limits;
+use crate::keyring::Generations;
 use crate::store::main::access::{self, KeyAccess, SessionAccess};
 use crate::store::watch::{Stamped, trusted};
 
 /// Cached rows; each is trusted only while the version it was read at is the present one.
 pub struct AccessCache {
+    peppers: Peppers,
     keys: Cache<[u8; 8], Arc<CachedKey>>,
     sessions: Cache<i64, Arc<CachedSession>>,
 }
@@ -108,8 +110,32 @@ const CLOCK_STEP: i64 = 60;
 const TOKEN_HEAD: &str = "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9.";
 
 impl AccessCache {
-    pub(super) fn new() -> Self {
-        Self { keys: Cache::new(100_000), sessions: Cache::new(100_000) }
+    pub(super) fn new(peppers: &Generations) -> Self {
+        Self { peppers: Peppers::new(peppers), keys: Cache::new(100_000), sessions: Cache::new(100_000) }
+    }
+
+    /// What the MACs of keys are made with.
+    pub(super) fn peppers(&self) -> &Peppers {
+        &self.peppers
+    }
+}
+
+/// The generations of the pepper, oldest first.
+pub(super) struct Peppers(Vec<(i64, Pepper)>);
+
+impl Peppers {
+    fn new(generations: &Generations) -> Self {
+        Self(generations.with_ids().map(|(id, secret)| (id, Pepper::new(secret.expose()))).collect())
+    }
+
+    /// The newest, with its id.
+    pub(super) fn current(&self) -> (i64, &Pepper) {
+        let (id, pepper) = &self.0[self.0.len() - 1];
+        (*id, pepper)
+    }
+
+    fn get(&self, id: i64) -> Option<&Pepper> {
+        self.0.iter().find(|(found, _)| *found == id).map(|(_, pepper)| pepper)
     }
 }
 
@@ -147,12 +173,12 @@ impl App {
         let Some(cached) = cached else {
             // As much work as for a key that exists, so that time tells nothing.
             self.effort.count_mac();
-            key_text::verify(self.keyring.pepper.current().1.expose(), &[0; 16], text, &[0; 32]);
+            key_text::verify(self.access.peppers.current().1, &[0; 16], text, &[0; 32]);
             return Ok(None);
         };
-        let pepper = self.keyring.pepper.get(cached.pepper_id).ok_or_else(|| Error::internal("an unknown pepper"))?;
+        let pepper = self.access.peppers.get(cached.pepper_id).ok_or_else(|| Error::internal("an unknown pepper"))?;
         self.effort.count_mac();
-        if key_text::verify(pepper.expose(), &cached.salt, text, &cached.mac) {
+        if key_text::verify(pepper, &cached.salt, text, &cached.mac) {
             return Ok(Some(cached));
         }
         if was_cached {

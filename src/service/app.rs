@@ -191,7 +191,7 @@ impl App {
         let hashing = cores.saturating_sub(1).max(1);
         Self(Arc::new(Parts {
             effort: Effort::default(),
-            access: AccessCache::new(),
+            access: AccessCache::new(&keyring.pepper),
             limiter: Limiter::new(settings.limiter_memory, shared),
             floods: Floods::new(settings.audit.unauthenticated_per_minute),
             leaks: LeakReports::new(),

@@ -127,9 +127,9 @@ impl App {
     fn mint(&self, caller: &Caller) -> (KeyText, KeptText) {
         let environment = caller.identity().holder.org_kind.environment();
         let text = KeyText::mint(environment, &mut |bytes| self.entropy.fill(bytes));
-        let (pepper_id, pepper) = self.keyring.pepper.current();
+        let (pepper_id, pepper) = self.access.peppers().current();
         let salt = self.entropy.bytes();
-        let mac = key_text::mac(pepper.expose(), &salt, &text);
+        let mac = key_text::mac(pepper, &salt, &text);
         let kept = KeptText { public: text.public().to_owned(), environment, salt, mac, pepper_id };
         (text, kept)
     }
