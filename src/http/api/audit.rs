@@ -25,7 +25,8 @@ impl AuditApi {
     /// List the entries of the audit log.
     ///
     /// Each call of the organization is one, and each change that no call made. Pages reach 10,000 entries, and `count`
-    /// tells of no more: narrow the list by time, follow the cursors of `/v1/audit`, or export it.
+    /// tells of no more; where a filter is met by little, about a million entries are looked through for them. For what
+    /// lies beyond, narrow the list by time, follow the cursors of `/v1/audit`, or export it.
     #[oai(path = "/", method = "get", operation_id = "audit_list")]
     async fn list(
         &self,

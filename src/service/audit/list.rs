@@ -21,6 +21,9 @@ use crate::store::main::{changes, keys, users};
 const LOOKS: i64 = 64 * 1_024;
 /// Entries that pages by number reach, and that their count tells of, at most.
 const COUNTED: usize = 10_000;
+/// Entries that may be looked at for them where summaries do not help: without an end, a filter that little meets would
+/// read a log of millions for each page.
+const COUNTED_LOOKS: i64 = 1_000_000;
 /// What no row has: a filter that names an object which is not there admits nothing.
 const NOBODY: i64 = 0;
 
@@ -77,7 +80,7 @@ impl App {
         let found = self
             .store
             .read_audit(move |db| {
-                let all = Search { filter: &filter, direction, after: None, take: reach, looks: i64::MAX };
+                let all = Search { filter: &filter, direction, after: None, take: reach, looks: COUNTED_LOOKS };
                 Ok(search::search(db, &all)?.found)
             })
             .await?;
