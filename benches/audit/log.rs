@@ -7,7 +7,7 @@ use std::path::Path;
 use rusqlite::{Connection, Transaction, params};
 
 use claribi::domain::audit::summary::BLOCK;
-use claribi::domain::audit::{Call, Entry, GENESIS, Summary, chain};
+use claribi::domain::audit::{Call, Entry, Filling, GENESIS, chain};
 use claribi::domain::time::Timestamp;
 use claribi::domain::usage::{Bucket, Figures};
 
@@ -34,7 +34,7 @@ fn entries(transaction: &Transaction<'_>, now: Timestamp, count: i64, sums: &mut
     let mut insert = transaction.prepare("INSERT INTO entries VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?;
     let mut insert_block = transaction.prepare("INSERT INTO blocks VALUES (?1, ?2, ?3, ?4, ?5)")?;
     let begin = now.millis() - DAYS * 86_400_000;
-    let (mut head, mut bytes, mut summary) = (GENESIS, Vec::new(), Summary::default());
+    let (mut head, mut bytes, mut filling) = (GENESIS, Vec::new(), Filling::default());
     for seq in 1..=count {
         // Not over 2^63: thirty days have 2.6 billion milliseconds.
         let call = calls::call(seq, count, begin + DAYS * 86_400_000 * seq / (count + 1));
@@ -46,9 +46,9 @@ fn entries(transaction: &Transaction<'_>, now: Timestamp, count: i64, sums: &mut
             params![seq, call.at_ms, call.org, call.lineage, operation, call.status, call.request_id, bytes, head];
         insert.execute(copies)?;
         sums.add(&call);
-        summary.add(&Entry::Call(Box::new(call)));
+        filling.add(&Entry::Call(Box::new(call)));
         if seq % BLOCK == BLOCK - 1 {
-            let whole = std::mem::take(&mut summary);
+            let whole = std::mem::take(&mut filling).into_summary();
             insert_block.execute(params![seq + 1 - BLOCK, seq, whole.oldest_ms, whole.newest_ms, whole.bytes()])?;
         }
     }

@@ -8,8 +8,9 @@ use serde_json::json;
 use super::app::App;
 use crate::domain::audit::{Entry, Event};
 use crate::domain::error::Result;
+use crate::domain::id::RequestId;
 use crate::domain::time::Timestamp;
-use crate::store::audit::entries;
+use crate::store::audit::{entries, requests};
 use crate::store::main::changes::{self, Change};
 
 /// How many changes are looked at in one go.
@@ -72,13 +73,13 @@ impl App {
     fn is_missing(&self, change: &Change, which: Adopt) -> Result<bool> {
         match (change.request, which) {
             (Some(_), Adopt::WithoutRequest) => Ok(false),
-            (Some(request), Adopt::All | Adopt::Before(_)) if self.covers(request.as_bytes())? => Ok(false),
-            _ => Ok(!self.covers(&half_digest(change))?),
+            (Some(request), Adopt::All | Adopt::Before(_)) if self.has_call(RequestId(request))? => Ok(false),
+            _ => Ok(!self.store.read_audit_now(|db| Ok(entries::has_adopted(db, &half_digest(change))?))?),
         }
     }
 
-    fn covers(&self, request: &[u8; 16]) -> Result<bool> {
-        self.store.read_audit_now(|db| Ok(entries::covers(db, request)?))
+    fn has_call(&self, request: RequestId) -> Result<bool> {
+        Ok(self.store.read_audit_now(|db| Ok(requests::find(db, request)?))?.is_some())
     }
 }
 

@@ -14,7 +14,7 @@ use crate::domain::audit::Entry;
 use crate::domain::error::{Error, Result};
 use crate::domain::steady::{Moment, Reading, Steady};
 use crate::domain::window::{Admission, Class, Headroom, KEPT, Limits, Surface, Verdict, WindowName, WindowSet};
-use crate::store::audit::entries;
+use crate::store::audit::{admissions, entries};
 
 pub mod callers;
 pub mod shared;
@@ -183,7 +183,7 @@ impl App {
         // As many as a limit that is raised later would have counted.
         let most = (most as usize).max(KEPT);
         let since_ms = moment.at_ms.saturating_sub(DAY_MS);
-        let history = self.store.read_audit_now(|db| Ok(entries::admitted(db, owner, since_ms, most)?))?;
+        let history = self.store.read_figures_now(|usage| Ok(admissions::admitted(usage, owner, since_ms, most)?))?;
         // Should it lie ahead after all, it is shifted as a whole: spacing is kept, no quota appears.
         let ahead = history.last().map_or(0, |newest| newest.at_ms.saturating_sub(moment.at_ms).max(0));
         let mut windows = WindowSet::new();

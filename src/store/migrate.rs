@@ -33,6 +33,7 @@ const AUDIT: &[M<'static>] = &[
     M::up(include_str!("audit/migrations/0003_figures.sql")),
     M::up(include_str!("audit/migrations/0004_checkpoints.sql")),
     M::up(include_str!("audit/migrations/0005_floods.sql")),
+    M::up(include_str!("audit/migrations/0006_fewer_indexes.sql")),
 ];
 
 static MAIN_STEPS: LazyLock<Migrations<'static>> = LazyLock::new(|| Migrations::from_slice(MAIN));

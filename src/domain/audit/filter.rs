@@ -178,7 +178,7 @@ mod tests {
     use super::*;
     use crate::domain::audit::entry::Event;
     use crate::domain::audit::entry::tests::typical;
-    use crate::domain::audit::summary::Summary;
+    use crate::domain::audit::summary::Filling;
 
     #[test]
     fn each_condition_admits_what_it_names_and_nothing_else() {
@@ -219,8 +219,9 @@ mod tests {
         ]
         .into_iter()
         .unzip();
-        let mut summary = Summary::default();
-        summary.add(&entry);
+        let mut filling = Filling::default();
+        filling.add(&entry);
+        let summary = filling.into_summary();
         for filter in right {
             assert!(filter.admits(&entry), "{filter:?}");
             assert!(summary.may_have(&filter), "{filter:?}");
@@ -243,8 +244,9 @@ mod tests {
     fn floods_are_told_by_time_address_and_outcome() {
         let address = [203, 0, 113, 9].into();
         let flood = Entry::Flood(Flood::of_call(5, address, Outcome::Refused));
-        let mut summary = Summary::default();
-        summary.add(&flood);
+        let mut filling = Filling::default();
+        filling.add(&flood);
+        let summary = filling.into_summary();
         for filter in [
             Filter::default(),
             Filter { address: Some(address), outcome: Some(Outcome::Refused), ..Filter::default() },

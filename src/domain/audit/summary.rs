@@ -7,7 +7,7 @@
 
 use std::net::IpAddr;
 
-use super::entry::{Call, Entry};
+use super::entry::{Call, Entry, Word};
 use super::filter::Filter;
 use super::flood::Flood;
 use super::kind::Outcome;
@@ -107,42 +107,115 @@ impl Default for Summary {
     }
 }
 
-impl Summary {
+/// The summary of a block that is being filled.
+///
+/// Most calls say of themselves what an earlier one of their block said, often the last one with their key: what was
+/// noted once is not worked out again.
+#[derive(Debug)]
+pub struct Filling {
+    summary: Summary,
+    /// By key, some of the last that were noted.
+    noted: Box<[Option<Noted>; NOTED]>,
+}
+
+/// Keys whose last call is remembered; others are noted anew.
+const NOTED: usize = 64;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Noted {
+    caller: Caller,
+    address: IpAddr,
+    operation: Option<Word>,
+}
+
+/// What a call says, but for its address and operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Caller {
+    org: Option<i64>,
+    key: Option<i64>,
+    prefix: Option<[u8; 8]>,
+    user: Option<i64>,
+    outcome: Outcome,
+    status: u16,
+}
+
+impl Default for Filling {
+    fn default() -> Self {
+        Self { summary: Summary::default(), noted: Box::new([const { None }; NOTED]) }
+    }
+}
+
+impl Filling {
     /// Takes an entry in.
     pub fn add(&mut self, entry: &Entry) {
-        let at = entry.at_ms();
-        (self.oldest_ms, self.newest_ms) = (self.oldest_ms.min(at), self.newest_ms.max(at));
-        if let Some(org) = entry.org() {
-            self.note(Fact::Org(org));
-        }
+        self.summary.add_instant(entry);
         match entry {
             Entry::Call(call) => self.add_call(call),
-            Entry::Flood(flood) => self.add_flood(flood),
-            Entry::Event(_) => {}
+            Entry::Flood(flood) => self.summary.add_flood(flood),
+            Entry::Event(event) => event.org.into_iter().for_each(|org| self.summary.note(Fact::Org(org))),
         }
     }
 
     fn add_call(&mut self, call: &Call) {
-        let operation = call.operation.as_deref();
-        self.note(Fact::Status(call.status));
-        self.note(Fact::Outcome(call.outcome));
-        self.note(Fact::Address(call.address));
-        if let Some(prefix) = call.key_prefix {
-            self.note(Fact::KeyPrefix(prefix));
+        let place = call.key_id.unwrap_or(0).unsigned_abs() % NOTED as u64;
+        let Some(noted) = usize::try_from(place).ok().and_then(|place| self.noted.get_mut(place)) else { return };
+        let caller = Caller {
+            org: call.org,
+            key: call.key_id,
+            prefix: call.key_prefix,
+            user: call.user,
+            outcome: call.outcome,
+            status: call.status,
+        };
+        let before = noted.as_ref().filter(|noted| noted.caller == caller);
+        let is_elsewhere = before.is_none_or(|noted| noted.address != call.address);
+        let is_other = before.is_none_or(|noted| noted.operation != call.operation);
+        if before.is_none() {
+            self.summary.note_caller(&caller);
         }
-        if let Some(user) = call.user {
+        if is_elsewhere {
+            self.summary.note(Fact::Address(call.address));
+        }
+        if is_other && let Some(operation) = call.operation.as_deref() {
+            self.summary.note_operation(operation, &caller);
+        }
+        if is_elsewhere || is_other {
+            *noted = Some(Noted { caller, address: call.address, operation: call.operation.clone() });
+        }
+    }
+
+    /// The summary of what was taken in.
+    pub fn into_summary(self) -> Summary {
+        self.summary
+    }
+}
+
+impl Summary {
+    fn add_instant(&mut self, entry: &Entry) {
+        let at = entry.at_ms();
+        (self.oldest_ms, self.newest_ms) = (self.oldest_ms.min(at), self.newest_ms.max(at));
+    }
+
+    fn note_caller(&mut self, caller: &Caller) {
+        let outcome = caller.outcome;
+        self.note(Fact::Status(caller.status));
+        self.note(Fact::Outcome(outcome));
+        caller.org.into_iter().for_each(|org| self.note(Fact::Org(org)));
+        caller.prefix.into_iter().for_each(|prefix| self.note(Fact::KeyPrefix(prefix)));
+        if let Some(user) = caller.user {
             self.note(Fact::User(user));
-            self.note(Fact::UserOutcome(user, call.outcome));
+            self.note(Fact::UserOutcome(user, outcome));
         }
-        if let Some(operation) = operation {
-            self.note(Fact::Operation(operation));
-            self.note(Fact::OperationOutcome(operation, call.outcome));
-        }
-        if let Some(key) = call.key_id {
+        if let Some(key) = caller.key {
             self.note(Fact::Key(key));
-            self.note(Fact::KeyOutcome(key, call.outcome));
-            operation.into_iter().for_each(|operation| self.note(Fact::KeyOperation(key, operation)));
+            self.note(Fact::KeyOutcome(key, outcome));
         }
+    }
+
+    fn note_operation(&mut self, operation: &str, caller: &Caller) {
+        self.note(Fact::Operation(operation));
+        self.note(Fact::OperationOutcome(operation, caller.outcome));
+        caller.key.into_iter().for_each(|key| self.note(Fact::KeyOperation(key, operation)));
     }
 
     fn add_flood(&mut self, flood: &Flood) {
@@ -197,8 +270,9 @@ impl Sought {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
-    use crate::domain::audit::entry::Word;
     use crate::domain::audit::entry::tests::typical;
 
     fn call(index: i64) -> Entry {
@@ -217,9 +291,10 @@ mod tests {
 
     #[test]
     fn an_ordinary_block_says_wrongly_once_in_some_hundred_times_that_it_has_something() {
-        let mut summary = Summary::default();
+        let mut filling = Filling::default();
         let entries: Vec<Entry> = (0..BLOCK).map(call).collect();
-        entries.iter().for_each(|entry| summary.add(entry));
+        entries.iter().for_each(|entry| filling.add(entry));
+        let summary = filling.into_summary();
         for (index, entry) in entries.iter().enumerate() {
             let Entry::Call(call) = entry else { continue };
             let filter = Filter {
@@ -235,6 +310,36 @@ mod tests {
         assert!(!summary.may_have(&Filter { from_ms: Some(1_000 + BLOCK), ..Filter::default() }));
         assert!(!summary.may_have(&Filter { before_ms: Some(1_000), ..Filter::default() }));
         assert!(!summary.may_have(&Filter { key: Some(11), outcome: Some(Outcome::Server), ..Filter::default() }));
+    }
+
+    proptest! {
+        #[test]
+        fn a_summary_says_of_many_calls_what_it_says_of_each(
+            made in prop::collection::vec((0..3_i64, 0..200_i64, 0..3_i64, 0..4_u8, 0..5_u8), 1..200),
+        ) {
+            let made = made.into_iter().map(|(org, key, user, operation, address)| {
+                let outcome = if address == 0 { Outcome::Server } else { Outcome::Ok };
+                Entry::Call(Box::new(Call {
+                    org: (org > 0).then_some(org),
+                    key_id: (key > 0).then_some(key),
+                    user: (user > 0).then_some(user),
+                    operation: (operation > 0).then(|| Word::Owned(format!("operation_{operation}"))),
+                    address: IpAddr::from([10, 0, 0, address]),
+                    outcome,
+                    ..typical()
+                }))
+            });
+            let (mut together, mut each) = (Filling::default(), Summary::default());
+            for entry in made {
+                together.add(&entry);
+                let mut alone = Filling::default();
+                alone.add(&entry);
+                let alone = alone.into_summary();
+                each.bits.iter_mut().zip(alone.bits.iter()).for_each(|(sum, bits)| *sum |= bits);
+                (each.oldest_ms, each.newest_ms) = (alone.oldest_ms, alone.newest_ms);
+            }
+            prop_assert_eq!(together.into_summary(), each);
+        }
     }
 
     #[test]

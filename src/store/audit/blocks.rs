@@ -6,13 +6,13 @@
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::domain::audit::summary::BLOCK;
-use crate::domain::audit::{Entry, Summary};
+use crate::domain::audit::{Entry, Filling, Summary};
 use crate::store::{Audit, Reader, StoreError};
 
 /// The writer's side: the block that is being filled, and those that are not in the file yet.
 #[derive(Default)]
 pub(super) struct Blocks {
-    filling: Summary,
+    filling: Filling,
     whole: Vec<(i64, Summary)>,
 }
 
@@ -26,7 +26,7 @@ impl Blocks {
     pub(super) fn add(&mut self, seq: i64, entry: &Entry) {
         self.filling.add(entry);
         if seq % BLOCK == BLOCK - 1 {
-            self.whole.push((start_of(seq), std::mem::take(&mut self.filling)));
+            self.whole.push((start_of(seq), std::mem::take(&mut self.filling).into_summary()));
         }
     }
 

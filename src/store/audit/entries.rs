@@ -2,16 +2,11 @@
 
 use rusqlite::{OptionalExtension, Row};
 
+use super::admissions::caller_of;
 use crate::domain::audit::{Entry, GENESIS, Hash};
 use crate::domain::error::Result;
 use crate::domain::id::OrgId;
-use crate::domain::window::Class;
 use crate::store::{Audit, Reader, StoreError};
-
-/// Milliseconds of the hours that calls are counted by.
-pub const HOUR_MS: i64 = 3_600_000;
-/// Refused calls in a row, all older than what is looked for, after which nothing that was admitted is expected.
-const REFUSED_IN_A_ROW: u32 = 4_096;
 
 /// A link of the chain as it is stored.
 #[derive(Debug, Clone)]
@@ -47,8 +42,7 @@ impl<'e> Columns<'e> {
             Entry::Call(call) => Self {
                 at: call.at_ms,
                 org: call.org,
-                // Sessions have windows too: they stand here as the negative of their id.
-                lineage: call.lineage.or(call.session.map(|session| -session)),
+                lineage: caller_of(call),
                 operation: call.operation.as_deref(),
                 status: Some(call.status),
                 request: Some(&call.request_id),
@@ -122,60 +116,13 @@ pub fn after(db: &Reader<'_, Audit>, seq: i64, limit: u32) -> Result<Vec<Link>, 
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Whether the chain has a call of this request, or an event that adopted the change with this half digest.
-pub fn covers(db: &Reader<'_, Audit>, request: &[u8; 16]) -> Result<bool, StoreError> {
+/// Whether the chain has an event that adopted the change with this half digest.
+pub fn has_adopted(db: &Reader<'_, Audit>, half_digest: &[u8; 16]) -> Result<bool, StoreError> {
     let found: Option<i64> = db
-        .prepare("SELECT 1 FROM entries WHERE request = ?1")?
-        .query_row([request.as_slice()], |row| row.get(0))
+        .prepare("SELECT 1 FROM entries WHERE request = ?1 AND status IS NULL")?
+        .query_row([half_digest.as_slice()], |row| row.get(0))
         .optional()?;
     Ok(found.is_some())
-}
-
-/// An admitted request of the past, for the windows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Admitted {
-    /// The limiter's instant in milliseconds.
-    pub at_ms: i64,
-    /// Its class.
-    pub class: Class,
-    /// The face's number.
-    pub face: u8,
-}
-
-/// The admitted requests of a lineage since an instant of the limiter's, oldest first, at most as many of the newest as
-/// `limit`.
-pub fn admitted(
-    db: &Reader<'_, Audit>,
-    lineage: i64,
-    since_ms: i64,
-    limit: usize,
-) -> Result<Vec<Admitted>, StoreError> {
-    let mut statement = db.prepare("SELECT entry FROM entries WHERE lineage_id = ?1 ORDER BY seq DESC")?;
-    let mut rows = statement.query([lineage])?;
-    let (mut found, mut refused) = (Vec::new(), 0);
-    while found.len() < limit
-        && refused < REFUSED_IN_A_ROW
-        && let Some(row) = rows.next()?
-    {
-        let entry = Entry::decode(row.get_ref("entry")?.as_blob().map_err(rusqlite::Error::from)?);
-        let Some(Entry::Call(call)) = entry else { continue };
-        // What was refused says nothing of the limiter's time, and the wall clock may have been anything.
-        let Some(at_ms) = call.admitted_at_ms else {
-            let is_old = call.at_ms < since_ms.saturating_sub(HOUR_MS);
-            refused = if is_old { refused + 1 } else { refused };
-            continue;
-        };
-        // Rows lie in the order of their ends, so a long call may be older than its neighbours: look an hour further.
-        if at_ms < since_ms.saturating_sub(HOUR_MS) {
-            break;
-        }
-        refused = 0;
-        if at_ms > since_ms {
-            found.push(Admitted { at_ms, class: call.class, face: call.face });
-        }
-    }
-    found.sort_by_key(|admitted| admitted.at_ms);
-    Ok(found)
 }
 
 /// A number that is kept beside the chain.

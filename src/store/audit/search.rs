@@ -4,8 +4,10 @@
 use rusqlite::{OptionalExtension, Row};
 
 use super::blocks::start_of;
+use super::requests;
 use crate::domain::audit::summary::{BLOCK, Sought};
 use crate::domain::audit::{Entry, Filter, Hash};
+use crate::domain::id::RequestId;
 use crate::domain::page::Direction;
 use crate::store::{Audit, Reader, StoreError};
 
@@ -47,7 +49,10 @@ pub struct Part {
 /// Looks for entries.
 pub fn search(db: &Reader<'_, Audit>, search: &Search<'_>) -> Result<Part, StoreError> {
     if let Some(request) = &search.filter.request {
-        let found = of_request(db, request)?.filter(|found| search.filter.admits(&found.entry));
+        let found = match requests::find(db, RequestId(uuid::Uuid::from_bytes(*request)))? {
+            Some(seq) => by_number(db, seq)?.filter(|found| search.filter.admits(&found.entry)),
+            None => None,
+        };
         let is_after =
             |seq: i64| search.after.is_none_or(|after| (search.direction == Direction::Ascending) == (seq > after));
         return Ok(Part { found: found.into_iter().filter(|found| is_after(found.seq)).collect(), next: None });
@@ -55,29 +60,16 @@ pub fn search(db: &Reader<'_, Audit>, search: &Search<'_>) -> Result<Part, Store
     Seeking { db, search, sought: Sought::new(search.filter), part: Part::default(), left: search.looks }.run()
 }
 
-/// How many entries there are, counted up to `most`.
-pub fn count(db: &Reader<'_, Audit>, filter: &Filter, most: usize) -> Result<usize, StoreError> {
-    let counting = Search { filter, direction: Direction::Ascending, after: None, take: most, looks: i64::MAX };
-    Ok(search(db, &counting)?.found.len())
-}
-
 /// One entry of an organisation.
 pub fn find(db: &Reader<'_, Audit>, org: i64, seq: i64) -> Result<Option<Found>, StoreError> {
-    let found = db
-        .prepare("SELECT seq, entry, hash FROM entries WHERE seq = ?1")?
-        .query_row([seq], |row| Ok(read(row)))
-        .optional()?
-        .transpose()?
-        .flatten();
-    Ok(found.filter(|found| found.entry.org() == Some(org)))
+    Ok(by_number(db, seq)?.filter(|found| found.entry.org() == Some(org)))
 }
 
-fn of_request(db: &Reader<'_, Audit>, request: &[u8; 16]) -> Result<Option<Found>, StoreError> {
-    let found = db.prepare(OF_REQUEST)?.query_row([request.as_slice()], |row| Ok(read(row))).optional()?;
-    Ok(found.transpose()?.flatten())
+fn by_number(db: &Reader<'_, Audit>, seq: i64) -> Result<Option<Found>, StoreError> {
+    let mut statement = db.prepare("SELECT seq, entry, hash FROM entries WHERE seq = ?1")?;
+    Ok(statement.query_row([seq], |row| Ok(read(row))).optional()?.transpose()?.flatten())
 }
 
-const OF_REQUEST: &str = "SELECT seq, entry, hash FROM entries WHERE request = ?1";
 /// What the copies beside an entry tell is asked before its bytes are read.
 const UP: &str = "SELECT seq, entry, hash FROM entries WHERE seq BETWEEN ?1 AND ?2
     AND (?3 IS NULL OR org_id = ?3) AND (?4 IS NULL OR operation = ?4) AND (?5 IS NULL OR status BETWEEN ?5 AND ?6)
@@ -200,15 +192,17 @@ impl Seeking<'_, '_> {
         let mut statement = self.db.prepare(sql)?;
         let mut rows = statement.query([position])?;
         while let Some(row) = rows.next()? {
-            let facts = row.get_ref("facts")?.as_blob().map_err(rusqlite::Error::from)?;
-            if self.sought.may_be_in(facts, row.get("oldest")?, row.get("newest")?) {
-                return Ok(Some(row.get("first")?));
+            let facts = row.get_ref(FACTS)?.as_blob().map_err(rusqlite::Error::from)?;
+            if self.sought.may_be_in(facts, row.get(1)?, row.get(2)?) {
+                return Ok(Some(row.get(0)?));
             }
         }
         Ok(None)
     }
 }
 
+/// Where the summary stands in the rows of these statements, after first, oldest and newest.
+const FACTS: usize = 3;
 const UP_BLOCKS: &str = "SELECT first, oldest, newest, facts FROM blocks WHERE first >= ?1 ORDER BY first";
 const DOWN_BLOCKS: &str = "SELECT first, oldest, newest, facts FROM blocks WHERE first <= ?1 ORDER BY first DESC";
 
@@ -221,7 +215,7 @@ mod tests {
 
     use super::*;
     use crate::domain::audit::entry::tests::typical;
-    use crate::domain::audit::{Call, Outcome, Summary};
+    use crate::domain::audit::{Call, Filling, Outcome, Summary};
     use crate::store::audit::entries::Columns;
     use crate::store::migrate;
 
@@ -232,14 +226,13 @@ mod tests {
     }
 
     #[test]
-    fn entries_and_blocks_are_read_by_their_numbers_and_requests_by_their_index() {
+    fn entries_and_blocks_are_read_by_their_numbers() {
         let connection = file();
         for (sql, plan) in [
             (UP, "SEARCH entries USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
             (DOWN, "SEARCH entries USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
             (UP_BLOCKS, "SEARCH blocks USING INTEGER PRIMARY KEY (rowid>?)"),
             (DOWN_BLOCKS, "SEARCH blocks USING INTEGER PRIMARY KEY (rowid<?)"),
-            (OF_REQUEST, "SEARCH entries USING INDEX entries_by_request (request=?)"),
         ] {
             let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
             let count = statement.parameter_count();
@@ -257,20 +250,20 @@ mod tests {
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, zeroblob(32))",
             )
             .unwrap();
-        let mut summary = Summary::default();
+        let mut filling = Filling::default();
         for (seq, call) in (1_i64..).zip(calls) {
             let (mut bytes, entry) = (Vec::new(), Entry::Call(Box::new(call.clone())));
             entry.encode(&mut bytes);
             let Columns { at, org, operation, status, request, .. } = Columns::of(&entry);
             insert.execute(rusqlite::params![seq, at, org, operation, status, request, bytes]).unwrap();
-            summary.add(&entry);
+            filling.add(&entry);
             if seq % BLOCK == BLOCK - 1 {
+                let summary = std::mem::take(&mut filling).into_summary();
                 let Summary { oldest_ms, newest_ms, .. } = summary;
                 let row = rusqlite::params![seq - BLOCK + 1, seq, oldest_ms, newest_ms, summary.bytes()];
                 if summed_up {
                     connection.execute("INSERT INTO blocks VALUES (?1, ?2, ?3, ?4, ?5)", row).unwrap();
                 }
-                summary = Summary::default();
             }
         }
     }

@@ -1,4 +1,5 @@
-//! What calls add up to: by key, user and operation over minutes, hours and days, and how each key was last used.
+//! What calls add up to: by key, user and operation over minutes, hours and days, how each key was last used, and
+//! when each caller was admitted.
 //!
 //! Sums are kept in memory by the writer of the chain and brought to the file about once a second, so that a call
 //! costs no page for them. Readers add what is not there yet; after a crash it is counted again from the chain. What is
@@ -9,6 +10,7 @@ use std::net::IpAddr;
 
 use rusqlite::{Connection, OptionalExtension};
 
+use super::admissions::Fresh;
 use crate::domain::audit::entry::Word;
 use crate::domain::audit::{Call, Entry, Flood};
 use crate::domain::usage::{Bucket, Figures};
@@ -50,6 +52,7 @@ pub(super) struct Used {
 pub(in crate::store) struct Tally {
     minutes: HashMap<Cell, Figures>,
     keys: HashMap<i64, Used>,
+    admissions: Fresh,
 }
 
 impl Tally {
@@ -75,6 +78,7 @@ impl Tally {
             }
         }
         self.minutes.entry(cell).or_default().add(call);
+        self.admissions.add(call);
     }
 
     /// Counts calls that left no entry each: they are nobody's.
@@ -94,6 +98,11 @@ impl Tally {
     /// Whether everything is in the file.
     pub fn is_empty(&self) -> bool {
         self.minutes.is_empty()
+    }
+
+    /// The admitted requests that are not in the file.
+    pub(super) fn admissions(&self) -> &Fresh {
+        &self.admissions
     }
 
     /// How the key was used, as far as it is not in the file.
@@ -128,6 +137,7 @@ impl Tally {
             }
         }
         forget(connection, newest)?;
+        self.admissions.write(connection, seq)?;
         let mut upsert = connection.prepare_cached(
             "INSERT INTO key_usage (key_id, calls, last_at, last_operation, last_address) VALUES (?1, ?2, ?3, ?4, ?5)
              ON CONFLICT (key_id) DO UPDATE SET calls = calls + ?2, last_at = ?3, last_operation = ?4,
@@ -146,6 +156,7 @@ impl Tally {
     pub(super) fn clear(&mut self) {
         self.minutes.clear();
         self.keys.clear();
+        self.admissions.clear();
     }
 }
 

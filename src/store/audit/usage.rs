@@ -11,8 +11,8 @@ use crate::store::{Audit, Reader, StoreError};
 
 /// The file and what belongs to it: one consistent view of what calls add up to.
 pub struct UsageReader<'c> {
-    db: Reader<'c, Audit>,
-    fresh: &'c Tally,
+    pub(super) db: Reader<'c, Audit>,
+    pub(super) fresh: &'c Tally,
 }
 
 impl<'c> UsageReader<'c> {

@@ -6,7 +6,7 @@ use rusqlite::Row;
 use super::blocks::{self, start_of};
 use super::entries::Columns;
 use crate::domain::audit::summary::BLOCK;
-use crate::domain::audit::{Entry, Hash, Summary, Verifier};
+use crate::domain::audit::{Entry, Filling, Hash, Verifier};
 use crate::store::{Audit, Reader, StoreError};
 
 /// Entries that are read at a time: a reader that held the file open for longer would keep its log from being written
@@ -38,7 +38,7 @@ pub struct Walk {
     verifier: Verifier,
     /// The entry that comes next.
     next: i64,
-    summary: Option<Summary>,
+    summary: Option<Filling>,
 }
 
 impl Walk {
@@ -46,7 +46,7 @@ impl Walk {
     pub fn after(seq: i64, hash: Hash) -> Self {
         let next = seq + 1;
         // A block that was begun before cannot be summed up. The first entry of all begins one.
-        let summary = (next == 1 || next % BLOCK == 0).then(Summary::default);
+        let summary = (next == 1 || next % BLOCK == 0).then(Filling::default);
         Self { verifier: Verifier::after(hash), next, summary }
     }
 
@@ -104,7 +104,8 @@ impl Walk {
         if seq % BLOCK != BLOCK - 1 {
             return Ok(Ok(()));
         }
-        let Some(summary) = self.summary.replace(Summary::default()) else { return Ok(Ok(())) };
+        let Some(summary) = self.summary.replace(Filling::default()) else { return Ok(Ok(())) };
+        let summary = summary.into_summary();
         // The newest may not be written yet.
         let Some(stored) = blocks::find(db, start_of(seq))? else {
             let is_passed_over = blocks::end(db)? > seq;

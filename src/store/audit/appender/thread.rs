@@ -26,7 +26,8 @@ use crate::store::{Reader, StoreError, pool};
 const BATCH: usize = 512;
 /// A batch from which on the next one is given time to fill: under load a commit costs more than its rows.
 const LOADED: usize = 8;
-/// That time. Nobody waits it out when calls come one by one.
+/// That time. Nobody waits it out when calls come one by one. To end it as soon as no call is being served any more was
+/// tried: batches get smaller, and what they cost more is more than what was waited.
 const GATHER: Duration = Duration::from_micros(250);
 /// How often sums are brought to the file.
 const TALLY: Duration = Duration::from_secs(1);

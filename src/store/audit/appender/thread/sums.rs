@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Thread;
 use crate::domain::time::monotonic;
-use crate::store::audit::{blocks, entries, tally};
+use crate::store::audit::{admissions, blocks, entries, tally};
 use crate::store::{Reader, StoreError};
 
 /// Entries that are counted again at a time.
@@ -17,6 +17,7 @@ impl Thread {
         let shared = Arc::clone(&self.shared);
         let reader = Reader::new(&self.connection);
         let (counted, summed) = (entries::mark(&reader, tally::MARK)?, blocks::end(&reader)? - 1);
+        admissions::fill(&mut self.connection, counted)?;
         let mut last = counted.min(summed);
         loop {
             let reader = Reader::new(&self.connection);
