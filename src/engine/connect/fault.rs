@@ -118,7 +118,9 @@ impl From<Fault> for Failure {
             Fault::NoDatabase(why) => {
                 format!("The file cannot be read as a SQLite database: {}.", said(&why))
             }
-            Fault::NoTables => "The database has no table that its user may read; name one, or grant `SELECT`.".to_owned(),
+            Fault::NoTables => {
+                "The database has no table that its user may read; name one, or grant `SELECT`.".to_owned()
+            }
             Fault::SameName { first, second, table } => format!(
                 "`{}` and `{}` would both become the table `{table}`; name a query for one of them.",
                 said(&first),

@@ -72,7 +72,7 @@ pub struct Intake<'a, 'p> {
 }
 
 impl<'a, 'p> Intake<'a, 'p> {
-    /// A table without rows. It may get `max_rows`.
+    /// A table without rows. All tables together may get `max_rows`.
     pub fn create(
         path: &Path,
         table: &'a str,
@@ -92,7 +92,8 @@ impl<'a, 'p> Intake<'a, 'p> {
     /// Copies the rows of an extract with the same columns.
     pub fn copy(&mut self, path: &PathBuf) -> Result<(), Fault> {
         let unreadable = |error: &dyn std::fmt::Display| std::io::Error::other(error.to_string());
-        let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(path)?).map_err(|error| unreadable(&error))?;
+        let builder =
+            ParquetRecordBatchReaderBuilder::try_new(File::open(path)?).map_err(|error| unreadable(&error))?;
         let reader = builder.with_batch_size(BATCH_ROWS).build().map_err(|error| unreadable(&error))?;
         for batch in reader {
             let batch = batch.map_err(|error| unreadable(&error))?;
@@ -141,7 +142,7 @@ impl<'a, 'p> Intake<'a, 'p> {
     pub fn end_row(&mut self) -> Result<(), Fault> {
         self.held += 1;
         self.rows += 1;
-        if self.rows > self.max_rows {
+        if self.progress.rows() + self.rows > self.max_rows {
             return Err(Fault::TooManyRows { limit: self.max_rows });
         }
         if self.held == BATCH_ROWS || self.bytes >= BATCH_BYTES { self.flush() } else { Ok(()) }

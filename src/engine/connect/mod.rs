@@ -166,7 +166,7 @@ impl Table<'_> {
                 &names,
                 &targets,
                 described.expected,
-                self.max_rows.saturating_sub(progress.rows()),
+                self.max_rows,
                 progress,
             )?;
             let beyond = earlier.as_ref().map(|(earlier, column)| (*column, &earlier.reached));

@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use mysql_async::consts::{ColumnFlags, ColumnType};
 use mysql_async::prelude::Queryable;
-use mysql_async::{Column, Conn, Error, OptsBuilder, Params, PathOrBuf, SslOpts};
+use mysql_async::{Column, Conn, Error, OptsBuilder, Params, SslOpts};
 use serde_json::Value;
 
 use super::fault::Fault;
 use super::intake::Intake;
 use super::target::Target;
-use super::{Connector, Described, full_name, quoted, subquery, title};
+use super::{Connector, Described, full_name, quoted, subquery, title, tls};
 use crate::domain::connection::{Tls, What};
 use crate::engine::control::Control;
 use crate::engine::threads::Hands;
@@ -51,10 +51,7 @@ impl<'a> Mysql<'a> {
     }
 
     /// Runs the work on this thread until it is done or the job has to stop.
-    fn wait<T>(
-        &mut self,
-        work: impl AsyncFnOnce(&mut Option<Conn>) -> Result<T, Fault>,
-    ) -> Result<T, Fault> {
+    fn wait<T>(&mut self, work: impl AsyncFnOnce(&mut Option<Conn>) -> Result<T, Fault>) -> Result<T, Fault> {
         let Self { connection, hands, control } = self;
         hands.wait(async {
             tokio::select! {
@@ -95,8 +92,8 @@ impl Connector for Mysql<'_> {
             let connection = open(connection)?;
             let statement = connection.prep(format!("SELECT * FROM {from}")).await;
             let statement = statement.map_err(|error| refused(&error, &title))?;
-            let columns = statement.columns().iter().map(|column| (column.name_str().into_owned(), kind_of(column)));
-            let columns: Vec<_> = columns.collect();
+            let columns = statement.columns();
+            let columns = columns.iter().map(|column| (column.name_str().into_owned(), kind_of(column))).collect();
             let expected = match known {
                 Some((schema, name)) => {
                     let sql = "SELECT table_rows FROM information_schema.tables \
@@ -160,7 +157,7 @@ async fn enter(server: &Server) -> Result<Conn, Fault> {
         .user(Some(server.user.clone()))
         .pass(password)
         .db_name(Some(server.database.clone()))
-        .ssl_opts(encryption(server))
+        .ssl_opts(encryption(server)?)
         // A server on this machine would otherwise be spoken to by its socket, which the sandbox does not show.
         .prefer_socket(Some(false))
         .stmt_cache_size(Some(0))
@@ -172,18 +169,17 @@ async fn enter(server: &Server) -> Result<Conn, Fault> {
     }
 }
 
-fn encryption(server: &Server) -> Option<SslOpts> {
-    match server.tls {
+fn encryption(server: &Server) -> Result<Option<SslOpts>, Fault> {
+    Ok(match server.tls {
         Tls::Off => None,
-        Tls::Require => Some(
-            SslOpts::default().with_danger_accept_invalid_certs(true).with_danger_skip_domain_validation(true),
-        ),
-        Tls::Verify => {
-            let trusted = server.authority.as_ref().map(|pem| PathOrBuf::Buf(pem.clone().into_bytes().into()));
-            let options = SslOpts::default().with_disable_built_in_roots(trusted.is_some());
-            Some(options.with_root_certs(trusted.into_iter().collect()))
+        Tls::Require => {
+            Some(SslOpts::default().with_danger_accept_invalid_certs(true).with_danger_skip_domain_validation(true))
         }
-    }
+        Tls::Verify => {
+            let trusted = tls::trusted(server)?.into_iter().map(|certificate| certificate.to_vec().into());
+            Some(SslOpts::default().with_disable_built_in_roots(true).with_root_certs(trusted.collect()))
+        }
+    })
 }
 
 /// Begins the transaction, and says how values are to be written in it.

@@ -157,9 +157,8 @@ impl Connector for Postgres<'_> {
                    WHERE c.relkind IN ('r', 'p', 'm', 'f') AND NOT c.relispartition \
                    AND n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\\_%' \
                    AND pg_table_is_visible(c.oid) AND has_table_privilege(c.oid, 'SELECT') ORDER BY c.relname";
-        let rows = self.wait(async {
-            self.client.query(sql, &[]).await.map_err(|error| refused(&error, "the list of tables"))
-        })?;
+        let rows = self
+            .wait(async { self.client.query(sql, &[]).await.map_err(|error| refused(&error, "the list of tables")) })?;
         let name = |row: &tokio_postgres::Row| row.try_get(0).map(|name| (None, name));
         rows.iter().map(name).collect::<Result<_, _>>().map_err(|error| refused(&error, "the list of tables"))
     }
@@ -210,10 +209,8 @@ async fn connect(server: &Server, hands: &Hands) -> Result<(Client, AbortHandle)
             Some(encrypted) => {
                 let name = ServerName::try_from(server.host.as_str());
                 name.map_err(|error| Fault::Tls(error.to_string()))?;
-                let tls = MakeTlsConnect::<TcpStream>::make_tls_connect(
-                    &mut MakeRustlsConnect::new(encrypted),
-                    &server.host,
-                );
+                let tls =
+                    MakeTlsConnect::<TcpStream>::make_tls_connect(&mut MakeRustlsConnect::new(encrypted), &server.host);
                 let tls = tls.map_err(|error| Fault::Tls(error.to_string()))?;
                 enter(config.ssl_mode(SslMode::Require), stream, tls, hands).await
             }

@@ -168,12 +168,9 @@ impl Connector for Sqlite {
                 })
             }
         };
-        let (columns, from): (Vec<(String, Target)>, String) =
-            described.map_err(|error| self.fault(&error, &title))?;
+        let (columns, from): (Vec<(String, Target)>, String) = described.map_err(|error| self.fault(&error, &title))?;
         let select = match what {
-            What::Table { .. } => {
-                columns.iter().map(|(name, _)| quoted(name, '"')).collect::<Vec<_>>().join(", ")
-            }
+            What::Table { .. } => columns.iter().map(|(name, _)| quoted(name, '"')).collect::<Vec<_>>().join(", "),
             What::Query(_) => "*".to_owned(),
         };
         Ok(Described { title, columns, select, from, expected: None })
@@ -202,8 +199,7 @@ impl Connector for Sqlite {
         let sql = format!("SELECT {select} FROM {from}{}", condition.unwrap_or_default());
         let mut statement = self.connection.prepare(&sql).map_err(|error| failed(&error))?;
         let parameter = beyond.map(|(_, value)| bound(value));
-        let mut rows =
-            statement.query(rusqlite::params_from_iter(parameter)).map_err(|error| failed(&error))?;
+        let mut rows = statement.query(rusqlite::params_from_iter(parameter)).map_err(|error| failed(&error))?;
         while let Some(row) = rows.next().map_err(|error| failed(&error))? {
             for index in 0..described.columns.len() {
                 match row.get_ref(index).map_err(|error| failed(&error))? {
@@ -236,9 +232,8 @@ fn declared(connection: &Connection, from: &str, name: &str) -> rusqlite::Result
     // Whether it is there, which the list of columns would not say.
     connection.prepare(&format!("SELECT 1 FROM {from}"))?;
     let mut statement = connection.prepare("SELECT name, type FROM pragma_table_xinfo(?1) WHERE hidden != 1")?;
-    let columns = statement.query_map([name], |row| {
-        Ok((row.get(0)?, target(&row.get::<_, Option<String>>(1)?.unwrap_or_default())))
-    })?;
+    let columns = statement
+        .query_map([name], |row| Ok((row.get(0)?, target(&row.get::<_, Option<String>>(1)?.unwrap_or_default()))))?;
     columns.collect()
 }
 

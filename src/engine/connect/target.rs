@@ -144,7 +144,8 @@ impl Target {
                 Self::Double
             }
             (Self::Date, Self::Timestamp) | (Self::Timestamp, Self::Date) => Self::Timestamp,
-            (Self::Integer, Self::Decimal { precision, scale }) | (Self::Decimal { precision, scale }, Self::Integer) => {
+            (Self::Integer, Self::Decimal { precision, scale })
+            | (Self::Decimal { precision, scale }, Self::Integer) => {
                 Self::decimal(u32::from((precision - scale).max(INTEGER_DIGITS)), u32::from(scale))
             }
             (Self::Decimal { precision: p, scale: s }, Self::Decimal { precision: q, scale: t }) => {

@@ -1,1 +1,1 @@
-//! x
+//! Files of SQLite become extracts; servers are tried in `tests/it`.

@@ -1,5 +1,6 @@
 //! Encrypted connections to database servers.
 
+use std::fs;
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -28,14 +29,24 @@ pub fn config(server: &Server) -> Result<Option<ClientConfig>, Fault> {
     Ok(Some(config))
 }
 
-fn roots(server: &Server) -> Result<RootCertStore, Fault> {
-    let mut roots = RootCertStore::empty();
-    let pem = server.authority.as_deref().unwrap_or_default();
-    // Bundles may hold certificates that this library does not take; those that it takes count.
-    roots.add_parsable_certificates(CertificateDer::pem_slice_iter(pem.as_bytes()).flatten());
-    if roots.is_empty() {
+/// The certificates that servers' own are checked by. Bundles may hold some that this library does not take; those that
+/// it takes count.
+pub fn trusted(server: &Server) -> Result<Vec<CertificateDer<'static>>, Fault> {
+    let pem = match &server.authorities {
+        Some(path) => fs::read(path)?,
+        None => Vec::new(),
+    };
+    let takes = |certificate: &CertificateDer<'static>| RootCertStore::empty().add(certificate.clone()).is_ok();
+    let trusted: Vec<_> = CertificateDer::pem_slice_iter(&pem).flatten().filter(takes).collect();
+    if trusted.is_empty() {
         return Err(Fault::Tls("there is no certificate to check the server's by".to_owned()));
     }
+    Ok(trusted)
+}
+
+fn roots(server: &Server) -> Result<RootCertStore, Fault> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(trusted(server)?);
     Ok(roots)
 }
 

@@ -67,6 +67,6 @@ pub struct Server {
     pub password: Option<SecretText>,
     /// How the connection is protected.
     pub tls: Tls,
-    /// Certificates in PEM that the server's own is checked by.
-    pub authority: Option<String>,
+    /// A file of certificates in PEM that the server's own is checked by; none where it is not checked.
+    pub authorities: Option<PathBuf>,
 }
