@@ -103,7 +103,7 @@ impl From<Fault> for Failure {
                 said(&why)
             ),
             Fault::NotLetIn(why) => {
-                format!("The database lets us not in: {}; check user, password and database.", said(&why))
+                format!("The database does not let us in: {}; check user, password and database.", said(&why))
             }
             Fault::Tls(why) => format!(
                 "The connection cannot be encrypted: {}; check the server's certificate, or choose another `tls`.",

@@ -221,7 +221,8 @@ impl Place {
             path
         });
         let told = |server: &crate::domain::connection::Server| Server {
-            host: server.host.clone(),
+            // Certificates are for addresses without brackets.
+            host: server.host.trim_matches(['[', ']']).to_owned(),
             addresses: reached.addresses,
             port: connection.server().map_or(0, |(_, port)| port),
             database: server.database.clone(),

@@ -1,0 +1,147 @@
+//! The same data through files and every kind of database gives the same answers.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::servers::{Brand, Server, mariadb, postgres};
+use super::{SOURCES, of_file, open_world, rows, sqlite};
+use crate::actors::{Actor, Part};
+
+const TABLES: [&str; 5] = ["flights", "weather", "planes", "airports", "airlines"];
+
+/// Names and types of a table's columns.
+type Columns = Vec<(String, String)>;
+
+fn packed(table: &str) -> Vec<u8> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("assets/sandbox/{table}.csv.zst"));
+    std::fs::read(path).unwrap()
+}
+
+/// A source of the files, and what their columns were found to be.
+async fn of_files(owner: &Actor) -> Vec<(String, Columns)> {
+    let files = TABLES.map(|table| (format!("{table}.csv.zst"), packed(table)));
+    let mut parts = vec![Part::Field("name", "CSV")];
+    parts.extend(files.iter().map(|(name, bytes)| Part::File(name, bytes)));
+    let source = owner.upload(SOURCES, &parts).await.is(201);
+    let word = |value: &Value| value.as_str().unwrap().to_owned();
+    let columns = |table: &Value| {
+        let columns = table["columns"].as_array().unwrap();
+        columns.iter().map(|column| (word(&column["name"]), word(&column["type"]))).collect()
+    };
+    source["tables"].as_array().unwrap().iter().map(|table| (word(&table["name"]), columns(table))).collect()
+}
+
+/// The rows of a file as those who load them want them: separated by tabs, `\N` of nulls.
+fn loadable(table: &str) -> String {
+    let text = zstd::decode_all(packed(table).as_slice()).unwrap();
+    let mut lines = String::new();
+    for row in csv::Reader::from_reader(text.as_slice()).records() {
+        for (index, value) in row.unwrap().iter().enumerate() {
+            let value = if matches!(value, "" | "NA") { "\\N" } else { value };
+            let value = value.strip_suffix('Z').filter(|day| day.contains('T')).unwrap_or(value);
+            write!(lines, "{}{value}", if index > 0 { "\t" } else { "" }).unwrap();
+        }
+        lines.push('\n');
+    }
+    lines
+}
+
+/// The statement that makes the table.
+fn made(brand: Option<Brand>, table: &str, columns: &Columns) -> String {
+    let kind = |kind: &str| match (kind, brand) {
+        ("integer", _) => "bigint",
+        ("double", Some(Brand::Mariadb)) => "double",
+        ("double", _) => "double precision",
+        ("timestamp", Some(Brand::Mariadb)) => "datetime",
+        ("timestamp", _) => "timestamp",
+        _ => "text",
+    };
+    let columns: Vec<_> = columns.iter().map(|(name, found)| format!("{name} {}", kind(found))).collect();
+    format!("CREATE TABLE {table} ({});", columns.join(", "))
+}
+
+fn fill(server: &Server, directory: &Path, tables: &[(String, Columns)]) -> String {
+    let mut sql = String::new();
+    for (table, columns) in tables {
+        sql += &made(Some(server.brand), table, columns);
+        sql += &match server.brand {
+            Brand::Postgres => format!("\nCOPY {table} FROM stdin;\n{}\\.\n", loadable(table)),
+            Brand::Mariadb => {
+                let path = directory.join(table);
+                std::fs::write(&path, loadable(table)).unwrap();
+                format!("LOAD DATA LOCAL INFILE '{}' INTO TABLE {table};", path.display())
+            }
+        };
+    }
+    server.database("nycflights", &sql)
+}
+
+fn fill_file(path: &Path, tables: &[(String, Columns)]) {
+    let mut file = sqlite(path);
+    let all = file.transaction().unwrap();
+    for (table, columns) in tables {
+        all.execute_batch(&made(None, table, columns)).unwrap();
+        let holes = vec!["?"; columns.len()].join(", ");
+        let mut insert = all.prepare(&format!("INSERT INTO {table} VALUES ({holes})")).unwrap();
+        for line in loadable(table).lines() {
+            let values = line.split('\t').map(|value| (value != "\\N").then_some(value));
+            insert.execute(rusqlite::params_from_iter(values)).unwrap();
+        }
+    }
+    all.commit().unwrap();
+}
+
+/// Questions about a source; `$` is its schema.
+const QUESTIONS: [&str; 5] = [
+    "SELECT month, count(*), sum(dep_delay), avg(arr_delay), max(time_hour) FROM $.flights GROUP BY month ORDER BY month",
+    "SELECT a.name, count(f.tailnum), count(DISTINCT f.dest), sum(f.distance) FROM $.flights f JOIN $.airlines a \
+     ON f.carrier = a.carrier GROUP BY a.name ORDER BY 2 DESC, 1",
+    "SELECT origin, min(temp), max(temp), sum(CAST(humid AS DECIMAL(20, 6))), count(wind_gust) FROM $.weather \
+     GROUP BY origin ORDER BY origin",
+    "SELECT engine, count(*), count(year), min(year), max(seats), sum(speed) FROM $.planes GROUP BY engine ORDER BY 1",
+    "SELECT tzone, count(*), min(lat), max(lon), sum(alt), min(name) FROM $.airports GROUP BY tzone ORDER BY 1",
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_flights_agree_to_the_last_digit_through_files_and_every_database() {
+    let directory = tempfile::tempdir().unwrap();
+    let world = open_world(directory.path()).await;
+    let owner = world.owner().await;
+    let tables = of_files(&owner).await;
+    let path = directory.path().join("flights.db");
+    let (pg, maria) = (postgres(), mariadb());
+    std::thread::scope(|scope| {
+        let filled = scope.spawn(|| fill(pg, directory.path(), &tables));
+        scope.spawn(|| fill_file(&path, &tables));
+        fill(maria, directory.path(), &tables);
+        filled.join().unwrap();
+    });
+    let expected: Vec<Value> = {
+        let mut answers = Vec::new();
+        for question in QUESTIONS {
+            answers.push(rows(&owner, &question.replace('$', "csv")).await);
+        }
+        answers
+    };
+    let bodies = [of_file("lite", &path), pg.source("pg", "nycflights"), maria.source("maria", "nycflights")];
+    for body in bodies {
+        let slug = body["name"].as_str().unwrap().to_owned();
+        let source = owner.post(SOURCES, body).await.is(201);
+        for (table, columns) in &tables {
+            let mut found = source["tables"].as_array().unwrap().iter();
+            let found = found.find(|found| found["name"] == json!(table)).unwrap();
+            let kinds = |found: &Value| (found["name"].clone(), found["type"].clone());
+            let found: Vec<_> = found["columns"].as_array().unwrap().iter().map(kinds).collect();
+            let wanted: Vec<_> = columns.iter().map(|(name, kind)| (json!(name), json!(kind))).collect();
+            assert_eq!(found, wanted, "{slug}.{table}");
+            let differing =
+                format!("SELECT count(*) FROM (SELECT * FROM csv.{table} EXCEPT SELECT * FROM {slug}.{table})");
+            assert_eq!(rows(&owner, &differing).await, json!([[0]]), "{slug}.{table}");
+        }
+        for (question, expected) in QUESTIONS.iter().zip(&expected) {
+            assert_eq!(&rows(&owner, &question.replace('$', &slug)).await, expected, "{slug}: {question}");
+        }
+    }
+}
