@@ -71,6 +71,9 @@ pub enum Fault {
         /// The column.
         column: String,
     },
+    /// The column is of a table that is not there.
+    #[error("no table of that cursor")]
+    NoCursorTable(String),
     /// More rows than may be read.
     #[error("too many rows")]
     TooManyRows {
@@ -135,6 +138,12 @@ impl From<Fault> for Failure {
             Fault::NoColumns(what) => format!("The database gives no columns for {what}; select some."),
             Fault::NoCursor { what, column } => {
                 format!("There is no column `{}` in {what}; choose another cursor.", said(&column))
+            }
+            Fault::NoCursorTable(table) => {
+                format!(
+                    "There is no table `{}` in the database, which `cursor` names; spell it as it is.",
+                    said(&table)
+                )
             }
             Fault::TooManyRows { limit } => {
                 format!("The database gives more than {limit} rows; read fewer, or raise `sources.max_rows`.")

@@ -126,7 +126,12 @@ fn listed(connector: &mut dyn Connector, cursors: &BTreeMap<String, String>) -> 
         let what = What::Table { schema: found.0.clone(), name: found.1.clone() };
         readings.push(Reading { table, what, cursor });
     }
-    if readings.is_empty() { Err(Fault::NoTables) } else { Ok(readings) }
+    let unread = |key: &&String| !tables.iter().any(|found| spelled(found) == **key || found.1 == **key);
+    match cursors.keys().find(unread) {
+        Some(key) => Err(Fault::NoCursorTable(key.clone())),
+        None if readings.is_empty() => Err(Fault::NoTables),
+        None => Ok(readings),
+    }
 }
 
 /// One table on its way.

@@ -210,7 +210,6 @@ fn kind_of(column: &Column) -> Target {
     let is_unsigned = column.flags().contains(ColumnFlags::UNSIGNED_FLAG);
     match column.column_type() {
         ColumnType::MYSQL_TYPE_TINY if column.column_length() == 1 => Target::Boolean,
-        ColumnType::MYSQL_TYPE_LONGLONG if is_unsigned => Target::Decimal { precision: 20, scale: 0 },
         ColumnType::MYSQL_TYPE_TINY
         | ColumnType::MYSQL_TYPE_SHORT
         | ColumnType::MYSQL_TYPE_INT24
@@ -219,7 +218,6 @@ fn kind_of(column: &Column) -> Target {
         | ColumnType::MYSQL_TYPE_YEAR => Target::Integer,
         ColumnType::MYSQL_TYPE_BIT => match column.column_length() {
             1 => Target::Boolean,
-            64 => Target::Decimal { precision: 20, scale: 0 },
             _ => Target::Integer,
         },
         ColumnType::MYSQL_TYPE_DECIMAL | ColumnType::MYSQL_TYPE_NEWDECIMAL => decimal(column, is_unsigned),
@@ -268,6 +266,9 @@ fn not_let_in(error: &Error) -> Fault {
     use mysql_async::{DriverError, IoError};
     match error {
         Error::Io(IoError::Tls(error)) => Fault::Tls(error.to_string()),
+        Error::Io(IoError::Io(error)) if error.get_ref().is_some_and(|cause| cause.is::<rustls::Error>()) => {
+            Fault::Tls(error.to_string())
+        }
         Error::Driver(DriverError::NoClientSslFlagFromServer) => Fault::Tls("the server cannot".to_owned()),
         Error::Io(IoError::Io(error)) => Fault::Unreachable(error.to_string()),
         Error::Server(_) => Fault::NotLetIn(said(error)),

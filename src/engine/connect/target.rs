@@ -190,8 +190,8 @@ impl Cell<'_> {
     pub fn boolean(&self) -> Option<bool> {
         match self {
             Self::Boolean(value) => Some(*value),
-            Self::Integer(0) => Some(false),
-            Self::Integer(1) => Some(true),
+            Self::Integer(0) | Self::Unsigned(0) => Some(false),
+            Self::Integer(1) | Self::Unsigned(1) => Some(true),
             Self::Text(text) => detect::boolean(text.as_bytes()),
             _ => None,
         }

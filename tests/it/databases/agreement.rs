@@ -33,17 +33,23 @@ async fn of_files(owner: &Actor) -> Vec<(String, Columns)> {
     source["tables"].as_array().unwrap().iter().map(|table| (word(&table["name"]), columns(table))).collect()
 }
 
-/// The rows of a file as those who load them want them: separated by tabs, `\N` of nulls.
-fn loadable(table: &str) -> String {
+/// The rows of a file, with nulls.
+fn records(table: &str) -> Vec<Vec<Option<String>>> {
     let text = zstd::decode_all(packed(table).as_slice()).unwrap();
+    let cell = |value: &str| {
+        let value = value.strip_suffix('Z').filter(|day| day.contains('T')).unwrap_or(value);
+        (!matches!(value, "" | "NA")).then(|| value.to_owned())
+    };
+    let records = csv::Reader::from_reader(text.as_slice()).into_records();
+    records.map(|row| row.unwrap().iter().map(cell).collect()).collect()
+}
+
+/// As servers load it: separated by tabs, `\N` of nulls.
+fn loadable(table: &str) -> String {
     let mut lines = String::new();
-    for row in csv::Reader::from_reader(text.as_slice()).records() {
-        for (index, value) in row.unwrap().iter().enumerate() {
-            let value = if matches!(value, "" | "NA") { "\\N" } else { value };
-            let value = value.strip_suffix('Z').filter(|day| day.contains('T')).unwrap_or(value);
-            write!(lines, "{}{value}", if index > 0 { "\t" } else { "" }).unwrap();
-        }
-        lines.push('\n');
+    for record in records(table) {
+        let cells = record.iter().map(|cell| cell.as_ref().map_or("\N".to_owned(), |cell| cell.replace('\', "\\")));
+        writeln!(lines, "{}", cells.collect::<Vec<_>>().join("\t")).unwrap();
     }
     lines
 }
@@ -85,9 +91,8 @@ fn fill_file(path: &Path, tables: &[(String, Columns)]) {
         all.execute_batch(&made(None, table, columns)).unwrap();
         let holes = vec!["?"; columns.len()].join(", ");
         let mut insert = all.prepare(&format!("INSERT INTO {table} VALUES ({holes})")).unwrap();
-        for line in loadable(table).lines() {
-            let values = line.split('\t').map(|value| (value != "\\N").then_some(value));
-            insert.execute(rusqlite::params_from_iter(values)).unwrap();
+        for record in records(table) {
+            insert.execute(rusqlite::params_from_iter(record)).unwrap();
         }
     }
     all.commit().unwrap();

@@ -160,9 +160,9 @@ async fn a_connection_that_is_cut_anywhere_leaves_the_data_of_before() {
         body["connection"]["port"] = json!(way.address.port());
         let source = owner.post(SOURCES, body).await.is(201);
         let sync = format!("{SOURCES}/{}/sync", source["id"].as_str().unwrap());
-        let count = format!("SELECT count(*), sum(id) FROM {name}.long");
+        let count = format!("SELECT count(*), count(DISTINCT id) FROM {name}.long");
         let before = rows(&owner, &count).await;
-        assert_eq!(before, json!([[ROWS, ROWS * (ROWS + 1) / 2]]));
+        assert_eq!(before, json!([[ROWS, ROWS]]));
         server.run(
             Some("cut"),
             &format!("DELETE FROM {} WHERE id > 10", if name == "mysql" { "`long`" } else { "long" }),

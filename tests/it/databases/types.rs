@@ -49,7 +49,7 @@ async fn every_type_of_postgresql_arrives() {
     let mut body = server.source("pg", "kinds");
     body["connection"]["tables"] = json!(["public.Odd Name"]);
     let source = owner.post(SOURCES, body).await.is(201);
-    assert_eq!(source["tables"][0]["name"], "odd_name");
+    assert_eq!(source["tables"][0]["name"], "public_odd_name");
     let expected = [
         ("b", "boolean", json!([true, null])),
         ("s", "integer", json!([-32_768, null])),
@@ -85,13 +85,13 @@ async fn every_type_of_postgresql_arrives() {
     let plain: Vec<_> = quoted.iter().filter(|(name, ..)| !name.contains('"')).cloned().collect();
     let found = columns(&source);
     assert!(found.contains(&("The \"odd\" one".to_owned(), "text".to_owned())), "{found:?}");
-    let odd = rows(&owner, "SELECT \"The \"\"odd\"\" one\" FROM pg.odd_name ORDER BY id").await;
+    let odd = rows(&owner, "SELECT \"The \"\"odd\"\" one\" FROM pg.public_odd_name ORDER BY id").await;
     assert_eq!(odd, json!([["quoted"], [null]]));
     let mut without = source.clone();
     without["tables"][0]["columns"].as_array_mut().unwrap().retain(|it| !it["name"].as_str().unwrap().contains('"'));
-    check(&owner, &without, "pg.odd_name", &plain).await;
+    check(&owner, &without, "pg.public_odd_name", &plain).await;
     let notes = source["notes"].to_string();
-    assert!(notes.contains("`odd_name.never`: 1 infinite") && notes.contains("`odd_name.to`: 1 infinite"), "{notes}");
+    assert!(notes.contains("`public_odd_name.never`: 1 infinite") && notes.contains("`public_odd_name.to`: 1 infinite"), "{notes}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
