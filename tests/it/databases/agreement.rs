@@ -48,8 +48,9 @@ fn records(table: &str) -> Vec<Vec<Option<String>>> {
 fn loadable(table: &str) -> String {
     let mut lines = String::new();
     for record in records(table) {
-        let cells = record.iter().map(|cell| cell.as_ref().map_or("\N".to_owned(), |cell| cell.replace('\', "\\")));
-        writeln!(lines, "{}", cells.collect::<Vec<_>>().join("\t")).unwrap();
+        let cell = |cell: &Option<String>| cell.as_ref().map_or(r"\N".to_owned(), |cell| cell.replace('\\', r"\\"));
+        let cells: Vec<_> = record.iter().map(cell).collect();
+        writeln!(lines, "{}", cells.join("\t")).unwrap();
     }
     lines
 }

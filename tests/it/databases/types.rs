@@ -91,7 +91,10 @@ async fn every_type_of_postgresql_arrives() {
     without["tables"][0]["columns"].as_array_mut().unwrap().retain(|it| !it["name"].as_str().unwrap().contains('"'));
     check(&owner, &without, "pg.public_odd_name", &plain).await;
     let notes = source["notes"].to_string();
-    assert!(notes.contains("`public_odd_name.never`: 1 infinite") && notes.contains("`public_odd_name.to`: 1 infinite"), "{notes}");
+    assert!(
+        notes.contains("`public_odd_name.never`: 1 infinite") && notes.contains("`public_odd_name.to`: 1 infinite"),
+        "{notes}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
