@@ -107,6 +107,7 @@ impl DatabaseOptions {
     /// The password: arguments stand in lists of processes.
     fn password(&self) -> Result<Option<SecretText>, Failure> {
         if !self.password_stdin {
+            #[expect(clippy::disallowed_methods, reason = "a secret of this command, and no setting")]
             let given = std::env::var(VARIABLE).ok().filter(|password| !password.is_empty());
             return Ok(given.map(SecretText::new));
         }

@@ -40,6 +40,9 @@ use crate::worker::protocol::{ConnectJob, Database, Failure, ImportedTable};
 /// Tables that are read without being named.
 const MOST_TABLES: usize = 500;
 
+/// Sentences about what was not kept as it was.
+const MOST_NOTES: usize = 100;
+
 /// A connection to a database, in a transaction that only reads.
 trait Connector {
     /// The tables that are read when none is named: schema where it is needed, and name.
@@ -101,6 +104,7 @@ fn read(job: ConnectJob, hands: &Hands, control: &Control) -> Result<(Vec<Import
         reached.keep(reading, seen);
         tables.push(table);
     }
+    notes.truncate(MOST_NOTES);
     reached.save(&into)?;
     File::open(&into)?.sync_all()?;
     Ok((tables, notes))

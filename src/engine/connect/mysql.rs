@@ -266,14 +266,17 @@ fn not_let_in(error: &Error) -> Fault {
     use mysql_async::{DriverError, IoError};
     match error {
         Error::Io(IoError::Tls(error)) => Fault::Tls(error.to_string()),
-        Error::Io(IoError::Io(error)) if error.get_ref().is_some_and(|cause| cause.is::<rustls::Error>()) => {
-            Fault::Tls(error.to_string())
-        }
+        Error::Io(IoError::Io(error)) if is_of_tls(error) => Fault::Tls(error.to_string()),
         Error::Driver(DriverError::NoClientSslFlagFromServer) => Fault::Tls("the server cannot".to_owned()),
         Error::Io(IoError::Io(error)) => Fault::Unreachable(error.to_string()),
         Error::Server(_) => Fault::NotLetIn(said(error)),
         other => Fault::Unreachable(said(other)),
     }
+}
+
+/// Whether the encryption failed, which the library tells as an error of the stream.
+fn is_of_tls(error: &std::io::Error) -> bool {
+    error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>)
 }
 
 fn refused(error: &Error, what: &str) -> Fault {

@@ -305,7 +305,7 @@ fn not_let_in(error: &Error) -> Fault {
         return Fault::NotLetIn(said(error));
     }
     let is_tls = error.to_string().contains("TLS");
-    let is_io = error.source().is_some_and(|cause| cause.is::<io::Error>());
+    let is_io = error.source().is_some_and(<dyn std::error::Error>::is::<io::Error>);
     match (is_tls, is_io || error.is_closed()) {
         (true, _) => Fault::Tls(said(error)),
         (false, true) => Fault::Unreachable(said(error)),

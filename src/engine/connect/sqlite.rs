@@ -144,8 +144,9 @@ fn fault(error: &rusqlite::Error, what: &str, control: &Control) -> Fault {
 
 impl Connector for Sqlite {
     fn tables(&mut self) -> Result<Vec<(Option<String>, String)>, Fault> {
-        let sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' \
-                   ORDER BY rowid";
+        // Virtual tables have no page of their own, and perhaps no module here: they are read when they are named.
+        let sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0 \
+                   AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY rowid";
         let listed = self.connection.prepare(sql).and_then(|mut statement| {
             let names = statement.query_map([], |row| Ok((None, row.get(0)?)))?;
             names.collect()
@@ -173,7 +174,16 @@ impl Connector for Sqlite {
             What::Table { .. } => columns.iter().map(|(name, _)| quoted(name, '"')).collect::<Vec<_>>().join(", "),
             What::Query(_) => "*".to_owned(),
         };
-        Ok(Described { title, columns, select, from, expected: None })
+        let expected = match what {
+            // Ids are mostly given without holes; tables without them have no such column.
+            What::Table { .. } => {
+                let greatest =
+                    self.connection.query_row(&format!("SELECT max(rowid) FROM {from}"), [], |row| row.get(0));
+                greatest.ok().and_then(|rows: i64| u64::try_from(rows).ok())
+            }
+            What::Query(_) => None,
+        };
+        Ok(Described { title, columns, select, from, expected })
     }
 
     fn greatest(&mut self, described: &Described, column: usize) -> Result<Option<Value>, Fault> {
