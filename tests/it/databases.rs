@@ -213,7 +213,7 @@ fn claribi(at: &Installation, arguments: &[&str], variables: &[(&str, String)], 
 #[test]
 fn the_command_line_adds_databases_with_the_password_from_elsewhere() {
     let installation = Installation::new();
-    let allow = ("CLARIBI_OUTBOUND__ALLOW", "127.0.0.1".to_owned());
+    let allow = [("CLARIBI_OUTBOUND__ALLOW", "127.0.0.1".to_owned())];
     let url = |server: &Server| {
         let scheme = if server.kind() == "mysql" { "mariadb" } else { "postgresql" };
         format!("{scheme}://{READER}@127.0.0.1:{}/told", server.port)
@@ -222,13 +222,13 @@ fn the_command_line_adds_databases_with_the_password_from_elsewhere() {
         server.database("told", SHOP);
         let url = url(server);
         let add = ["source", "add", &url, "--name", name, "--tls", "off", "--table", "orders", "--password-stdin"];
-        let (code, said, complained) = claribi(&installation, &add, &[allow.clone()], &format!("{PASSWORD}\n"));
+        let (code, said, complained) = claribi(&installation, &add, &allow, &format!("{PASSWORD}\n"));
         assert!(code == 0 && said.contains(".orders\t3\tid integer, amount decimal, day date"), "{said}{complained}");
         let name = name.to_lowercase();
-        let (code, said, complained) = claribi(&installation, &["source", "sync", &name], &[allow.clone()], "");
+        let (code, said, complained) = claribi(&installation, &["source", "sync", &name], &allow, "");
         assert!(code == 0 && said.contains("3 rows"), "{said}{complained}");
     }
-    let by_variable = [allow.clone(), ("CLARIBI_SOURCE_PASSWORD", PASSWORD.to_owned())];
+    let by_variable = [allow[0].clone(), ("CLARIBI_SOURCE_PASSWORD", PASSWORD.to_owned())];
     let pg = url(postgres());
     let add = ["source", "add", &pg, "--name", "Q", "--tls", "off", "--query", "big=SELECT * FROM orders WHERE id > 1"];
     let (code, said, complained) = claribi(&installation, &add, &by_variable, "");
@@ -257,7 +257,7 @@ fn the_command_line_adds_databases_with_the_password_from_elsewhere() {
         (&["source", "add", "sqlite:/nowhere.db", "--name", "x"], 1, "/nowhere.db"),
         (&["source", "add", own.to_str().unwrap(), "--name", "x"], 2, "this installation itself"),
     ] {
-        let (found, _, complained) = claribi(&installation, arguments, &[allow.clone()], "");
+        let (found, _, complained) = claribi(&installation, arguments, &allow, "");
         assert!(found == code && complained.contains(words), "{arguments:?}: {found} {complained}");
     }
 }

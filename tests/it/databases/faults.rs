@@ -58,6 +58,9 @@ fn message(refusal: &Value) -> &str {
     refusal["message"].as_str().unwrap()
 }
 
+/// Makes the body of a source another one.
+type Change<'a> = &'a dyn Fn(&mut Value);
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_not_let_in_or_not_answered_learns_why() {
     let world = World::new().await;
@@ -65,7 +68,7 @@ async fn who_is_not_let_in_or_not_answered_learns_why() {
     for server in [postgres(), mariadb()] {
         let database = server.database("faults", SHOP);
         let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let tries: [(&dyn Fn(&mut Value), &str); 8] = [
+        let tries: [(Change<'_>, &str); 8] = [
             (&|body| body["secret"]["password"] = json!("wrong-word-7"), "does not let us in"),
             (&|body| body["secret"] = Value::Null, "does not let us in"),
             (&|body| body["connection"]["user"] = json!("nobody"), "does not let us in"),
