@@ -30,7 +30,8 @@ pub struct DatabaseOptions {
     /// A column of a table that only grows: later syncs read what is beyond its greatest value.
     #[arg(long = "cursor", value_name = "TABLE=COLUMN")]
     cursors: Vec<String>,
-    /// How the connection to a database server is protected; unless told `verify`.
+    /// How the connection to a database server is protected: not at all, encrypted whoever answers, or, unless told, only
+    /// where the server's certificate is one for its name.
     #[arg(long, value_name = "MODE")]
     tls: Option<TlsMode>,
     /// A file of certificates in PEM that the database server's own is checked by, instead of the system's.
@@ -41,14 +42,11 @@ pub struct DatabaseOptions {
     password_stdin: bool,
 }
 
-/// How a connection is protected.
+/// How a connection is protected: not at all, whoever answers, or by a certificate for the server's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum TlsMode {
-    /// Not at all.
     Off,
-    /// Encrypted, whoever answers.
     Require,
-    /// Encrypted, and the server's certificate is one for its name.
     Verify,
 }
 
