@@ -44,7 +44,7 @@ async fn of_files(owner: &Actor) -> Vec<(String, Columns)> {
 fn records(table: &str) -> Vec<Vec<Option<String>>> {
     let text = lines(table);
     let cell = |value: &str| {
-        let value = value.strip_suffix('Z').filter(|day| day.contains('T')).unwrap_or(value);
+        let value = value.strip_suffix('Z').filter(|instant| instant.len() == 19).unwrap_or(value);
         (!matches!(value, "" | "NA")).then(|| value.to_owned())
     };
     let records = csv::Reader::from_reader(text.as_bytes()).into_records();
