@@ -106,7 +106,7 @@ fn fill_file(path: &Path, tables: &[(String, Columns)]) {
     all.commit().unwrap();
 }
 
-/// SQLite reads some decimals to the neighbour of the nearest number, so it is given numbers.
+/// Numbers as numbers: how SQLite reads decimals that are text is not what is held against others here.
 fn bound((cell, (_, kind)): (Option<String>, &(String, String))) -> rusqlite::types::Value {
     match cell {
         Some(text) if kind == "double" => text.parse::<f64>().unwrap().into(),
