@@ -38,6 +38,10 @@ hammer factor="8":
 kill-drill rounds="100":
     CLARIBI_TEST_KILL_ROUNDS={{ rounds }} tests/run kill_drill --nocapture
 
+# Hold files and databases against each other over all flights (40,000 of them in CI)
+agreement:
+    CLARIBI_TEST_FLIGHTS=1000000 tests/run databases::agreement
+
 # Run the benchmarks
 bench *names:
     cargo bench --locked -- {{ names }}

@@ -75,6 +75,8 @@ pub fn services(config: &Config) -> Result<Settings, Failure> {
         generate_wait: config.server.generate_wait.duration(),
         idempotency_ttl: config.server.idempotency_ttl.duration(),
         source_quota: config.sources.quota.bytes(),
+        source_rows: config.sources.max_rows.into(),
+        allowed_dirs: config.sources.allowed_dirs.clone(),
         outbound: OutboundRules {
             guard: Arc::new(Guard::new(
                 config.outbound.allow.iter().map(|listed| listed.0.clone()).collect(),

@@ -1,5 +1,6 @@
-//! `claribi source`: files become tables that can be queried.
+//! `claribi source`: files and databases become tables that can be queried.
 
+mod databases;
 mod elsewhere;
 
 use std::path::{Path, PathBuf};
@@ -8,6 +9,7 @@ use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
+use self::databases::DatabaseOptions;
 use self::elsewhere::SyncSource;
 use super::Globals;
 use super::compose::{Instance, with_instance};
@@ -22,17 +24,19 @@ use crate::domain::import::FilesMode;
 use crate::domain::page::{ListRequest, MAX_SIZE, More};
 use crate::domain::source::{Source, SourceTable};
 use crate::service::once::Plain;
-use crate::service::sources::{ConnectRequest, Incoming, IncomingFile, IncomingFiles, Progress};
+use crate::service::sources::{ConnectRequest, Incoming, IncomingFile, IncomingFiles, Progress, notes};
 
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum SourceCommand {
-    /// Import files as a data source, or one from the web: each file becomes a table of it.
+    /// Import files as a data source, or one from the web, or a database: each file or table becomes a table of it.
     #[command(after_help = "\
 Examples:
   claribi source add flights.csv.gz --name Flights
   claribi source add orders.csv customers.csv --name \"Acme sales\"
   claribi source add https://data.example.com/rates.csv --name Rates --schedule '0 6 * * 1-5' --time-zone Europe/Berlin
+  claribi source add postgres://reader@db.example.com/sales --name Sales --table orders --password-stdin < password
+  claribi source add shop.sqlite --name Shop --cursor orders=id
 
 Separated values (CSV, TSV), JSON, NDJSON, Parquet, Arrow, XLSX and ODS are read, also with .gz or .zst; each sheet of a
 workbook becomes a table of its own. Kinds, separators, types and encodings are detected.")]
@@ -64,13 +68,13 @@ Files are read as the source's were, unless a flag says otherwise. What fails le
 /// `source add`.
 #[derive(Debug, Args)]
 pub struct AddSource {
-    /// The files, or one URL.
+    /// The files, or one URL of a file or a database, or one SQLite file.
     #[arg(required = true, value_name = "PATH_OR_URL")]
     paths: Vec<PathBuf>,
     /// What people call the source; its name in SQL is made of it.
     #[arg(long)]
     name: String,
-    /// When a URL is read again: minute, hour, day of the month, month, day of the week; or @daily.
+    /// When a URL or a database is read again: minute, hour, day of the month, month, day of the week; or @daily.
     #[arg(long, value_name = "CRON")]
     schedule: Option<String>,
     /// Whose clocks the schedule goes by, such as Europe/Berlin; unless told UTC.
@@ -79,6 +83,8 @@ pub struct AddSource {
     /// Read what opens a URL from standard input: {"headers": {"Authorization": "Bearer …"}}.
     #[arg(long)]
     secret_stdin: bool,
+    #[command(flatten)]
+    database: DatabaseOptions,
     #[command(flatten)]
     read_as: ReadAs,
     #[command(flatten)]
@@ -279,6 +285,7 @@ fn print(source: &Source, output: Output) -> Result<(), Failure> {
                 .map(|table| vec![table.name.clone(), grouped(table.rows), columns(table, "\n")])
                 .collect();
             output.line(&drawn(&["table", "rows", "columns"], &rows, &[1]))?;
+            notes(source).iter().try_for_each(|note| output.line(note))?;
         }
     }
     match (&source.error, source.tables.first()) {
@@ -314,6 +321,7 @@ fn described(source: &Source) -> Value {
         "error": source.error,
         "tables": source.tables,
         "last_synced_at": source.last_synced_at,
+        "notes": notes(source),
         "created_at": source.created_at,
         "updated_at": source.updated_at,
     })

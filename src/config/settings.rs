@@ -235,6 +235,8 @@ pub struct Worker {
 #[expect(missing_docs, reason = "each setting is explained where it is set: in config.example.toml")]
 pub struct Sources {
     pub quota: Size,
+    pub allowed_dirs: Vec<PathBuf>,
+    pub max_rows: u32,
 }
 
 /// What data sources may be connected to.
@@ -259,7 +261,7 @@ impl Config {
     pub(super) fn flaw(&self) -> Option<(String, &'static str)> {
         let (server, auth, keys, worker) = (&self.server, &self.auth, &self.keys, &self.worker);
         let limits = &self.limits;
-        let audit = &self.audit;
+        let (audit, sources) = (&self.audit, &self.sources);
         let expiry_fits = keys.default_expiry.is_none_or(|span| keys.max_lifetime.is_none_or(|most| span <= most));
         let rules = [
             (server.max_connections > 0, "server.max_connections", "it must be above 0"),
@@ -291,6 +293,12 @@ impl Config {
             (audit.checkpoint_entries > 0, "audit.checkpoint_entries", "it must be above 0"),
             (worker.query_memory <= worker.memory, "worker.query_memory", "it must not be more than `worker.memory`"),
             (worker.rows > 0, "worker.rows", "it must be above 0"),
+            (sources.max_rows > 0, "sources.max_rows", "it must be above 0"),
+            (
+                sources.allowed_dirs.iter().all(|directory| directory.is_absolute()),
+                "sources.allowed_dirs",
+                "each of them must go from the root",
+            ),
             (worker.rows <= worker.max_rows, "worker.rows", "it must not be more than `worker.max_rows`"),
         ];
         let broken = rules.into_iter().find(|(holds, ..)| !holds);

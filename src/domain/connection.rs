@@ -35,11 +35,8 @@ impl Kind {
     /// All of them.
     pub const ALL: [Self; 5] = [Self::File, Self::Url, Self::Sqlite, Self::Postgres, Self::Mysql];
 
-    /// Those that there can be now.
-    pub const AVAILABLE: [Self; 2] = [Self::File, Self::Url];
-
-    /// Those of them that are read from elsewhere.
-    pub const SYNCED: [Self; 1] = [Self::Url];
+    /// Those that are read from elsewhere.
+    pub const SYNCED: [Self; 4] = [Self::Url, Self::Sqlite, Self::Postgres, Self::Mysql];
 
     /// The name on the wire and in the store.
     pub const fn as_str(self) -> &'static str {
@@ -228,6 +225,8 @@ const QUERY: usize = 100_000;
 const AUTHORITY: usize = 100_000;
 /// The most tables and queries of a source.
 const READINGS: usize = 1_000;
+/// The longest that all tables, queries and cursors are together, in bytes: a worker is told of them in one message.
+const ALL_READINGS: usize = 250_000;
 
 impl Connection {
     /// Reads and checks the fields of a connection.
@@ -290,6 +289,11 @@ impl Connection {
         self.parts().map(|(_, _, cursor)| cursor.clone()).unwrap_or_default()
     }
 
+    /// Whether tables and queries are read of it.
+    pub fn is_database(&self) -> bool {
+        self.parts().is_some()
+    }
+
     /// Host and port to reach, of a database server.
     pub fn server(&self) -> Option<(&str, u16)> {
         match self {
@@ -339,6 +343,9 @@ impl Connection {
         let Some((tables, queries, cursor)) = self.parts() else { return Ok(()) };
         if tables.len() + queries.len() > READINGS {
             return Err(field("tables", "and `queries` have more than 1000 entries; make several sources."));
+        }
+        if serde_json::to_vec(&(tables, queries, cursor)).map_or(0, |text| text.len()) > ALL_READINGS {
+            return Err(field("queries", "and `tables` have more than 250 kB together; make several sources."));
         }
         tables.iter().try_for_each(|table| text("tables", table, TEXT))?;
         for (name, sql) in queries {

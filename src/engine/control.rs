@@ -42,6 +42,11 @@ impl Control {
         Ok(())
     }
 
+    /// What is left until the deadline: for others that stop by themselves.
+    pub fn left(&self) -> Duration {
+        self.deadline.saturating_duration_since(now())
+    }
+
     /// Tells how far the job is.
     pub fn progress(&self, fraction: f64, rows: u64) {
         (self.report)(fraction, rows);

@@ -1,8 +1,9 @@
-//! The data engine: files become extracts, extracts answer queries and are profiled.
+//! The data engine: files and databases become extracts, extracts answer queries and are profiled.
 //!
 //! It runs in worker processes alone; the server never calls it. It knows files and tables, not organisations or
 //! permissions: whoever asks has decided what may be read.
 
+pub mod connect;
 pub mod control;
 pub mod detect;
 pub mod import;

@@ -7,7 +7,8 @@
 use std::io;
 use std::time::Duration;
 
-use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::runtime::{Builder, EnterGuard, Handle, Runtime};
+use tokio::task::AbortHandle;
 
 use super::internal;
 use crate::worker::protocol::Failure;
@@ -69,6 +70,23 @@ impl Threads {
 }
 
 impl Hands {
+    /// Runs the future on the caller's own thread, with the sockets and timers of these threads.
+    ///
+    /// Not from within one of them.
+    pub fn wait<T>(&self, future: impl Future<Output = T>) -> T {
+        self.0.block_on(future)
+    }
+
+    /// Within the returned guard's life, the caller's thread counts as one of these.
+    pub fn enter(&self) -> EnterGuard<'_> {
+        self.0.enter()
+    }
+
+    /// Runs the future until it ends or is called off.
+    pub fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
+        self.0.spawn(future).abort_handle()
+    }
+
     /// Runs the work until it is done, or until `stopped` says why it must not go on.
     ///
     /// The failure comes at once, even when the work cannot be stopped; [`Threads::settled`] tells whether it was.

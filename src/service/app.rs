@@ -1,6 +1,7 @@
 //! What every use case needs, put together once by the composition root.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -77,6 +78,10 @@ pub struct Settings {
     pub idempotency_ttl: Duration,
     /// Bytes of extracts that an organisation may keep.
     pub source_quota: u64,
+    /// Rows that one sync of a database may read.
+    pub source_rows: u64,
+    /// Below these directories callers may name files of this machine.
+    pub allowed_dirs: Vec<PathBuf>,
     /// What sources may be connected to.
     pub outbound: OutboundRules,
     /// The life of keys.

@@ -1,6 +1,7 @@
 //! Data sources: files that are uploaded, or read from elsewhere, become tables (PRODUCT 8.7).
 
 mod connected;
+mod databases;
 mod failure;
 mod fetch;
 mod files;
@@ -13,6 +14,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 pub use self::connected::{ConnectRequest, ScheduleRequest, SourceChange};
+pub use self::databases::notes;
 pub(super) use self::failure::{error_of, failure_of};
 pub use self::files::{Incoming, IncomingFile, IncomingFiles, Progress};
 pub use self::secrets::Rotation;

@@ -32,7 +32,7 @@ use crate::engine::control::{Control, Report};
 use crate::engine::sql::session::{Engine, Settings};
 use crate::engine::sql::{query, refresh};
 use crate::engine::threads::Threads;
-use crate::engine::{import, internal, profile};
+use crate::engine::{connect, import, internal, profile};
 use crate::render::{chart, pdf};
 
 /// The threads that queries run on, at most.
@@ -187,6 +187,10 @@ impl Worker {
                     return Err(Failure::new(FailureCode::InvalidFile, message));
                 }
                 Ok((Outcome::Previewed, None))
+            }
+            Job::Connect(job) => {
+                let (tables, notes) = connect::run(job, &self.threads.hands(), control)?;
+                Ok((Outcome::Connected { tables, notes }, None))
             }
             Job::Query(job) => {
                 let (outcome, body) = self.threads.watch(query::run(self.engine.clone(), job, control))?;

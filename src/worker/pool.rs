@@ -118,7 +118,7 @@ impl Pool {
         let _place = self.0.queries.enter(errand.org).await.ok_or(Refused::Full)?;
         let mut worker = match self.reuse(errand.org).await {
             Some(worker) => worker,
-            None => self.start(errand, LaneName::Query).await?,
+            None => self.start(errand, LaneName::Query, None).await?,
         };
         let scratch = worker.scratch.clone();
         let done = worker.run(job(&scratch), errand.deadline, &mut |_, _| {}).await;
@@ -132,7 +132,7 @@ impl Pool {
         }
     }
 
-    /// Runs a job in the background lane, in a worker of its own.
+    /// Runs a job in the background lane, in a worker of its own that no network reaches.
     pub async fn background<T>(
         &self,
         errand: &Errand,
@@ -140,8 +140,20 @@ impl Pool {
         progress: &mut (dyn FnMut(f64, u64) + Send),
         take: impl FnOnce(Done, &Path) -> io::Result<T>,
     ) -> Result<T, Refused> {
+        self.connect(errand, None, job, progress, take).await
+    }
+
+    /// As [`Pool::background`], in a worker that may connect to this TCP port.
+    pub async fn connect<T>(
+        &self,
+        errand: &Errand,
+        port: Option<u16>,
+        job: impl FnOnce(&Path) -> Job,
+        progress: &mut (dyn FnMut(f64, u64) + Send),
+        take: impl FnOnce(Done, &Path) -> io::Result<T>,
+    ) -> Result<T, Refused> {
         let _place = self.0.background.enter(errand.org).await.ok_or(Refused::Full)?;
-        let mut worker = self.start(errand, LaneName::Background).await?;
+        let mut worker = self.start(errand, LaneName::Background, port).await?;
         let scratch = worker.scratch.clone();
         let done = worker.run(job(&scratch), errand.deadline, progress).await;
         match done {
@@ -201,7 +213,7 @@ impl Pool {
         None
     }
 
-    async fn start(&self, errand: &Errand, lane: LaneName) -> Result<Worker, Refused> {
+    async fn start(&self, errand: &Errand, lane: LaneName, port: Option<u16>) -> Result<Worker, Refused> {
         let number = self.0.started.fetch_add(1, Ordering::Relaxed);
         // Idle workers of others make room before there are more than there are places.
         let surplus = {
@@ -219,6 +231,7 @@ impl Pool {
             file_bytes: settings.file_bytes,
             read: errand.read.clone(),
             write: vec![scratch.clone()],
+            ports: port.into_iter().collect(),
             nice: if lane == LaneName::Background { 5 } else { 0 },
         };
         let worker = Worker::start(&settings.program, scratch, errand.org, lane, limits);

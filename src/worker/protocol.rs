@@ -3,12 +3,15 @@
 //! A frame is a little-endian `u32` length, one byte of kind, and that many bytes: JSON of [`ToWorker`] or
 //! [`FromWorker`], or raw bytes that belong to the message before. Neither side accepts a frame over [`MAX_FRAME`].
 
+mod connect;
+
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+pub use self::connect::{ConnectJob, Database, Server};
 use crate::domain::import::ImportOptions;
 use crate::domain::result::{Column, ColumnType, WidgetData};
 use crate::domain::widget::{Format, WidgetKind};
@@ -90,6 +93,8 @@ pub struct ProcessLimits {
     pub read: Vec<PathBuf>,
     /// Directories it may write below.
     pub write: Vec<PathBuf>,
+    /// The TCP ports it may connect to; none but for jobs that read a database server.
+    pub ports: Vec<u16>,
     /// Lower its scheduling priority by this much (0 for queries, 5 for background work).
     pub nice: i32,
 }
@@ -116,6 +121,8 @@ pub enum Job {
         /// Receives a JSON list of [`crate::domain::preview::FilePreview`].
         into: PathBuf,
     },
+    /// Tables of a database become Parquet extracts.
+    Connect(ConnectJob),
     /// One query, its result encoded in the media type that was asked for.
     Query(QueryJob),
     /// The widgets of a dashboard.
@@ -255,6 +262,13 @@ pub enum Outcome {
     },
     /// The preview was written.
     Previewed,
+    /// The tables of a database that were read.
+    Connected {
+        /// In the order in which they were named, or in that of the database.
+        tables: Vec<ImportedTable>,
+        /// What was not kept as it was, a sentence each.
+        notes: Vec<String>,
+    },
     /// A query's result.
     Queried(QueryOutcome),
     /// The widgets' results were written.
@@ -357,6 +371,8 @@ pub enum FailureCode {
     InvalidFile,
     /// The options of an import do not fit its file.
     InvalidOptions,
+    /// Another system that data comes from cannot be reached, refuses, or breaks off.
+    Source,
     /// The deadline passed.
     Timeout,
     /// Memory, spill, row width or result bytes went past a limit.

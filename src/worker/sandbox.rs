@@ -8,7 +8,8 @@ use std::io;
 use std::path::PathBuf;
 
 use landlock::{
-    ABI, Access, AccessFs, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError, RulesetStatus, path_beneath_rules,
+    ABI, Access, AccessFs, AccessNet, NetPort, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError, RulesetStatus,
+    path_beneath_rules,
 };
 use rustix::process::{Resource, Rlimit, getrlimit, nice, setrlimit};
 
@@ -28,7 +29,7 @@ pub fn confine(limits: &ProcessLimits) -> io::Result<()> {
     if limits.nice > 0 {
         nice(limits.nice)?;
     }
-    if !see_only(&limits.read, &limits.write).map_err(io::Error::other)? {
+    if !see_only(&limits.read, &limits.write, &limits.ports).map_err(io::Error::other)? {
         tracing::warn!("this kernel has no Landlock: workers are not kept from other files");
     }
     Ok(())
@@ -41,12 +42,16 @@ fn limit(resource: Resource, most: u64) -> io::Result<()> {
     Ok(setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })?)
 }
 
-/// Leaves these directories of the file system; `false` where the kernel cannot.
-fn see_only(read: &[PathBuf], write: &[PathBuf]) -> Result<bool, RulesetError> {
+/// Leaves these directories of the file system, and these ports of other machines; `false` where the kernel cannot. One
+/// that knows files and not ports (before 6.7) leaves all ports.
+fn see_only(read: &[PathBuf], write: &[PathBuf], ports: &[u16]) -> Result<bool, RulesetError> {
     let abi = ABI::V3;
+    let ports = ports.iter().map(|port| Ok::<_, RulesetError>(NetPort::new(*port, AccessNet::ConnectTcp)));
     let status = Ruleset::default()
         .handle_access(AccessFs::from_all(abi))?
+        .handle_access(AccessNet::BindTcp | AccessNet::ConnectTcp)?
         .create()?
+        .add_rules(ports)?
         .add_rules(path_beneath_rules(read, AccessFs::from_read(abi)))?
         .add_rules(path_beneath_rules(write, AccessFs::from_all(abi)))?
         .restrict_self()?;
@@ -55,6 +60,8 @@ fn see_only(read: &[PathBuf], write: &[PathBuf]) -> Result<bool, RulesetError> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{TcpListener, TcpStream};
+
     use super::*;
 
     /// On a thread of its own, because what a thread gives up is gone for it alone.
@@ -67,12 +74,18 @@ mod tests {
         fs::write(&foreign, "foreign").unwrap();
         let (reads, writes) = (vec![read.path().to_owned()], vec![write.path().to_owned()]);
         let result = write.path().join("result");
+        let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+        let [open, closed] = listeners.each_ref().map(|listener| listener.local_addr().unwrap());
         let confined = std::thread::spawn(move || {
-            let enforced = see_only(&reads, &writes).unwrap();
+            let enforced = see_only(&reads, &writes, &[open.port()]).unwrap();
             assert_eq!(fs::read_to_string(&mine).unwrap(), "mine");
             fs::write(&result, "result").unwrap();
             assert_eq!(fs::read(&foreign).is_err(), enforced);
             assert_eq!(fs::write(&mine, "changed").is_err(), enforced);
+            assert!(TcpStream::connect(open).is_ok());
+            if let Err(error) = TcpStream::connect(closed) {
+                assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+            }
         });
         confined.join().unwrap();
         assert_eq!(fs::read_to_string(other.path().join("foreign")).unwrap(), "foreign");

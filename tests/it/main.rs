@@ -25,6 +25,7 @@ mod cors;
 mod coverage;
 mod credits;
 mod dashboards;
+mod databases;
 mod documented;
 mod duplicates;
 mod edge;

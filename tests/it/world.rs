@@ -127,6 +127,8 @@ impl Default for Plot {
             generate_wait: Duration::from_secs(60),
             idempotency_ttl: Duration::from_secs(86_400),
             source_quota: 1 << 30,
+            source_rows: 2_000_000,
+            allowed_dirs: Vec::new(),
             outbound: OutboundRules {
                 guard: Arc::new(Guard::new(vec!["127.0.0.1".parse().unwrap()], Names::System)),
                 file_limit: 1 << 20,

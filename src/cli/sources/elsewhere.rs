@@ -1,4 +1,4 @@
-//! Sources of files on the web: how they are added, and how sources are read again.
+//! Sources that are elsewhere: how they are added, and how they are read again.
 
 use std::io::{IsTerminal, Read};
 
@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use super::{AddSource, bar, progress};
+use super::{AddSource, bar, databases, progress};
 use crate::cli::compose::Instance;
 use crate::cli::failure::Failure;
 use crate::cli::operator::OrgOption;
@@ -31,11 +31,33 @@ pub struct SyncSource {
 
 /// What `source add` is to fetch, where it names a URL.
 pub(super) fn connect_request(add: &AddSource) -> Result<Option<ConnectRequest>, Failure> {
+    let schedule = add.schedule.clone().map(|cron| (cron, add.time_zone.clone()));
+    if add.paths.iter().any(|path| databases::is_named(path)) {
+        let [path] = add.paths.as_slice() else {
+            return Err(Failure::usage("a data source has one database; add the others as sources of their own"));
+        };
+        if add.secret_stdin {
+            return Err(Failure::usage("--secret-stdin is for a URL; a database takes --password-stdin"));
+        }
+        let read = add.database.read(path)?;
+        return Ok(read.map(|(kind, connection, credentials)| ConnectRequest {
+            name: add.name.clone(),
+            kind,
+            connection,
+            credentials,
+            schedule,
+        }));
+    }
+    if add.database.is_given() {
+        return Err(Failure::usage(
+            "--table, --query, --cursor, --tls, --authority and --password-stdin are for databases",
+        ));
+    }
     let urls: Vec<&str> = add.paths.iter().filter_map(|path| path.to_str()).filter(|text| is_url(text)).collect();
     let [url] = urls.as_slice() else {
         let takes_url = add.schedule.is_some() || add.secret_stdin;
         return match urls.len() {
-            0 if takes_url => Err(Failure::usage("--schedule and --secret-stdin are for a URL")),
+            0 if takes_url => Err(Failure::usage("--schedule is for a URL or a database, --secret-stdin for a URL")),
             0 => Ok(None),
             _ => Err(Failure::usage("a data source has one URL; add the others as sources of their own")),
         };
@@ -49,7 +71,7 @@ pub(super) fn connect_request(add: &AddSource) -> Result<Option<ConnectRequest>,
         kind: Kind::Url,
         connection: json!({"url": url}),
         credentials,
-        schedule: add.schedule.clone().map(|cron| (cron, add.time_zone.clone())),
+        schedule,
     }))
 }
 
@@ -74,7 +96,8 @@ fn secret() -> Result<Credentials, Failure> {
 pub(super) fn told(error: Error) -> Failure {
     match error {
         Error::InvalidField { field, reason } if field.starts_with("connection.") => {
-            Failure::usage(format!("the URL {reason}"))
+            let part = field.trim_start_matches("connection.");
+            Failure::usage(format!("the {} {reason}", if part == "url" { "URL" } else { part }))
         }
         Error::InvalidField { field, reason } if field.starts_with("secret") => {
             Failure::usage(format!("`{field}` on standard input {reason}"))

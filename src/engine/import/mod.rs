@@ -4,9 +4,9 @@
 mod append;
 mod columnar;
 mod columns;
-mod csv;
-mod extract;
-mod fault;
+pub(in crate::engine) mod csv;
+pub(in crate::engine) mod extract;
+pub(in crate::engine) mod fault;
 mod json;
 mod kind;
 mod pour;
@@ -37,9 +37,9 @@ use crate::worker::protocol::{BaseTable, Failure, ImportFile, ImportedTable};
 /// Rows that a preview is made of.
 const PREVIEW_ROWS: u64 = 1_000;
 /// Rows of a batch, unless it reaches [`BATCH_BYTES`] before.
-const BATCH_ROWS: usize = 8_192;
+pub(in crate::engine) const BATCH_ROWS: usize = 8_192;
 /// Bytes of text that end a batch.
-const BATCH_BYTES: usize = 8 << 20;
+pub(in crate::engine) const BATCH_BYTES: usize = 8 << 20;
 
 /// What an import accepts.
 #[derive(Debug, Clone, Copy)]
@@ -144,7 +144,7 @@ fn check_table(file: &ImportFile) -> Result<(), Failure> {
     Ok(())
 }
 
-fn file_name(table: &str) -> String {
+pub(in crate::engine) fn file_name(table: &str) -> String {
     format!("{table}.parquet")
 }
 
@@ -293,7 +293,7 @@ fn numbered(count: usize) -> Vec<String> {
 }
 
 /// The header as names: empty ones are numbered, repeated ones get a suffix. `None` when they are not UTF-8.
-fn column_names<'a>(header: impl Iterator<Item = &'a [u8]>) -> Option<Vec<String>> {
+pub(in crate::engine) fn column_names<'a>(header: impl Iterator<Item = &'a [u8]>) -> Option<Vec<String>> {
     let given: Vec<&str> = header.map(std::str::from_utf8).collect::<Result<_, _>>().ok()?;
     // Names that stand in the header go first, so that a suffix never takes one of them.
     let mut taken: HashSet<String> = given.iter().map(|name| (*name).to_owned()).collect();

@@ -234,7 +234,9 @@ fn sample(schema: &Value, schemas: &Value) -> Value {
     }
     match (schema["type"].as_str(), schema["format"].as_str()) {
         (Some("object"), _) => {
-            let properties = schema["properties"].as_object().unwrap();
+            let Some(properties) = schema["properties"].as_object() else {
+                return json!({"name": sample(&schema["additionalProperties"], schemas)});
+            };
             properties.iter().map(|(name, property)| (name.clone(), sample(property, schemas))).collect()
         }
         (Some("array"), _) => json!([sample(&schema["items"], schemas)]),

@@ -43,7 +43,7 @@ impl ListFilter for SourceFilter {
     fn parameters(face: Face) -> Vec<Parameter> {
         let status = (face != Face::External)
             .then(|| one_of("status", "How they stand.", &SourceStatus::ALL, SourceStatus::as_str));
-        let kind = one_of("kind", "What they are.", &Kind::AVAILABLE, Kind::as_str);
+        let kind = one_of("kind", "What they are.", &Kind::ALL, Kind::as_str);
         let own = status.into_iter().chain([kind]);
         own.chain([part_of_name()]).chain(created()).chain([updated()]).collect()
     }
@@ -58,7 +58,7 @@ impl ListFilter for SourceFilter {
             times: given.times()?,
             q: given.sought("q")?,
             status,
-            kind: given.one_of("kind", &Kind::AVAILABLE, Kind::as_str)?,
+            kind: given.one_of("kind", &Kind::ALL, Kind::as_str)?,
         })
     }
 }

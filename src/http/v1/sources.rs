@@ -36,10 +36,11 @@ impl DataSourcesApi {
         Ok(Json(page.map(DataSource::from).into()))
     }
 
-    /// Create a data source by uploading files, or of a file on the web.
+    /// Create a data source by uploading files, of a file on the web, or of a database.
     ///
-    /// Each file becomes a table. JSON says where a file is that the server fetches, now and at each sync. Answers 202
-    /// when reading takes longer than ten seconds; it then goes on, and the status is `syncing` until it is done.
+    /// Each file becomes a table. JSON says where a file or a database is that the server reads, now and at each sync:
+    /// of a database all tables, or those that are named, or queries in its own SQL. Answers 202 when reading takes
+    /// longer than ten seconds; it then goes on, and the status is `syncing` until it is done.
     #[oai(path = "/", method = "post", operation_id = "data_sources_create")]
     async fn create(&self, Credential(caller): Credential, new: NewSource) -> Reply<CreatedOrAccepted<DataSource<Id>>> {
         let source = new.make(&self.0, &caller).await?;

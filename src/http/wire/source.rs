@@ -11,7 +11,7 @@ use crate::domain::error::{Error, Result};
 use crate::domain::{result, source as domain};
 use crate::http::conditional::Tagged;
 use crate::http::reply::CreatedOrAccepted;
-use crate::service::sources::{ConnectRequest, SourceChange};
+use crate::service::sources::{ConnectRequest, SourceChange, notes};
 
 /// A data source with its tables.
 #[derive(Serialize, Object)]
@@ -36,12 +36,15 @@ pub struct DataSource<I: Type + ParseFromJSON + ToJSON> {
     last_synced_at: Option<Stamp>,
     /// How its newest sync went; null before the first one. One that failed leaves the data of before.
     last_sync: Option<LastSync>,
+    /// What was not kept as the database has it, such as days that are none; a sentence each.
+    notes: Vec<String>,
     created_at: Stamp,
     updated_at: Stamp,
 }
 
 impl<I: Spelling> From<domain::Source> for DataSource<I> {
     fn from(source: domain::Source) -> Self {
+        let notes = notes(&source);
         let schedule = source.schedule.as_ref().map(|schedule| Schedule::of(schedule, source.next_sync_at));
         Self {
             id: I::of(source.id, source.uuid),
@@ -57,6 +60,7 @@ impl<I: Spelling> From<domain::Source> for DataSource<I> {
             tables: source.tables.into_iter().map(Table::from).collect(),
             last_synced_at: source.last_synced_at.map(Stamp::from),
             last_sync: source.last_sync.map(LastSync::from),
+            notes,
             created_at: source.created_at.into(),
             updated_at: source.updated_at.into(),
         }
@@ -111,12 +115,21 @@ impl NewDataSource {
 pub enum ConnectedKind {
     /// A file on the web.
     Url,
+    /// A SQLite file of the server's machine.
+    Sqlite,
+    /// A PostgreSQL server.
+    Postgres,
+    /// A MySQL or MariaDB server.
+    Mysql,
 }
 
 impl From<ConnectedKind> for Kind {
     fn from(kind: ConnectedKind) -> Self {
         match kind {
             ConnectedKind::Url => Self::Url,
+            ConnectedKind::Sqlite => Self::Sqlite,
+            ConnectedKind::Postgres => Self::Postgres,
+            ConnectedKind::Mysql => Self::Mysql,
         }
     }
 }

@@ -16,7 +16,6 @@ use crate::domain::schedule::Schedule;
 use crate::domain::source::{self, Source, SourceStatus};
 use crate::domain::sync::Trigger;
 use crate::domain::time::Timestamp;
-use crate::outbound::guard::Purpose;
 use crate::service::app::App;
 use crate::service::caller::Caller;
 use crate::service::conditions::Standing;
@@ -107,8 +106,7 @@ impl App {
         if !Kind::SYNCED.contains(&request.kind) {
             return Err(Error::field("kind", kinds()));
         }
-        let connection = Connection::parse(request.kind, request.connection)?;
-        self.check_reach(&connection)?;
+        let connection = self.placed(caller, Connection::parse(request.kind, request.connection)?)?;
         request.credentials.check(request.kind)?;
         let schedule = request.schedule.map(|asked| self.scheduled(&asked, caller.at)).transpose()?;
         self.check_quota(caller.org())?;
@@ -202,7 +200,7 @@ impl App {
                     after.insert("name".to_owned(), json!(new_name));
                 }
                 if let Some(fields) = change.connection {
-                    let to = app.pointed(&found, fields, change.credentials.is_some())?;
+                    let to = app.pointed(&writer, &found, fields, change.credentials.is_some())?;
                     connections::point(tx, org, found.id, &to, now)?;
                     before.insert("connection".to_owned(), json!(found.connection.as_ref().map(Connection::fields)));
                     after.insert("connection".to_owned(), to.fields());
@@ -231,30 +229,15 @@ impl App {
 
     /// Where a source is to be. A secret goes nowhere that it was not given for: whoever may change a source could else
     /// have it sent to themselves.
-    fn pointed(&self, source: &Source, fields: Value, brings_secret: bool) -> Result<Connection> {
+    fn pointed(&self, caller: &Caller, source: &Source, fields: Value, brings_secret: bool) -> Result<Connection> {
         is_elsewhere(source, "connection")?;
-        let to = Connection::parse(source.kind, fields)?;
-        self.check_reach(&to)?;
+        let to = self.placed(caller, Connection::parse(source.kind, fields)?)?;
         let shares = source.connection.as_ref().is_some_and(|from| from.shares_secret_with(&to));
         if source.has_secret && !shares && !brings_secret {
             let reason = "was given for another place; send it again with the new `connection`, or as null.";
             return Err(Error::field("secret", reason));
         }
         Ok(to)
-    }
-
-    /// Refuses what can be refused before anybody connects.
-    fn check_reach(&self, connection: &Connection) -> Result<()> {
-        let guard = &self.settings.outbound.guard;
-        let (field, looked) = match connection {
-            Connection::Url(file) => ("connection.url", guard.url(&file.url).map(drop)),
-            Connection::Sqlite(_) => return Ok(()),
-            Connection::Postgres(_) | Connection::Mysql(_) => {
-                let Some((host, port)) = connection.server() else { return Ok(()) };
-                ("connection.host", guard.host(host, port, Purpose::Database))
-            }
-        };
-        looked.map_err(|refusal| Error::field(field, refusal.to_string()))
     }
 
     fn scheduled(&self, (cron, zone): &ScheduleRequest, now: Timestamp) -> Result<(Schedule, Timestamp)> {

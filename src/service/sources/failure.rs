@@ -21,6 +21,7 @@ pub(in crate::service) fn failure_of(failure: Failure) -> Error {
         }
         FailureCode::InvalidOptions => Error::field("options", format!("do not fit the file: {message}")),
         FailureCode::InvalidFile => Error::InvalidFile(message),
+        FailureCode::Source => Error::SourceUnavailable(message),
         FailureCode::Timeout => Error::QueryTimeout(message),
         FailureCode::TooLarge => Error::QueryTooLarge(message),
         FailureCode::Canceled => Error::Overloaded,

@@ -46,7 +46,8 @@ impl App {
         self.check_quota(lease.org)?;
         match &source.connection {
             Some(Connection::Url(file)) => self.bring_web_file(lease, &source, file, progress).await,
-            Some(_) | None => Err(Error::internal(format!("nothing syncs sources of kind {}", source.kind.as_str()))),
+            Some(database) => self.bring_database(lease, &source, database, progress).await,
+            None => Err(Error::internal(format!("nothing syncs sources of kind {}", source.kind.as_str()))),
         }
     }
 

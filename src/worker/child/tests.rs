@@ -34,8 +34,14 @@ impl Server {
         let mut server = Self { socket, worker, directory: tempfile::tempdir().unwrap() };
         let write = server.path("scratch");
         fs::create_dir(&write).unwrap();
-        let limits =
-            ProcessLimits { memory_bytes: 1 << 30, file_bytes: 1 << 30, read: Vec::new(), write: vec![write], nice: 0 };
+        let limits = ProcessLimits {
+            memory_bytes: 1 << 30,
+            file_bytes: 1 << 30,
+            read: Vec::new(),
+            write: vec![write],
+            ports: Vec::new(),
+            nice: 0,
+        };
         server.send(&ToWorker::Hello { build: BUILD.into(), limits });
         assert!(matches!(server.receive(), FromWorker::Ready { build } if build == BUILD));
         server
@@ -339,7 +345,14 @@ fn a_worker_of_another_build_refuses_to_serve() {
     let (mut socket, other) = UnixStream::pair().unwrap();
     let surroundings = Surroundings { confine: |_| Ok(()), at_end: || {} };
     let worker = thread::spawn(move || serve(other, &surroundings));
-    let limits = ProcessLimits { memory_bytes: 0, file_bytes: 0, read: Vec::new(), write: Vec::new(), nice: 0 };
+    let limits = ProcessLimits {
+        memory_bytes: 0,
+        file_bytes: 0,
+        read: Vec::new(),
+        write: Vec::new(),
+        ports: Vec::new(),
+        nice: 0,
+    };
     write_message(&mut socket, &ToWorker::Hello { build: "another".into(), limits }).unwrap();
     let answer: FromWorker = read_message(&mut socket).unwrap().unwrap();
     assert!(matches!(answer, FromWorker::Failed { failure } if failure.code == FailureCode::Internal));

@@ -1,0 +1,306 @@
+//! The rows of one table on their way into its extract.
+//!
+//! Rows are poured in cell by cell. When a value contradicts its column's type, nothing more is written: the remaining
+//! rows are only looked at, to learn all types that have to be wider, and the table is read again under these.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use datafusion::arrow::array::{
+    ArrayRef, BooleanBuilder, Date32Builder, Decimal128Builder, Float64Builder, Int64Builder, RecordBatch,
+    StringBuilder, Time64MicrosecondBuilder, TimestampMicrosecondBuilder, new_null_array,
+};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+use super::fault::Fault;
+use super::progress::Progress;
+use super::target::{Cell, Target};
+use super::words;
+use crate::engine::import::extract::Extract;
+use crate::engine::import::{BATCH_BYTES, BATCH_ROWS};
+use crate::worker::protocol::{ImportedColumn, ImportedTable};
+
+/// What is not kept as it was, because no type of ours has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Note {
+    /// A day that is none, as `0000-00-00`: null.
+    ZeroDate,
+    /// A time before or after all times: the first or last one of the calendar.
+    Infinite,
+    /// Text that is not Unicode: with U+FFFD where it is not.
+    NotUnicode,
+}
+
+impl Note {
+    const ALL: [Self; 3] = [Self::ZeroDate, Self::Infinite, Self::NotUnicode];
+
+    fn sentence(self, table: &str, column: &str, count: u64) -> String {
+        let what = match self {
+            Self::ZeroDate => "values that are no day, such as 0000-00-00, are null",
+            Self::Infinite => "infinite times are kept as the years 1 and 9999",
+            Self::NotUnicode => "texts that are not Unicode have U+FFFD where they are not",
+        };
+        format!("`{table}.{column}`: {count} {what}.")
+    }
+}
+
+/// What became of the rows.
+pub enum Intaken {
+    /// The table is whole.
+    Table(ImportedTable, Vec<String>),
+    /// These types hold all values; the table has to be read again.
+    Widened(Vec<Target>),
+}
+
+/// The table in the making.
+pub struct Intake<'a, 'p> {
+    table: &'a str,
+    names: &'a [String],
+    columns: Vec<Column>,
+    schema: SchemaRef,
+    /// `None` once a value did not fit.
+    extract: Option<Extract>,
+    rows: u64,
+    held: usize,
+    bytes: usize,
+    max_rows: u64,
+    /// About how many rows there will be.
+    expected: Option<u64>,
+    progress: &'a mut Progress<'p>,
+}
+
+impl<'a, 'p> Intake<'a, 'p> {
+    /// A table without rows. All tables together may get `max_rows`.
+    pub fn create(
+        path: &Path,
+        table: &'a str,
+        names: &'a [String],
+        targets: &[Target],
+        expected: Option<u64>,
+        max_rows: u64,
+        progress: &'a mut Progress<'p>,
+    ) -> Result<Self, Fault> {
+        let fields = names.iter().zip(targets).map(|(name, target)| Field::new(name, target.data_type(), true));
+        let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        let extract = Some(Extract::create(path, schema.clone())?);
+        let columns = targets.iter().copied().map(Column::new).collect();
+        Ok(Self { table, names, columns, schema, extract, rows: 0, held: 0, bytes: 0, max_rows, expected, progress })
+    }
+
+    /// Copies the rows of an extract with the same columns.
+    pub fn copy(&mut self, path: &PathBuf) -> Result<(), Fault> {
+        let unreadable = |error: &dyn std::fmt::Display| std::io::Error::other(error.to_string());
+        let builder =
+            ParquetRecordBatchReaderBuilder::try_new(File::open(path)?).map_err(|error| unreadable(&error))?;
+        let reader = builder.with_batch_size(BATCH_ROWS).build().map_err(|error| unreadable(&error))?;
+        for batch in reader {
+            let batch = batch.map_err(|error| unreadable(&error))?;
+            for (array, column) in batch.columns().iter().zip(&mut self.columns) {
+                column.nullable |= array.null_count() > 0;
+                column.any |= array.null_count() < array.len();
+            }
+            self.rows += batch.num_rows() as u64;
+            let batch = RecordBatch::try_new(self.schema.clone(), batch.columns().to_vec());
+            self.write(batch.map_err(|error| unreadable(&error))?)?;
+            self.tell()?;
+        }
+        Ok(())
+    }
+
+    /// Puts in the next cell of a row.
+    pub fn cell(&mut self, index: usize, cell: Cell<'_>) {
+        if let Cell::Text(text) | Cell::Decimal(text) = cell {
+            self.bytes += text.len();
+        } else if let Cell::Bytes(bytes) = cell {
+            self.bytes += 2 * bytes.len();
+        }
+        let column = &mut self.columns[index];
+        if !column.push(&cell) {
+            column.widen(&cell);
+            // What was written is of no use any more; that it goes is told by the file's absence alone.
+            self.extract = None;
+        }
+    }
+
+    /// Puts in a cell that is not what the database has.
+    pub fn changed(&mut self, index: usize, note: Note, cell: Cell<'_>) {
+        self.columns[index].notes[note as usize] += 1;
+        self.cell(index, cell);
+    }
+
+    /// Puts in text of which nobody promised that it is Unicode.
+    pub fn text(&mut self, index: usize, bytes: &[u8]) {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => self.cell(index, Cell::Text(text)),
+            Err(_) => self.changed(index, Note::NotUnicode, Cell::Text(&String::from_utf8_lossy(bytes))),
+        }
+    }
+
+    /// Ends a row that every column has a cell of.
+    pub fn end_row(&mut self) -> Result<(), Fault> {
+        self.held += 1;
+        self.rows += 1;
+        if self.progress.rows() + self.rows > self.max_rows {
+            return Err(Fault::TooManyRows { limit: self.max_rows });
+        }
+        if self.held == BATCH_ROWS || self.bytes >= BATCH_BYTES { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> Result<(), Fault> {
+        (self.held, self.bytes) = (0, 0);
+        let arrays: Vec<ArrayRef> = self.columns.iter_mut().map(Column::take).collect();
+        if self.extract.is_some() {
+            let batch = RecordBatch::try_new(self.schema.clone(), arrays);
+            self.write(batch.map_err(|error| std::io::Error::other(error.to_string()))?)?;
+        }
+        self.tell()
+    }
+
+    fn write(&mut self, batch: RecordBatch) -> Result<(), Fault> {
+        self.extract.as_mut().map_or(Ok(()), |extract| Ok(extract.write(batch)?))
+    }
+
+    fn tell(&mut self) -> Result<(), Fault> {
+        self.progress.tell(self.rows, self.expected)
+    }
+
+    /// Ends the table, durably.
+    pub fn finish(mut self) -> Result<Intaken, Fault> {
+        if self.held > 0 {
+            self.flush()?;
+        }
+        let Some(extract) = self.extract.take() else {
+            return Ok(Intaken::Widened(self.columns.iter().map(|column| column.target).collect()));
+        };
+        let bytes = extract.finish()?;
+        let columns = self.names.iter().zip(&self.columns).map(|(name, column)| ImportedColumn {
+            name: name.clone(),
+            kind: column.target.column_type(),
+            nullable: column.nullable,
+        });
+        let columns = columns.collect();
+        let notes = self.names.iter().zip(&self.columns).flat_map(|(name, column)| {
+            let counted = Note::ALL.into_iter().map(|note| (note, column.notes[note as usize]));
+            counted.filter(|(_, count)| *count > 0).map(|(note, count)| note.sentence(self.table, name, count))
+        });
+        let notes = notes.collect();
+        Ok(Intaken::Table(ImportedTable { name: self.table.to_owned(), rows: self.rows, bytes, columns }, notes))
+    }
+}
+
+struct Column {
+    target: Target,
+    builder: Builder,
+    /// A null was put in.
+    nullable: bool,
+    /// A value was put in that fitted.
+    any: bool,
+    notes: [u64; Note::ALL.len()],
+}
+
+enum Builder {
+    Nulls(usize),
+    Boolean(BooleanBuilder),
+    Date(Date32Builder),
+    Time(Time64MicrosecondBuilder),
+    Timestamp(TimestampMicrosecondBuilder),
+    Integer(Int64Builder),
+    Decimal(Decimal128Builder, u8, u8),
+    Double(Float64Builder),
+    Text(StringBuilder),
+}
+
+/// Puts the value in, if there is one, and says whether there was.
+macro_rules! put {
+    ($builder:expr, $value:expr) => {
+        $value.map(|value| $builder.append_value(value)).is_some()
+    };
+}
+
+impl Column {
+    fn new(target: Target) -> Self {
+        Self { target, builder: Builder::of(target), nullable: false, any: false, notes: [0; Note::ALL.len()] }
+    }
+
+    /// Whether the cell fits.
+    fn push(&mut self, cell: &Cell<'_>) -> bool {
+        if *cell == Cell::Null {
+            self.nullable = true;
+            self.builder.null();
+            return true;
+        }
+        let fits = match &mut self.builder {
+            Builder::Nulls(_) => false,
+            Builder::Boolean(builder) => put!(builder, cell.boolean()),
+            Builder::Date(builder) => put!(builder, cell.days()),
+            Builder::Time(builder) => put!(builder, cell.time()),
+            Builder::Timestamp(builder) => put!(builder, cell.instant()),
+            Builder::Integer(builder) => put!(builder, cell.integer()),
+            Builder::Decimal(builder, precision, scale) => put!(builder, cell.decimal(*precision, *scale)),
+            Builder::Double(builder) => put!(builder, cell.double()),
+            Builder::Text(builder) => {
+                words::write(builder, cell);
+                true
+            }
+        };
+        self.any |= fits;
+        fits
+    }
+
+    /// Makes the column wide enough for this cell too. The first value of all says more than what was promised.
+    fn widen(&mut self, cell: &Cell<'_>) {
+        let promised = if self.any { self.target } else { Target::Nothing };
+        self.target = promised.widened(cell);
+        self.builder = Builder::of(self.target);
+        self.any = true;
+    }
+
+    fn take(&mut self) -> ArrayRef {
+        match &mut self.builder {
+            Builder::Nulls(count) => new_null_array(&DataType::Utf8, std::mem::take(count)),
+            Builder::Boolean(builder) => Arc::new(builder.finish()),
+            Builder::Date(builder) => Arc::new(builder.finish()),
+            Builder::Time(builder) => Arc::new(builder.finish()),
+            Builder::Timestamp(builder) => Arc::new(builder.finish()),
+            Builder::Integer(builder) => Arc::new(builder.finish()),
+            Builder::Decimal(builder, ..) => Arc::new(builder.finish()),
+            Builder::Double(builder) => Arc::new(builder.finish()),
+            Builder::Text(builder) => Arc::new(builder.finish()),
+        }
+    }
+}
+
+impl Builder {
+    fn of(target: Target) -> Self {
+        match target {
+            Target::Nothing => Self::Nulls(0),
+            Target::Boolean => Self::Boolean(BooleanBuilder::new()),
+            Target::Date => Self::Date(Date32Builder::new()),
+            Target::Time => Self::Time(Time64MicrosecondBuilder::new()),
+            Target::Timestamp => Self::Timestamp(TimestampMicrosecondBuilder::new()),
+            Target::Integer => Self::Integer(Int64Builder::new()),
+            Target::Decimal { precision, scale } => {
+                let builder = Decimal128Builder::new().with_data_type(target.data_type());
+                Self::Decimal(builder, precision, scale)
+            }
+            Target::Double => Self::Double(Float64Builder::new()),
+            Target::Text => Self::Text(StringBuilder::new()),
+        }
+    }
+
+    fn null(&mut self) {
+        match self {
+            Self::Nulls(count) => *count += 1,
+            Self::Boolean(builder) => builder.append_null(),
+            Self::Date(builder) => builder.append_null(),
+            Self::Time(builder) => builder.append_null(),
+            Self::Timestamp(builder) => builder.append_null(),
+            Self::Integer(builder) => builder.append_null(),
+            Self::Decimal(builder, ..) => builder.append_null(),
+            Self::Double(builder) => builder.append_null(),
+            Self::Text(builder) => builder.append_null(),
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! Databases become extracts: a connector for each kind, and what they have in common.
+//!
+//! A connector describes a table or a query, and pours its rows into an [`Intake`]; all rows of a job are of one
+//! moment, where the database can do that. Types are decided by the columns' own and by every value (`target`). With a
+//! cursor only rows beyond the last value that was seen are read, and appended to the extract that is there; where the
+//! columns have changed since, everything is read anew.
+//!
+//! Deliberately not here: whether the database may be reached, and what its name's addresses are.
+
+mod cursors;
+mod fault;
+mod intake;
+mod mysql;
+mod postgres;
+mod progress;
+mod sqlite;
+mod target;
+mod tls;
+mod words;
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::Path;
+
+use serde_json::Value;
+
+use self::cursors::{Cursors, Earlier};
+use self::fault::Fault;
+use self::intake::{Intake, Intaken};
+use self::progress::Progress;
+use self::target::Target;
+use super::control::Control;
+use super::import::csv::MAX_COLUMNS;
+use super::import::{column_names, file_name};
+use super::threads::Hands;
+use crate::domain::connection::{Reading, What};
+use crate::domain::source::sql_name;
+use crate::worker::protocol::{ConnectJob, Database, Failure, ImportedTable};
+
+/// Tables that are read without being named.
+const MOST_TABLES: usize = 500;
+
+/// Sentences about what was not kept as it was.
+const MOST_NOTES: usize = 100;
+
+/// A connection to a database, in a transaction that only reads.
+trait Connector {
+    /// The tables that are read when none is named: schema where it is needed, and name.
+    fn tables(&mut self) -> Result<Vec<(Option<String>, String)>, Fault>;
+
+    /// What a table or a query has.
+    fn describe(&mut self, what: &What) -> Result<Described, Fault>;
+
+    /// The greatest value of a column, by the database's own order; `None` of no rows.
+    fn greatest(&mut self, described: &Described, column: usize) -> Result<Option<Value>, Fault>;
+
+    /// Pours the rows in: all, or those whose column is beyond a value.
+    fn rows(
+        &mut self,
+        described: &Described,
+        beyond: Option<(usize, &Value)>,
+        intake: &mut Intake<'_, '_>,
+    ) -> Result<(), Fault>;
+}
+
+/// What a table or a query has, and how it is asked for.
+struct Described {
+    /// What messages call it.
+    title: String,
+    /// Name and type of each column.
+    columns: Vec<(String, Target)>,
+    /// What stands behind `SELECT`.
+    select: String,
+    /// What stands behind `FROM`.
+    from: String,
+    /// About how many rows there are.
+    expected: Option<u64>,
+}
+
+/// Reads the tables into `<table>.parquet` under the existing, empty directory of the job, durably. Gives them, and what
+/// was not kept as it was.
+///
+/// Fails with a sentence that says what to do; then nothing may be made of what the directory holds.
+pub fn run(job: ConnectJob, hands: &Hands, control: &Control) -> Result<(Vec<ImportedTable>, Vec<String>), Failure> {
+    Ok(read(job, hands, control)?)
+}
+
+fn read(job: ConnectJob, hands: &Hands, control: &Control) -> Result<(Vec<ImportedTable>, Vec<String>), Fault> {
+    let ConnectJob { database, readings, cursors, previous, into, max_rows } = job;
+    let mut connector: Box<dyn Connector + '_> = match &database {
+        Database::Sqlite { path } => Box::new(sqlite::Sqlite::open(path, &into, control)?),
+        Database::Postgres(server) => Box::new(postgres::Postgres::connect(server, hands, control)?),
+        Database::Mysql(server) => Box::new(mysql::Mysql::connect(server, hands, control)?),
+    };
+    let readings = if readings.is_empty() { listed(connector.as_mut(), &cursors)? } else { readings };
+    let mut progress = Progress::new(control, readings.len());
+    let earlier = previous.as_deref().map(Cursors::load).unwrap_or_default();
+    let (mut reached, mut tables, mut notes) = (Cursors::default(), Vec::new(), Vec::new());
+    for reading in &readings {
+        let earlier = earlier.of(reading, previous.as_deref());
+        let mut table = Table { connector: connector.as_mut(), reading, into: &into, max_rows, notes: &mut notes };
+        let (table, seen) = table.read(earlier, &mut progress)?;
+        progress.next(table.rows);
+        reached.keep(reading, seen);
+        tables.push(table);
+    }
+    notes.truncate(MOST_NOTES);
+    reached.save(&into)?;
+    File::open(&into)?.sync_all()?;
+    Ok((tables, notes))
+}
+
+/// A reading for each table that the database lists.
+fn listed(connector: &mut dyn Connector, cursors: &BTreeMap<String, String>) -> Result<Vec<Reading>, Fault> {
+    let tables = connector.tables()?;
+    if tables.len() > MOST_TABLES {
+        return Err(Fault::TooManyTables { limit: MOST_TABLES });
+    }
+    let spelled = |(schema, name): &(Option<String>, String)| match schema {
+        Some(schema) => format!("{schema}.{name}"),
+        None => name.clone(),
+    };
+    let mut readings: Vec<Reading> = Vec::with_capacity(tables.len());
+    for found in &tables {
+        let (table, full) = (sql_name(&found.1), spelled(found));
+        if let Some(same) = readings.iter().position(|reading| reading.table == table) {
+            return Err(Fault::SameName { first: spelled(&tables[same]), second: full, table });
+        }
+        let cursor = cursors.get(&full).or_else(|| cursors.get(&found.1)).cloned();
+        let what = What::Table { schema: found.0.clone(), name: found.1.clone() };
+        readings.push(Reading { table, what, cursor });
+    }
+    let unread = |key: &&String| !tables.iter().any(|found| spelled(found) == **key || found.1 == **key);
+    match cursors.keys().find(unread) {
+        Some(key) => Err(Fault::NoCursorTable(key.clone())),
+        None if readings.is_empty() => Err(Fault::NoTables),
+        None => Ok(readings),
+    }
+}
+
+/// One table on its way.
+struct Table<'a> {
+    connector: &'a mut dyn Connector,
+    reading: &'a Reading,
+    into: &'a Path,
+    max_rows: u64,
+    notes: &'a mut Vec<String>,
+}
+
+impl Table<'_> {
+    /// The table, and the greatest value of its cursor.
+    fn read(
+        &mut self,
+        earlier: Option<Earlier>,
+        progress: &mut Progress<'_>,
+    ) -> Result<(ImportedTable, Option<Value>), Fault> {
+        let described = self.connector.describe(&self.reading.what)?;
+        let names = names(&described)?;
+        let mut targets: Vec<Target> = described.columns.iter().map(|(_, target)| *target).collect();
+        let cursor = self.cursor(&described)?;
+        let reached = match cursor {
+            Some(column) => self.connector.greatest(&described, column)?,
+            None => None,
+        };
+        // An extract whose columns hold what is read now is gone on from.
+        let mut earlier = earlier.zip(cursor).filter(|(earlier, _)| earlier.fits(&names, &targets));
+        if let Some((earlier, _)) = &earlier {
+            targets.clone_from(&earlier.targets);
+        }
+        let path = self.into.join(file_name(&self.reading.table));
+        loop {
+            let mut intake = Intake::create(
+                &path,
+                &self.reading.table,
+                &names,
+                &targets,
+                described.expected,
+                self.max_rows,
+                progress,
+            )?;
+            let beyond = earlier.as_ref().map(|(earlier, column)| (*column, &earlier.reached));
+            if let Some((earlier, _)) = &earlier {
+                intake.copy(&earlier.path)?;
+            }
+            self.connector.rows(&described, beyond, &mut intake)?;
+            match intake.finish()? {
+                Intaken::Table(table, notes) => {
+                    self.notes.extend(notes);
+                    return Ok((table, reached.or(earlier.map(|(earlier, _)| earlier.reached))));
+                }
+                Intaken::Widened(wider) => (targets, earlier) = (wider, None),
+            }
+        }
+    }
+
+    fn cursor(&self, described: &Described) -> Result<Option<usize>, Fault> {
+        let Some(cursor) = &self.reading.cursor else { return Ok(None) };
+        let found = described.columns.iter().position(|(name, _)| name == cursor);
+        let missing = || Fault::NoCursor { what: described.title.clone(), column: cursor.clone() };
+        found.map(Some).ok_or_else(missing)
+    }
+}
+
+/// The names of the columns: empty ones are numbered, repeated ones get a suffix.
+fn names(described: &Described) -> Result<Vec<String>, Fault> {
+    match described.columns.len() {
+        0 => return Err(Fault::NoColumns(described.title.clone())),
+        count if count > MAX_COLUMNS => {
+            return Err(Fault::TooManyColumns { what: described.title.clone(), limit: MAX_COLUMNS });
+        }
+        _ => {}
+    }
+    let given = described.columns.iter().map(|(name, _)| name.as_bytes());
+    Ok(column_names(given).unwrap_or_default())
+}
+
+/// What messages call a table or a query.
+fn title(what: &What) -> String {
+    match what {
+        What::Table { schema: Some(schema), name } => format!("the table `{schema}.{name}`"),
+        What::Table { schema: None, name } => format!("the table `{name}`"),
+        What::Query(_) => "the query".to_owned(),
+    }
+}
+
+/// A name in quotes, which stand twice where they stand in it.
+fn quoted(name: &str, quote: char) -> String {
+    let twice = String::from_iter([quote, quote]);
+    format!("{quote}{}{quote}", name.replace(quote, &twice))
+}
+
+/// A table's name, with its schema, in quotes.
+fn full_name(schema: Option<&str>, name: &str, quote: char) -> String {
+    schema.into_iter().chain([name]).map(|part| quoted(part, quote)).collect::<Vec<_>>().join(".")
+}
+
+/// A query as one that can stand in another: without a semicolon behind it, and with its last comment ended.
+fn subquery(sql: &str) -> String {
+    format!("({}\n)", sql.trim_end().trim_end_matches(';'))
+}
+
+/// Removes a file that may not be there.
+fn remove(path: &Path) {
+    // The whole directory goes where this fails.
+    let _ = fs::remove_file(path);
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,289 @@
+//! MySQL and MariaDB.
+//!
+//! Everything is read in one read-only transaction that sees one moment, where the tables' storage engine has such. A
+//! table or a query is always asked for as a subquery of ours: what writes, loads or sets cannot stand there. Files of
+//! ours that a server asks for (`LOCAL INFILE`) it never gets.
+
+mod value;
+
+use std::time::Duration;
+
+use mysql_async::consts::{ColumnFlags, ColumnType};
+use mysql_async::prelude::Queryable;
+use mysql_async::{Column, Conn, Error, OptsBuilder, Params, SslOpts};
+use serde_json::Value;
+
+use super::fault::Fault;
+use super::intake::Intake;
+use super::target::Target;
+use super::{Connector, Described, full_name, quoted, subquery, title, tls};
+use crate::domain::connection::{Tls, What};
+use crate::engine::control::Control;
+use crate::engine::threads::Hands;
+use crate::worker::protocol::Server;
+
+/// How long a server may take to let us in.
+const ANSWER: Duration = Duration::from_secs(30);
+/// The longest row, in bytes.
+const LONGEST_ROW: usize = 64 << 20;
+/// The number of the character set of what is no text.
+const BINARY: u16 = 63;
+/// Errors of the server that say that it ends: shutdown, killed connection, lost connection.
+const ENDED: [u16; 4] = [1_053, 1_077, 1_317, 1_927];
+
+/// A connection in its transaction.
+pub struct Mysql<'a> {
+    /// `None` once it is given back.
+    connection: Option<Conn>,
+    hands: &'a Hands,
+    control: &'a Control,
+}
+
+impl<'a> Mysql<'a> {
+    /// Connects to the first address that answers, and begins to read.
+    pub fn connect(server: &Server, hands: &'a Hands, control: &'a Control) -> Result<Self, Fault> {
+        let mut mysql = Self { connection: None, hands, control };
+        let connection = mysql.wait(async |_| enter(server).await)?;
+        mysql.connection = Some(connection);
+        let millis = control.left().as_millis();
+        mysql.wait(async |connection| begin(open(connection)?, millis).await)?;
+        Ok(mysql)
+    }
+
+    /// Runs the work on this thread until it is done or the job has to stop.
+    fn wait<T>(&mut self, work: impl AsyncFnOnce(&mut Option<Conn>) -> Result<T, Fault>) -> Result<T, Fault> {
+        let Self { connection, hands, control } = self;
+        hands.wait(async {
+            tokio::select! {
+                done = work(connection) => done,
+                failure = control.stopped() => Err(Fault::Stopped(failure)),
+            }
+        })
+    }
+}
+
+impl Drop for Mysql<'_> {
+    fn drop(&mut self) {
+        // The connection says goodbye on a task of its own.
+        let _entered = self.hands.enter();
+        drop(self.connection.take());
+    }
+}
+
+impl Connector for Mysql<'_> {
+    fn tables(&mut self) -> Result<Vec<(Option<String>, String)>, Fault> {
+        let sql = "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() \
+                   AND table_type IN ('BASE TABLE', 'SYSTEM VERSIONED') ORDER BY table_name";
+        let names: Vec<String> = self.wait(async |connection| {
+            let names = open(connection)?.query(sql).await;
+            names.map_err(|error| refused(&error, "the list of tables"))
+        })?;
+        Ok(names.into_iter().map(|name| (None, name)).collect())
+    }
+
+    fn describe(&mut self, what: &What) -> Result<Described, Fault> {
+        let title = title(what);
+        let (source, known) = match what {
+            What::Table { schema, name } => (full_name(schema.as_deref(), name, '`'), Some((schema.clone(), name))),
+            What::Query(sql) => (subquery(sql), None),
+        };
+        let from = format!("{source} AS q");
+        let (columns, expected) = self.wait(async |connection| {
+            let connection = open(connection)?;
+            let statement = connection.prep(format!("SELECT * FROM {from}")).await;
+            let statement = statement.map_err(|error| refused(&error, &title))?;
+            let columns = statement.columns();
+            let columns = columns.iter().map(|column| (column.name_str().into_owned(), kind_of(column))).collect();
+            let expected = match known {
+                Some((schema, name)) => {
+                    let sql = "SELECT table_rows FROM information_schema.tables \
+                               WHERE table_schema = COALESCE(?, DATABASE()) AND table_name = ?";
+                    let rows = connection.exec_first::<Option<u64>, _, _>(sql, (schema, name)).await;
+                    rows.ok().flatten().flatten()
+                }
+                None => None,
+            };
+            Ok((columns, expected))
+        })?;
+        Ok(Described { title, columns, select: "*".to_owned(), from, expected })
+    }
+
+    fn greatest(&mut self, described: &Described, column: usize) -> Result<Option<Value>, Fault> {
+        let Described { columns, from, title, .. } = described;
+        let sql = format!("SELECT CAST(MAX(q.{}) AS CHAR) FROM {from}", quoted(&columns[column].0, '`'));
+        let value: Option<Option<String>> = self.wait(async |connection| {
+            open(connection)?.query_first(sql).await.map_err(|error| refused(&error, title))
+        })?;
+        Ok(value.flatten().map(Value::from))
+    }
+
+    fn rows(
+        &mut self,
+        described: &Described,
+        beyond: Option<(usize, &Value)>,
+        intake: &mut Intake<'_, '_>,
+    ) -> Result<(), Fault> {
+        let Described { columns, select, from, title, .. } = described;
+        let (condition, parameters) = beyond.map_or((String::new(), Params::Empty), |(column, value)| {
+            let (name, target) = &columns[column];
+            compared(&quoted(name, '`'), *target, value.as_str().unwrap_or_default())
+        });
+        let sql = format!("SELECT {select} FROM {from}{condition}");
+        self.wait(async |connection| {
+            let connection = open(connection)?;
+            let rows = connection.exec_iter(sql, parameters).await;
+            let mut rows = rows.map_err(|error| refused(&error, title))?;
+            while let Some(row) = rows.next().await.map_err(|error| refused(&error, title))? {
+                for (index, column) in row.columns_ref().iter().enumerate() {
+                    value::put(intake, index, column, row.as_ref(index));
+                }
+                intake.end_row()?;
+            }
+            rows.drop_result().await.map_err(|error| refused(&error, title))
+        })
+    }
+}
+
+fn open(connection: &mut Option<Conn>) -> Result<&mut Conn, Fault> {
+    connection.as_mut().ok_or_else(|| Fault::Lost("the connection is closed".to_owned()))
+}
+
+async fn enter(server: &Server) -> Result<Conn, Fault> {
+    let password = server.password.as_ref().map(|password| password.expose().to_owned());
+    let options = OptsBuilder::default()
+        .ip_or_hostname(server.host.clone())
+        .resolved_ips(Some(server.addresses.clone()))
+        .tcp_port(server.port)
+        .user(Some(server.user.clone()))
+        .pass(password)
+        .db_name(Some(server.database.clone()))
+        .ssl_opts(encryption(server)?)
+        // A server on this machine would otherwise be spoken to by its socket, which the sandbox does not show.
+        .prefer_socket(Some(false))
+        .stmt_cache_size(Some(0))
+        .max_allowed_packet(Some(LONGEST_ROW))
+        .wait_timeout(Some(28_800));
+    match tokio::time::timeout(ANSWER, Conn::new(options)).await {
+        Ok(connection) => connection.map_err(|error| not_let_in(&error)),
+        Err(_) => Err(Fault::Unreachable("it does not answer".to_owned())),
+    }
+}
+
+fn encryption(server: &Server) -> Result<Option<SslOpts>, Fault> {
+    Ok(match server.tls {
+        Tls::Off => None,
+        Tls::Require => {
+            Some(SslOpts::default().with_danger_accept_invalid_certs(true).with_danger_skip_domain_validation(true))
+        }
+        Tls::Verify => {
+            let trusted = tls::trusted(server)?.into_iter().map(|certificate| certificate.to_vec().into());
+            Some(SslOpts::default().with_disable_built_in_roots(true).with_root_certs(trusted.collect()))
+        }
+    })
+}
+
+/// Begins the transaction, and says how values are to be written in it.
+async fn begin(connection: &mut Conn, millis: u128) -> Result<(), Fault> {
+    let version: Option<String> =
+        connection.query_first("SELECT VERSION()").await.map_err(|error| not_let_in(&error))?;
+    let limit = if version.is_some_and(|version| version.contains("MariaDB")) {
+        format!("SET SESSION max_statement_time = {}", millis.div_ceil(1_000).max(1))
+    } else {
+        format!("SET SESSION max_execution_time = {}", millis.clamp(1, 4_294_967_295))
+    };
+    // Servers that are older than these limits are stopped by the deadline alone.
+    let _ = connection.query_drop(limit).await;
+    for statement in [
+        "SET SESSION time_zone = '+00:00'",
+        "SET SESSION sql_mode = ''",
+        "SET SESSION net_write_timeout = 600",
+        "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+        "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
+    ] {
+        connection.query_drop(statement).await.map_err(|error| refused(&error, "anything"))?;
+    }
+    Ok(())
+}
+
+/// What a column becomes.
+fn kind_of(column: &Column) -> Target {
+    let is_unsigned = column.flags().contains(ColumnFlags::UNSIGNED_FLAG);
+    match column.column_type() {
+        ColumnType::MYSQL_TYPE_TINY if column.column_length() == 1 => Target::Boolean,
+        ColumnType::MYSQL_TYPE_TINY
+        | ColumnType::MYSQL_TYPE_SHORT
+        | ColumnType::MYSQL_TYPE_INT24
+        | ColumnType::MYSQL_TYPE_LONG
+        | ColumnType::MYSQL_TYPE_LONGLONG
+        | ColumnType::MYSQL_TYPE_YEAR => Target::Integer,
+        ColumnType::MYSQL_TYPE_BIT => match column.column_length() {
+            1 => Target::Boolean,
+            _ => Target::Integer,
+        },
+        ColumnType::MYSQL_TYPE_DECIMAL | ColumnType::MYSQL_TYPE_NEWDECIMAL => decimal(column, is_unsigned),
+        ColumnType::MYSQL_TYPE_FLOAT | ColumnType::MYSQL_TYPE_DOUBLE => Target::Double,
+        ColumnType::MYSQL_TYPE_DATE | ColumnType::MYSQL_TYPE_NEWDATE => Target::Date,
+        ColumnType::MYSQL_TYPE_TIME | ColumnType::MYSQL_TYPE_TIME2 => Target::Time,
+        ColumnType::MYSQL_TYPE_DATETIME
+        | ColumnType::MYSQL_TYPE_DATETIME2
+        | ColumnType::MYSQL_TYPE_TIMESTAMP
+        | ColumnType::MYSQL_TYPE_TIMESTAMP2 => Target::Timestamp,
+        _ => Target::Text,
+    }
+}
+
+/// The length of an exact number counts its sign and its point.
+fn decimal(column: &Column, is_unsigned: bool) -> Target {
+    let scale = u32::from(column.decimals());
+    let besides = u32::from(!is_unsigned) + u32::from(scale > 0);
+    let precision = column.column_length().saturating_sub(besides).max(scale);
+    match Target::decimal(precision - scale, scale) {
+        // Sums promise more digits than they have.
+        Target::Text if scale <= 38 => Target::decimal(38 - scale, scale),
+        target => target,
+    }
+}
+
+/// The condition that a column is beyond a value. Exact numbers are written out: a text would make floating point ones
+/// of both sides.
+fn compared(column: &str, target: Target, value: &str) -> (String, Params) {
+    let is_exact = matches!(target, Target::Integer | Target::Decimal { .. } | Target::Boolean);
+    if is_exact && value.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.' || byte == b'-') {
+        return (format!(" WHERE q.{column} > {value}"), Params::Empty);
+    }
+    (format!(" WHERE q.{column} > ?"), Params::Positional(vec![value.into()]))
+}
+
+fn said(error: &Error) -> String {
+    match error {
+        Error::Server(said) => said.message.clone(),
+        Error::Io(error) => error.to_string(),
+        other => other.to_string(),
+    }
+}
+
+fn not_let_in(error: &Error) -> Fault {
+    use mysql_async::{DriverError, IoError};
+    match error {
+        Error::Io(IoError::Tls(error)) => Fault::Tls(error.to_string()),
+        Error::Io(IoError::Io(error)) if is_of_tls(error) => Fault::Tls(error.to_string()),
+        Error::Driver(DriverError::NoClientSslFlagFromServer) => Fault::Tls("the server cannot".to_owned()),
+        Error::Io(IoError::Io(error)) => Fault::Unreachable(error.to_string()),
+        Error::Server(_) => Fault::NotLetIn(said(error)),
+        other => Fault::Unreachable(said(other)),
+    }
+}
+
+/// Whether the encryption failed, which the library tells as an error of the stream.
+fn is_of_tls(error: &std::io::Error) -> bool {
+    error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>)
+}
+
+fn refused(error: &Error, what: &str) -> Fault {
+    match error {
+        Error::Server(server) if !ENDED.contains(&server.code) => {
+            Fault::Refused { what: what.to_owned(), said: said(error) }
+        }
+        other => Fault::Lost(said(other)),
+    }
+}

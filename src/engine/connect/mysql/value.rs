@@ -1,0 +1,100 @@
+//! Values of MySQL in its binary format.
+
+use chrono::{Datelike, NaiveDate};
+use mysql_async::consts::ColumnType;
+use mysql_async::{Column, Value};
+
+use super::BINARY;
+use crate::engine::connect::intake::{Intake, Note};
+use crate::engine::connect::target::{Cell, read_short};
+
+/// Days from the first day of the common era to 1970-01-01.
+const EPOCH_DAYS: i32 = 719_163;
+
+/// Puts a value into its column.
+pub fn put(intake: &mut Intake<'_, '_>, index: usize, column: &Column, value: Option<&Value>) {
+    match value {
+        None | Some(Value::NULL) => intake.cell(index, Cell::Null),
+        Some(Value::Int(value)) => intake.cell(index, Cell::Integer(*value)),
+        Some(Value::UInt(value)) => intake.cell(index, Cell::Unsigned(*value)),
+        Some(Value::Float(value)) => intake.cell(index, Cell::Double(read_short(*value))),
+        Some(Value::Double(value)) => intake.cell(index, Cell::Double(*value)),
+        Some(Value::Bytes(bytes)) => put_bytes(intake, index, column, bytes),
+        Some(Value::Date(year, month, day, hour, minute, second, micros)) => {
+            let Some(days) = days(*year, *month, *day) else {
+                return intake.changed(index, Note::ZeroDate, Cell::Null);
+            };
+            match column.column_type() {
+                ColumnType::MYSQL_TYPE_DATE | ColumnType::MYSQL_TYPE_NEWDATE => intake.cell(index, Cell::Date(days)),
+                _ => {
+                    let clock = clock(u32::from(*hour), *minute, *second, *micros);
+                    intake.cell(index, Cell::Timestamp(i64::from(days) * 86_400_000_000 + clock));
+                }
+            }
+        }
+        Some(Value::Time(is_negative, days, hours, minutes, seconds, micros)) => {
+            let hours = days * 24 + u32::from(*hours);
+            if *is_negative || hours > 23 {
+                intake.cell(index, Cell::Text(&duration(*is_negative, hours, *minutes, *seconds, *micros)));
+            } else {
+                intake.cell(index, Cell::Time(clock(hours, *minutes, *seconds, *micros)));
+            }
+        }
+    }
+}
+
+fn put_bytes(intake: &mut Intake<'_, '_>, index: usize, column: &Column, bytes: &[u8]) {
+    match column.column_type() {
+        ColumnType::MYSQL_TYPE_BIT => intake.cell(index, bits(bytes)),
+        ColumnType::MYSQL_TYPE_DECIMAL | ColumnType::MYSQL_TYPE_NEWDECIMAL => match std::str::from_utf8(bytes) {
+            Ok(digits) => intake.cell(index, Cell::Decimal(digits)),
+            Err(_) => intake.cell(index, Cell::Bytes(bytes)),
+        },
+        ColumnType::MYSQL_TYPE_GEOMETRY => intake.cell(index, Cell::Bytes(bytes)),
+        ColumnType::MYSQL_TYPE_JSON => intake.text(index, bytes),
+        _ if column.character_set() == BINARY => intake.cell(index, Cell::Bytes(bytes)),
+        _ => intake.text(index, bytes),
+    }
+}
+
+/// Up to 64 bits as a number, the first byte being the highest.
+fn bits(bytes: &[u8]) -> Cell<'static> {
+    Cell::Unsigned(bytes.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte)))
+}
+
+/// Days since 1970; `None` of days that the calendar has not, as zero dates are.
+fn days(year: u16, month: u8, day: u8) -> Option<i32> {
+    let date = NaiveDate::from_ymd_opt(i32::from(year), u32::from(month), u32::from(day))?;
+    (year > 0).then(|| date.num_days_from_ce() - EPOCH_DAYS)
+}
+
+fn clock(hours: u32, minutes: u8, seconds: u8, micros: u32) -> i64 {
+    let seconds = i64::from(hours) * 3_600 + i64::from(minutes) * 60 + i64::from(seconds);
+    seconds * 1_000_000 + i64::from(micros)
+}
+
+/// A time that is none of a day, as the server writes it.
+fn duration(is_negative: bool, hours: u32, minutes: u8, seconds: u8, micros: u32) -> String {
+    let sign = if is_negative { "-" } else { "" };
+    let fraction = if micros == 0 { String::new() } else { format!(".{micros:06}") };
+    format!("{sign}{hours:02}:{minutes:02}:{seconds:02}{fraction}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bits_are_numbers_and_zero_days_are_none() {
+        assert_eq!(bits(&[1, 0]), Cell::Unsigned(256));
+        assert_eq!(bits(&[255; 8]), Cell::Unsigned(u64::MAX));
+        assert_eq!(days(1970, 1, 2), Some(1));
+        assert_eq!((days(0, 0, 0), days(2020, 0, 0), days(2020, 2, 30)), (None, None, None));
+    }
+
+    #[test]
+    fn times_beyond_a_day_are_written_as_the_server_does() {
+        assert_eq!(duration(true, 838, 59, 59, 0), "-838:59:59");
+        assert_eq!(duration(false, 24, 0, 1, 500), "24:00:01.000500");
+    }
+}

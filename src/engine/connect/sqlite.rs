@@ -1,0 +1,274 @@
+//! Files of SQLite, read as they are and never written.
+//!
+//! The worker may read the file, and the journals beside it, and nothing else. A file with a journal that has to be
+//! rolled back, or with a write-ahead log that nobody has open, cannot be read without writing: of those a copy in the
+//! worker's own directory is read. SQLite trusts nothing that the file's schema says, loads no extension, and lets no
+//! statement do more than select.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::config::DbConfig;
+use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
+use rusqlite::types::{Value as SqlValue, ValueRef};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use serde_json::Value;
+
+use super::fault::Fault;
+use super::intake::Intake;
+use super::target::{Cell, Target};
+use super::{Connector, Described, full_name, quoted, subquery, title};
+use crate::domain::connection::What;
+use crate::engine::control::Control;
+
+/// Virtual machine steps between two looks at whether the job has to stop.
+const STEPS: i32 = 10_000;
+/// How long a writer is waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Functions that touch more than their arguments.
+const REFUSED_FUNCTIONS: [&str; 4] = ["load_extension", "fts3_tokenizer", "readfile", "writefile"];
+
+/// A file that is read.
+pub struct Sqlite {
+    connection: Connection,
+    control: Control,
+    /// Removed with the connection.
+    copy: Option<PathBuf>,
+}
+
+impl Sqlite {
+    /// Opens the file, or a copy below `scratch` where it has to be recovered first, and begins to read.
+    pub fn open(path: &Path, scratch: &Path, control: &Control) -> Result<Self, Fault> {
+        let begun = open(path, OpenFlags::SQLITE_OPEN_READ_ONLY, control);
+        match begun {
+            Ok(connection) => Ok(Self { connection, control: control.clone(), copy: None }),
+            Err(error) if has_to_be_recovered(&error) => {
+                let copy = scratch.join("copy.sqlite");
+                copied(path, &copy)?;
+                let connection = open(&copy, OpenFlags::SQLITE_OPEN_READ_WRITE, control);
+                let connection = connection.map_err(|error| fault(&error, "the file", control))?;
+                Ok(Self { connection, control: control.clone(), copy: Some(copy) })
+            }
+            Err(error) => Err(fault(&error, "the file", control)),
+        }
+    }
+
+    fn fault(&self, error: &rusqlite::Error, what: &str) -> Fault {
+        fault(error, what, &self.control)
+    }
+}
+
+impl Drop for Sqlite {
+    fn drop(&mut self) {
+        let Some(copy) = &self.copy else { return };
+        for beside in ["", "-wal", "-shm", "-journal"] {
+            super::remove(&with(copy, beside));
+        }
+    }
+}
+
+fn with(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+fn open(path: &Path, flags: OpenFlags, control: &Control) -> rusqlite::Result<Connection> {
+    let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(PATIENCE)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    connection.execute_batch("PRAGMA cell_size_check = 1; PRAGMA mmap_size = 0;")?;
+    // The first statement that reads finds out whether it is a database, and one that can be read as it is.
+    connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+    connection.execute_batch("PRAGMA query_only = 1; BEGIN;")?;
+    let reins = control.clone();
+    connection.progress_handler(STEPS, Some(move || reins.check().is_err()))?;
+    connection.authorizer(Some(authorize))?;
+    Ok(connection)
+}
+
+/// Selecting is allowed, and nothing else.
+fn authorize(context: AuthContext<'_>) -> Authorization {
+    match context.action {
+        AuthAction::Select | AuthAction::Read { .. } | AuthAction::Recursive => Authorization::Allow,
+        AuthAction::Function { function_name } if !REFUSED_FUNCTIONS.contains(&function_name) => Authorization::Allow,
+        AuthAction::Pragma { pragma_name: "table_xinfo", .. } => Authorization::Allow,
+        _ => Authorization::Deny,
+    }
+}
+
+/// Whether it would have to be written before it can be read.
+fn has_to_be_recovered(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly))
+}
+
+/// Copies the file with what belongs to it; nobody may change it meanwhile.
+fn copied(path: &Path, copy: &Path) -> Result<(), Fault> {
+    let changed = |path: &Path| fs::metadata(path).and_then(|metadata| Ok((metadata.len(), metadata.modified()?)));
+    let unreadable = |error: std::io::Error| Fault::NoDatabase(format!("it cannot be opened ({error})"));
+    let before = changed(path).map_err(unreadable)?;
+    fs::copy(path, copy).map_err(unreadable)?;
+    for beside in ["-wal", "-journal"] {
+        let journal = with(path, beside);
+        if journal.exists() {
+            fs::copy(&journal, with(copy, beside)).map_err(unreadable)?;
+        }
+    }
+    if changed(path).map_err(unreadable)? != before {
+        return Err(Fault::Lost("another program changed the file meanwhile".to_owned()));
+    }
+    Ok(())
+}
+
+fn fault(error: &rusqlite::Error, what: &str, control: &Control) -> Fault {
+    if let Err(stopped) = control.check() {
+        return Fault::Stopped(stopped);
+    }
+    let said = match error {
+        rusqlite::Error::SqliteFailure(_, Some(said)) => said.clone(),
+        rusqlite::Error::SqlInputError { msg, .. } => msg.clone(),
+        other => other.to_string(),
+    };
+    match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt | ErrorCode::CannotOpen) => Fault::NoDatabase(said),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            Fault::Lost("another program writes to the file".to_owned())
+        }
+        Some(ErrorCode::SystemIoFailure) => Fault::Lost(said),
+        _ => Fault::Refused { what: what.to_owned(), said },
+    }
+}
+
+impl Connector for Sqlite {
+    fn tables(&mut self) -> Result<Vec<(Option<String>, String)>, Fault> {
+        // Virtual tables have no page of their own, and perhaps no module here: they are read when they are named.
+        let sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0 \
+                   AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY rowid";
+        let listed = self.connection.prepare(sql).and_then(|mut statement| {
+            let names = statement.query_map([], |row| Ok((None, row.get(0)?)))?;
+            names.collect()
+        });
+        listed.map_err(|error| self.fault(&error, "the list of tables"))
+    }
+
+    fn describe(&mut self, what: &What) -> Result<Described, Fault> {
+        let title = title(what);
+        let described = match what {
+            What::Table { schema, name } => {
+                let from = full_name(schema.as_deref(), name, '"');
+                declared(&self.connection, &from, name).map(|columns| (columns, from))
+            }
+            What::Query(sql) => {
+                let from = subquery(sql);
+                self.connection.prepare(&format!("SELECT * FROM {from}")).map(|statement| {
+                    let names = statement.column_names().into_iter();
+                    (names.map(|name| (name.to_owned(), Target::Nothing)).collect(), from)
+                })
+            }
+        };
+        let (columns, from): (Vec<(String, Target)>, String) = described.map_err(|error| self.fault(&error, &title))?;
+        let select = match what {
+            What::Table { .. } => columns.iter().map(|(name, _)| quoted(name, '"')).collect::<Vec<_>>().join(", "),
+            What::Query(_) => "*".to_owned(),
+        };
+        let expected = match what {
+            // Ids are mostly given without holes; tables without them have no such column.
+            What::Table { .. } => {
+                let greatest =
+                    self.connection.query_row(&format!("SELECT max(rowid) FROM {from}"), [], |row| row.get(0));
+                greatest.ok().and_then(|rows: i64| u64::try_from(rows).ok())
+            }
+            What::Query(_) => None,
+        };
+        Ok(Described { title, columns, select, from, expected })
+    }
+
+    fn greatest(&mut self, described: &Described, column: usize) -> Result<Option<Value>, Fault> {
+        let sql = format!("SELECT max({}) FROM {}", quoted(&described.columns[column].0, '"'), described.from);
+        let greatest = self.connection.query_row(&sql, [], |row| row.get::<_, SqlValue>(0));
+        match greatest.map_err(|error| self.fault(&error, &described.title))? {
+            SqlValue::Integer(value) => Ok(Some(value.into())),
+            SqlValue::Real(value) => Ok(Some(value.into())),
+            SqlValue::Text(value) => Ok(Some(value.into())),
+            SqlValue::Null | SqlValue::Blob(_) => Ok(None),
+        }
+    }
+
+    fn rows(
+        &mut self,
+        described: &Described,
+        beyond: Option<(usize, &Value)>,
+        intake: &mut Intake<'_, '_>,
+    ) -> Result<(), Fault> {
+        let Described { select, from, title, .. } = described;
+        let failed = |error: &rusqlite::Error| fault(error, title, &self.control);
+        let condition = beyond.map(|(column, _)| format!(" WHERE {} > ?1", quoted(&described.columns[column].0, '"')));
+        let sql = format!("SELECT {select} FROM {from}{}", condition.unwrap_or_default());
+        let mut statement = self.connection.prepare(&sql).map_err(|error| failed(&error))?;
+        let parameter = beyond.map(|(_, value)| bound(value));
+        let mut rows = statement.query(rusqlite::params_from_iter(parameter)).map_err(|error| failed(&error))?;
+        while let Some(row) = rows.next().map_err(|error| failed(&error))? {
+            for index in 0..described.columns.len() {
+                match row.get_ref(index).map_err(|error| failed(&error))? {
+                    ValueRef::Null => intake.cell(index, Cell::Null),
+                    ValueRef::Integer(value) => intake.cell(index, Cell::Integer(value)),
+                    ValueRef::Real(value) => intake.cell(index, Cell::Double(value)),
+                    ValueRef::Text(text) => intake.text(index, text),
+                    ValueRef::Blob(bytes) => intake.cell(index, Cell::Bytes(bytes)),
+                }
+            }
+            intake.end_row()?;
+        }
+        Ok(())
+    }
+}
+
+fn bound(value: &Value) -> SqlValue {
+    match value {
+        Value::Number(number) => match number.as_i64() {
+            Some(whole) => SqlValue::Integer(whole),
+            None => SqlValue::Real(number.as_f64().unwrap_or_default()),
+        },
+        Value::String(text) => SqlValue::Text(text.clone()),
+        _ => SqlValue::Null,
+    }
+}
+
+/// The columns of a table or a view, by what was declared of them; `from` is its name in quotes.
+fn declared(connection: &Connection, from: &str, name: &str) -> rusqlite::Result<Vec<(String, Target)>> {
+    // Whether it is there, which the list of columns would not say.
+    connection.prepare(&format!("SELECT 1 FROM {from}"))?;
+    let mut statement = connection.prepare("SELECT name, type FROM pragma_table_xinfo(?1) WHERE hidden != 1")?;
+    let columns = statement
+        .query_map([name], |row| Ok((row.get(0)?, target(&row.get::<_, Option<String>>(1)?.unwrap_or_default()))))?;
+    columns.collect()
+}
+
+/// What a declared type promises; in SQLite it binds nobody.
+fn target(declared: &str) -> Target {
+    let declared = declared.to_ascii_uppercase();
+    let has = |words: &[&str]| words.iter().any(|word| declared.contains(word));
+    if has(&["BOOL"]) {
+        Target::Boolean
+    } else if has(&["DATETIME", "TIMESTAMP"]) {
+        Target::Timestamp
+    } else if has(&["DATE"]) {
+        Target::Date
+    } else if has(&["INT"]) && !has(&["INTERVAL", "POINT"]) {
+        Target::Integer
+    } else if has(&["CHAR", "CLOB", "TEXT", "BLOB", "JSON", "UUID", "INTERVAL"]) {
+        Target::Text
+    } else if has(&["TIME"]) {
+        Target::Time
+    } else if has(&["REAL", "FLOA", "DOUB"]) {
+        Target::Double
+    } else if has(&["NUMERIC", "DECIMAL"]) {
+        // Stored as a whole number where it is one, so the values say which.
+        Target::Integer
+    } else {
+        Target::Nothing
+    }
+}

@@ -1,0 +1,241 @@
+//! Data from databases: files of SQLite on this machine, and servers elsewhere, read by a worker that may reach nothing
+//! else.
+
+use std::fs;
+use std::io::Write;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::failure::error_of;
+use super::fetch::Brought;
+use super::files::{Progress, table_of};
+use super::syncs::Lease;
+use crate::domain::connection::{Connection, SecretText, SqliteFile, Tls};
+use crate::domain::error::{Error, Result};
+use crate::domain::source::Source;
+use crate::outbound::authorities;
+use crate::outbound::guard::Purpose;
+use crate::service::app::App;
+use crate::service::caller::{Caller, Who};
+use crate::worker::pool::Errand;
+use crate::worker::protocol::{ConnectJob, Database, Job, Outcome, Server};
+
+/// What is kept of a sync for the next one. That it is there says that the extract was read by this connection.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct State {
+    /// What was not kept as it was.
+    notes: Vec<String>,
+}
+
+/// A database that may be read now.
+enum Place {
+    File(PathBuf),
+    Server(Reached),
+}
+
+/// A server whose name was resolved.
+struct Reached {
+    addresses: Vec<IpAddr>,
+    password: Option<SecretText>,
+    /// Certificates in PEM that its own is checked by.
+    authorities: Option<String>,
+}
+
+impl App {
+    /// Where a source of this caller may be: of SQLite the file itself, without symbolic links.
+    ///
+    /// # Errors
+    /// `InvalidField` for what may not be read or connected to.
+    pub(super) fn placed(&self, caller: &Caller, connection: Connection) -> Result<Connection> {
+        let guard = &self.settings.outbound.guard;
+        match connection {
+            Connection::Url(file) => {
+                let looked = guard.url(&file.url).map(drop);
+                looked.map_err(|refusal| Error::field("connection.url", refusal.to_string()))?;
+                Ok(Connection::Url(file))
+            }
+            Connection::Sqlite(file) => {
+                let path = self.readable(caller, Path::new(&file.path))?;
+                let path = path.into_os_string().into_string();
+                let path = path.map_err(|_| Error::field("connection.path", "must be text in UTF-8."))?;
+                Ok(Connection::Sqlite(SqliteFile { path, ..file }))
+            }
+            Connection::Postgres(_) | Connection::Mysql(_) => {
+                if let Some((host, port)) = connection.server() {
+                    let looked = guard.host(host, port, Purpose::Database);
+                    looked.map_err(|refusal| Error::field("connection.host", refusal.to_string()))?;
+                }
+                Ok(connection)
+            }
+        }
+    }
+
+    /// The file that a path leads to. Whoever is at the machine may name any, others those that the operator opened; they
+    /// do not learn which others there are.
+    fn readable(&self, caller: &Caller, path: &Path) -> Result<PathBuf> {
+        let found = path.canonicalize().ok().filter(|path| path.is_file());
+        let is_operator = matches!(caller.identity().who, Who::Operator(_));
+        let opened = |path: &PathBuf| {
+            let mut open = self.settings.allowed_dirs.iter().filter_map(|directory| directory.canonicalize().ok());
+            is_operator || open.any(|directory| path.starts_with(directory))
+        };
+        let Some(path) = found.filter(opened) else {
+            return Err(Error::field(
+                "connection.path",
+                match is_operator {
+                    true => "is no file that can be read.",
+                    false => {
+                        "is no file below the directories of `sources.allowed_dirs`, which whoever operates the server \
+                         sets."
+                    }
+                },
+            ));
+        };
+        if self.is_own(&path) {
+            return Err(Error::field("connection.path", "is of this installation itself."));
+        }
+        Ok(path)
+    }
+
+    /// Whether a file is one of the data directory, which no source reads.
+    fn is_own(&self, path: &Path) -> bool {
+        self.data.root().canonicalize().map_or(true, |root| path.starts_with(root))
+    }
+
+    /// Reads a database into a new extract.
+    pub(super) async fn bring_database(
+        &self,
+        lease: &Lease,
+        source: &Source,
+        connection: &Connection,
+        progress: &mut Progress,
+    ) -> Result<Brought> {
+        progress(0.0, 0);
+        let place = self.locate(lease, source, connection).await?;
+        let extract = self.entropy.uuid(self.clock.now());
+        let of = |extract| self.data.extract(lease.org_uuid, source.uuid, extract);
+        // Without a state it was read from elsewhere.
+        let previous = source.extract.filter(|_| source.state.is_some()).map(of);
+        let errand = Errand {
+            org: lease.org.raw(),
+            read: previous.iter().cloned().chain(place.files()).collect(),
+            deadline: self.settings.job_timeout,
+        };
+        let port = match place {
+            Place::File(_) => None,
+            Place::Server(_) => connection.server().map(|(_, port)| port),
+        };
+        let (target, data) = (of(extract), self.data.clone());
+        let max_rows = self.settings.source_rows;
+        let job = |scratch: &Path| {
+            let into = scratch.join("extract");
+            // Where this fails, the worker says so.
+            let _ = fs::create_dir(&into);
+            Job::Connect(ConnectJob {
+                database: place.database(connection, scratch),
+                readings: connection.readings(),
+                cursors: connection.cursors(),
+                previous,
+                into,
+                max_rows,
+            })
+        };
+        let take = move |done: crate::worker::pool::Done, scratch: &Path| {
+            data.adopt(&scratch.join("extract"), &target)?;
+            Ok(done.outcome)
+        };
+        let done = self.pool.connect(&errand, port, job, progress.as_mut(), take).await.map_err(error_of)?;
+        let Outcome::Connected { tables, notes } = done else {
+            return Err(Error::internal(format!("reading a database gave {done:?}")));
+        };
+        let state = serde_json::to_string(&State { notes }).map_err(Error::internal)?;
+        let tables = tables.into_iter().map(table_of).collect();
+        Ok(Brought { from: source.connection.clone(), new: Some((extract, tables)), state: Some(state) })
+    }
+
+    /// Where the database is now, and what opens it.
+    async fn locate(&self, lease: &Lease, source: &Source, connection: &Connection) -> Result<Place> {
+        let (server, (host, port)) = match (connection, connection.server()) {
+            (Connection::Postgres(server) | Connection::Mysql(server), Some(place)) => (server, place),
+            (Connection::Sqlite(file), _) => return self.locate_file(file),
+            _ => return Err(Error::internal("a URL is no database")),
+        };
+        let settled = self.settings.outbound.guard.settle(host, port, Purpose::Database).await;
+        let settled =
+            settled.map_err(|refusal| Error::SourceUnavailable(format!("The place of the database {refusal}")))?;
+        let authorities = match (server.tls, &server.authority) {
+            (Tls::Verify, Some(given)) => Some(given.clone()),
+            (Tls::Verify, None) => Some(authorities::of_the_system()),
+            (Tls::Off | Tls::Require, _) => None,
+        };
+        Ok(Place::Server(Reached {
+            addresses: settled.into_iter().map(|address| address.ip()).collect(),
+            password: self.credentials(lease.org, source)?.password,
+            authorities,
+        }))
+    }
+
+    fn locate_file(&self, file: &SqliteFile) -> Result<Place> {
+        let path = PathBuf::from(&file.path);
+        // It was resolved when it was named: what leads elsewhere since then was not meant.
+        let is_there = path.canonicalize().is_ok_and(|found| found == path && path.is_file() && !self.is_own(&path));
+        if !is_there {
+            let gone =
+                "There is no file any more where the data source has it, or it is a link now; point it to the file.";
+            return Err(Error::SourceUnavailable(gone.to_owned()));
+        }
+        Ok(Place::File(path))
+    }
+}
+
+/// What the newest sync of a source did not keep as it was, a sentence each.
+pub fn notes(source: &Source) -> Vec<String> {
+    let state = source.state.as_deref().filter(|_| source.connection.as_ref().is_some_and(Connection::is_database));
+    state.and_then(|state| serde_json::from_str::<State>(state).ok()).unwrap_or_default().notes
+}
+
+impl Place {
+    /// What the worker reads of this machine: the file, with what SQLite keeps beside it.
+    fn files(&self) -> Vec<PathBuf> {
+        let Self::File(path) = self else { return Vec::new() };
+        let beside = ["", "-wal", "-shm", "-journal"].map(|suffix| {
+            let mut name = path.as_os_str().to_owned();
+            name.push(suffix);
+            PathBuf::from(name)
+        });
+        beside.into_iter().filter(|path| path.exists()).collect()
+    }
+
+    /// As a worker is told of it.
+    fn database(self, connection: &Connection, scratch: &Path) -> Database {
+        let reached = match self {
+            Self::File(path) => return Database::Sqlite { path },
+            Self::Server(reached) => reached,
+        };
+        let authorities = reached.authorities.map(|pem| {
+            let path = scratch.join("authorities.pem");
+            // Where this fails, the worker finds no certificate and says so.
+            let _ = fs::File::create(&path).and_then(|mut file| file.write_all(pem.as_bytes()));
+            path
+        });
+        let told = |server: &crate::domain::connection::Server| Server {
+            // Certificates are for addresses without brackets.
+            host: server.host.trim_matches(['[', ']']).to_owned(),
+            addresses: reached.addresses,
+            port: connection.server().map_or(0, |(_, port)| port),
+            database: server.database.clone(),
+            user: server.user.clone(),
+            password: reached.password,
+            tls: server.tls,
+            authorities,
+        };
+        match connection {
+            Connection::Mysql(server) => Database::Mysql(told(server)),
+            Connection::Postgres(server) => Database::Postgres(told(server)),
+            // Has no server, so that nothing was reached.
+            Connection::Url(_) | Connection::Sqlite(_) => Database::Sqlite { path: PathBuf::new() },
+        }
+    }
+}
