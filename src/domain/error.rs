@@ -162,6 +162,8 @@ pub enum Error {
     QueryTimeout(String),
     /// A query past its memory or size.
     QueryTooLarge(String),
+    /// A query that somebody of the organisation called off.
+    QueryCanceled,
     /// A window is full.
     RateLimited {
         /// Which.
@@ -232,6 +234,15 @@ impl Error {
         Self::InvalidField { field: Self::clipped(field.as_ref()), reason: reason.into() }
     }
 
+    /// The same, of a field within another.
+    #[must_use]
+    pub fn within(self, outer: &str) -> Self {
+        match self {
+            Self::InvalidField { field, reason } => Self::InvalidField { field: format!("{outer}.{field}"), reason },
+            other => other,
+        }
+    }
+
     /// A change that changes nothing.
     pub fn nothing_to_change() -> Self {
         Self::InvalidRequest("Nothing is to be changed; give at least one field.".to_owned())
@@ -292,6 +303,7 @@ impl Error {
             Self::SourceUnavailable(_) => Code::SourceUnavailable,
             Self::QueryTimeout(_) => Code::QueryTimeout,
             Self::QueryTooLarge(_) => Code::QueryTooLarge,
+            Self::QueryCanceled => Code::QueryCanceled,
             Self::RateLimited { .. } | Self::TooManyLogins { .. } | Self::TooManyStreams { .. } => Code::RateLimited,
             Self::Recorded { code, .. } => *code,
             Self::Internal(_) => Code::Internal,

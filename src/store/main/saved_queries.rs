@@ -115,7 +115,7 @@ pub fn create(tx: &Tx<'_>, org: OrgId, uuid: Uuid, made: &Definition, now: Times
         made.source.map(|source| UuidBytes(source.uuid)),
         sql,
         parts,
-        made.limit,
+        made.limit.map(u64::cast_signed),
         parameters,
         now,
     ])?;
@@ -139,7 +139,7 @@ pub fn update(tx: &Tx<'_>, org: OrgId, id: SavedQueryId, made: &Definition, now:
         made.source.map(|source| UuidBytes(source.uuid)),
         sql,
         parts,
-        made.limit,
+        made.limit.map(u64::cast_signed),
         parameters,
         now,
     ])?;
