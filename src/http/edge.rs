@@ -176,6 +176,7 @@ impl Edge {
                 let handled = AssertUnwindSafe(work).catch_unwind().await.map_err(|_| ());
                 edge.conclude(call, &watched, handled).await
             });
+            let _leaving = Leaving { exchange: &exchange, task: task.abort_handle() };
             return match task.await {
                 Ok(response) => response,
                 Err(_) => self.finished(&exchange, panicked(&exchange)),
@@ -370,6 +371,21 @@ impl Edge {
         }
         stamp(&mut response, exchange.request);
         response
+    }
+}
+
+/// Ends the task of a call whose client has left, where the operation does not go on without it. Its row is written by
+/// what it drops; a task that has ended is not touched.
+struct Leaving<'e> {
+    exchange: &'e Exchange,
+    task: tokio::task::AbortHandle,
+}
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        if self.exchange.operation.get().is_some_and(|operation| operation.ends_with_client()) {
+            self.task.abort();
+        }
     }
 }
 

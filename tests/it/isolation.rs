@@ -39,6 +39,21 @@ async fn spelled(owner: &Actor, collection: &'static str, hex: &Value, nowhere: 
     Spelled { collection, there: [integer.to_string(), uuid, hex], nowhere: ["999999", NO_UUID, nowhere] }
 }
 
+/// A query of the owner's that runs: it has the name of its request on every face.
+async fn running(owner: &Actor) -> Spelled {
+    let asking = owner.clone();
+    let sql = "SELECT count(*) FROM unnest(range(0, 9000000)) a, unnest(range(0, 9000000)) b";
+    tokio::spawn(async move { asking.post("/v1/query", json!({"sql": sql})).await });
+    let id = loop {
+        let running = owner.get("/v1/query/running").await.is(200);
+        if let Some(query) = running["queries"].get(0) {
+            break query["id"].as_str().unwrap().to_owned();
+        }
+    };
+    let there = std::array::from_fn(|_| id.clone());
+    Spelled { collection: "running", there, nowhere: ["req_00000000000070008000000000000000"; 3] }
+}
+
 /// An operation on one object, or on one within another.
 struct OnObject {
     entry: Entry,
@@ -104,6 +119,8 @@ impl Objects {
         let template = owner.get("/v1/report-templates").await.is(200)["data"][0]["id"].clone();
         let wanted = json!({"template_id": template, "data_source_ids": [source], "output_format": "json"});
         let report = owner.post("/v1/reports/generate", wanted).await.is(201);
+        let query = json!({"name": "Ours", "query": {"data_source_id": source, "sql": "SELECT count(*) FROM orders"}});
+        let query = owner.post("/v1/queries", query).await.is(201);
         let entry = &owner.get("/v1/audit?sort=-created_at").await.is(200)["data"][0];
         let request = entry["request_id"].as_str().unwrap().to_owned();
         let theirs = vec![
@@ -117,6 +134,8 @@ impl Objects {
             spelled(owner, "users", &json!("u_1"), "u_fffff").await,
             spelled(owner, "audit", &entry["id"], "log_fffff").await,
             spelled(owner, "sessions", &json!("ses_1"), "ses_fffff").await,
+            spelled(owner, "queries", &query["id"], "q_fffff").await,
+            running(owner).await,
         ];
         let source = sales(stranger).await;
         let dashboard = stranger.post("/v1/dashboards", board(&source)).await.is(201)["id"].clone();
@@ -205,6 +224,9 @@ fn naming(operation: &str, field: &str, id: &Value, own: &Objects, templates: [&
     match (operation, field) {
         ("dashboards_create" | "dashboards_update", "data_source_id") => ("data-sources", widget(&Value::Null, id)),
         ("dashboards_create" | "dashboards_update", "id") => ("widgets", widget(id, &json!(own.source))),
+        ("queries_create" | "queries_update", "data_source_id") => {
+            ("data-sources", json!({"name": "x", "query": {"sql": "SELECT 1", "data_source_id": id}}))
+        }
         ("query_run", "data_source_id") => ("data-sources", json!({"sql": "SELECT 1", "data_source_id": id})),
         ("reports_create" | "reports_generate" | "reports_generate_estimate", "template_id") => {
             ("report-templates", json!({"template_id": id}))

@@ -1,0 +1,1 @@
+//! Saved queries: kept under a name, run by it, their results cached.
