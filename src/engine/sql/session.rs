@@ -28,6 +28,7 @@ use datafusion::sql::parser::Statement as Parsed;
 use datafusion::sql::sqlparser::ast::Statement;
 use parking_lot::Mutex;
 
+use super::checked::CheckIntegers;
 use super::names::{self, KnownTable};
 use super::{errors, functions, guard, value};
 use crate::domain::result::Column;
@@ -72,6 +73,7 @@ impl Engine {
         config.options_mut().sql_parser.collect_spans = true;
         let runtime = RuntimeEnvBuilder::new().build_arc().map_err(|error| internal("no engine", &error))?;
         let builder = SessionStateBuilder::new().with_config(config).with_runtime_env(runtime);
+        let builder = builder.with_analyzer_rule(Arc::new(CheckIntegers::new()));
         let base = functions::register(builder).build();
         Ok(Self { hands, settings, base, extracts: Mutex::new(HashMap::new()) })
     }
