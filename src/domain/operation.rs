@@ -288,14 +288,15 @@ const SHOWS_SECRET: &[&str] = &[
     "users_reset_password",
 ];
 
-/// Operations that end when their client leaves, whatever their method: they change nothing, and cost much.
-const ENDS_WITH_CLIENT: &[&str] = &["query_run"];
+/// Operations that end when their client leaves, whatever their method: they change nothing, and cost much. The others
+/// go on, and a client that has closed its side only is answered.
+const ENDS_WITH_CLIENT: &[&str] = &["query_run", "queries_result"];
 
 /// Operations whose answer is the result of a query.
 const GIVES_RESULT: &[&str] = &["query_run", "queries_result"];
 
 impl Operation {
-    /// Whether it ends when its client leaves, though it is no safe method.
+    /// Whether it ends when its client closes its side.
     pub fn ends_with_client(&self) -> bool {
         ENDS_WITH_CLIENT.contains(&self.id)
     }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::actors::{Actor, Part};
 use crate::answer::Answer;
+use crate::binary::{Installation, text};
 use crate::sources::{sales, upload};
 use crate::world::World;
 
@@ -300,4 +301,31 @@ async fn results_of_one_organisation_are_not_those_of_another() {
     assert_ne!(tag(&our), tag(&their));
     let held = stranger.with("if-none-match", &tag(&our)).get(&result(&theirs)).await;
     assert_eq!(rows(&held), json!([[2]]));
+}
+
+#[test]
+fn a_saved_query_is_run_from_the_command_line_by_name_and_id() {
+    let installation = Installation::new();
+    let key = installation.key("maker");
+    let serving = installation.serve();
+    let saved = r#"{"name": "Twice", "query": {"sql": "SELECT $1 * 2 AS n"}, "parameters": [{"name": "of", "default": 4}]}"#;
+    let made = serving.post("/v1/queries", &key, saved).unwrap();
+    assert_eq!(made.status, 201, "{}", made.body);
+    for (arguments, printed) in [
+        (&["--saved", "Twice"][..], "n\n8\n"),
+        (&["--saved", "q_1", "--parameter", "of=21"], "n\n42\n"),
+    ] {
+        let output = installation.run(&[&["query"], arguments].concat());
+        assert_eq!(text(&output.stdout), printed, "{}", text(&output.stderr));
+    }
+    for (arguments, code) in [
+        (&["--saved", "Nothing"][..], 1),
+        (&["--saved", "Twice", "--parameter", "off=1"], 1),
+        (&["--saved", "Twice", "SELECT 1"], 2),
+        (&[], 2),
+    ] {
+        let output = installation.run(&[&["query"], arguments].concat());
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", text(&output.stderr));
+    }
+    assert_eq!(serving.stop(), Some(0));
 }

@@ -104,11 +104,13 @@ impl Engine {
         let catalogs = MemoryCatalogProviderList::new();
         catalogs.register_catalog(CATALOG.to_owned(), Arc::new(catalog));
         let config = self.base.config().clone().with_default_catalog_and_schema(CATALOG, source.unwrap_or(NOWHERE));
-        let state = SessionStateBuilder::new_from_existing(self.base.clone())
+        let mut state = SessionStateBuilder::new_from_existing(self.base.clone())
             .with_config(config)
             .with_catalog_list(Arc::new(catalogs))
             .with_runtime_env(self.runtime(limits)?)
             .build();
+        // What `now()` is in it.
+        state.mark_start_execution();
         Ok(Session { state, tables: known, source: source.map(str::to_owned) })
     }
 
