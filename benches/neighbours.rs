@@ -39,7 +39,9 @@ fn main() -> Result<(), Failure> {
     tasks.block_on(&runtime, async {
         server.neighbour(Duration::from_secs(2)).await?;
         let (idle, rest) = (server.neighbour(SPAN).await?, server.memory()?);
-        let bad: Vec<_> = (0..BAD).map(|number| tokio::task::spawn_local(bad(server.address, server.keys[0].clone(), number))).collect();
+        let bad: Vec<_> = (0..BAD)
+            .map(|number| tokio::task::spawn_local(bad(server.address, server.keys[0].clone(), number)))
+            .collect();
         let (loaded, stopped) = (server.neighbour(SPAN).await?, server.memory()?);
         let mut answers = 0;
         for task in bad {
@@ -92,10 +94,9 @@ impl Server {
             command
         };
         let mut keys = Vec::new();
-        for (make, email) in [
-            (["init", "--org", "Bad"], "bad@bench.example"),
-            (["org", "create", "--name=Good"], "good@bench.example"),
-        ] {
+        for (make, email) in
+            [(["init", "--org", "Bad"], "bad@bench.example"), (["org", "create", "--name=Good"], "good@bench.example")]
+        {
             let mut made = claribi(&make);
             let mut made = made.args(["--email", email, "--password-stdin"]);
             made = made.stdin(Stdio::piped()).stdout(Stdio::null());
@@ -104,7 +105,8 @@ impl Server {
             if !made.wait()?.success() {
                 return Err(format!("{make:?} failed").into());
             }
-            let key = claribi(&["key", "create", "--user", email, "--name", "bench", "--scope", "read-write"]).output()?;
+            let key =
+                claribi(&["key", "create", "--user", email, "--name", "bench", "--scope", "read-write"]).output()?;
             keys.push(String::from_utf8(key.stdout)?.trim().to_owned());
         }
         let address = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
@@ -190,7 +192,9 @@ async fn ask(stream: &mut TcpStream, request: &[u8]) -> Result<String, std::io::
         let Some(head) = buffer.windows(4).position(|window| window == b"\r\n\r\n") else { continue };
         let text = String::from_utf8_lossy(&buffer[..head]).into_owned();
         let lines = text.split("\r\n").filter_map(|line| line.split_once(": "));
-        let length = lines.filter(|(name, _)| name.eq_ignore_ascii_case("content-length")).find_map(|(_, value)| value.parse().ok());
+        let length = lines
+            .filter(|(name, _)| name.eq_ignore_ascii_case("content-length"))
+            .find_map(|(_, value)| value.parse().ok());
         if buffer.len() >= head + 4 + length.unwrap_or(0) {
             return Ok(text);
         }

@@ -82,7 +82,9 @@ impl DataDir {
     }
 
     fn complete(&self) -> Result<(), DataDirError> {
-        for path in [self.secrets(), self.sources(), self.results(), self.uploads(), self.backups(), self.cache(), self.tmp()] {
+        for path in
+            [self.secrets(), self.sources(), self.results(), self.uploads(), self.backups(), self.cache(), self.tmp()]
+        {
             make(&path)?;
         }
         Ok(())

@@ -136,7 +136,8 @@ macro_rules! operations {
 use Code::{
     AlreadyRotating, Conflict, InsufficientCredits, InvalidCursor, InvalidFile, InvalidJson, InvalidLogin,
     InvalidRequest, InvalidSql, InvalidToken, NotAcceptable, NotFound, NotReady, PlanRequired, PreconditionFailed,
-    QueryCanceled, QueryTimeout, QueryTooLarge, RateLimited, SourceUnavailable, TrialEnded, UnknownField, UnsupportedMediaType,
+    QueryCanceled, QueryTimeout, QueryTooLarge, RateLimited, SourceUnavailable, TrialEnded, UnknownField,
+    UnsupportedMediaType,
 };
 use Needs::{Caller, KeyManagement, Nothing, Session};
 

@@ -196,7 +196,8 @@ impl Edge {
 
     /// Whether a request asks for what ends with its client.
     fn ends_with_client(&self, face: Face, request: &hyper::Request<Incoming>) -> bool {
-        let found = plain_path(request.uri().path()).map(|path| self.0.routes[face as usize].find(request.method(), path));
+        let found =
+            plain_path(request.uri().path()).map(|path| self.0.routes[face as usize].find(request.method(), path));
         matches!(found, Ok(Found::Route(route, _)) if route.operation.ends_with_client())
     }
 

@@ -41,7 +41,8 @@ pub struct Key {
 impl Key {
     /// Of what `all` says, within an organisation and below the source that it is of.
     pub fn of(org: Uuid, source: Option<Uuid>, all: &impl Serialize) -> Result<Self, Error> {
-        let text = serde_json::to_vec(&(org.as_bytes(), source.as_ref().map(Uuid::as_bytes), all)).map_err(Error::internal)?;
+        let text =
+            serde_json::to_vec(&(org.as_bytes(), source.as_ref().map(Uuid::as_bytes), all)).map_err(Error::internal)?;
         let name = hex::encode(digest(&SHA256, &text));
         Ok(Self { name, directory: below(org, source) })
     }
@@ -96,12 +97,9 @@ impl Results {
         }
         let entry = self.with(|kept| kept.use_of(&key.name))?;
         match entry.content(data, scratch) {
-            Ok(content) => Some(QueryAnswer {
-                content,
-                rows: entry.rows,
-                truncated: entry.truncated,
-                is_lasting: true,
-            }),
+            Ok(content) => {
+                Some(QueryAnswer { content, rows: entry.rows, truncated: entry.truncated, is_lasting: true })
+            }
             Err(error) => {
                 // It made room meanwhile, or somebody tidied up.
                 if error.kind() != io::ErrorKind::NotFound {

@@ -89,8 +89,7 @@ impl App {
                 let org = writer.org();
                 let source = source_of(tx, &writer, &new.query)?;
                 let NewSavedQuery { name, description, query, parameters } = new;
-                let made =
-                    Definition { name, description, source, body: query.body, limit: query.limit, parameters };
+                let made = Definition { name, description, source, body: query.body, limit: query.limit, parameters };
                 let id = saved_queries::create(tx, org, uuid, &made, writer.at)?;
                 let after = json!({"name": made.name});
                 writer.record(tx, "query.create", &id.prefixed(), None, Some(after))?;

@@ -42,7 +42,8 @@ async fn spelled(owner: &Actor, collection: &'static str, hex: &Value, nowhere: 
 /// A query of the owner's that runs: it has the name of its request on every face.
 async fn running(owner: &Actor) -> Spelled {
     let asking = owner.clone();
-    let sql = "SELECT count(*) FROM unnest(range(0, 1000000)) AS s(a), unnest(range(0, 1000000)) AS t(b) WHERE a * b % 7 = 1";
+    let sql =
+        "SELECT count(*) FROM unnest(range(0, 1000000)) AS s(a), unnest(range(0, 1000000)) AS t(b) WHERE a * b % 7 = 1";
     tokio::spawn(async move { asking.post("/v1/query", json!({"sql": sql})).await });
     let id = loop {
         let running = owner.get("/v1/query/running").await.is(200);

@@ -78,9 +78,14 @@ async fn a_result_over_its_limit_is_cut_and_says_so() {
     );
     assert_eq!(limited(1_000).await.is(200)["truncated"], false);
     // Every form says so, whether its bytes can or not.
-    for form in ["application/json", "text/csv", "application/vnd.apache.arrow.stream", "application/vnd.apache.parquet"] {
-        for (limit, count, truncated) in [(3, "3", "true"), (5, "5", if sql.contains("series") { "true" } else { "false" })] {
-            let request = owner.request("POST", QUERY).header("accept", form).json(&json!({"sql": sql, "limit": limit}));
+    for form in
+        ["application/json", "text/csv", "application/vnd.apache.arrow.stream", "application/vnd.apache.parquet"]
+    {
+        for (limit, count, truncated) in
+            [(3, "3", "true"), (5, "5", if sql.contains("series") { "true" } else { "false" })]
+        {
+            let request =
+                owner.request("POST", QUERY).header("accept", form).json(&json!({"sql": sql, "limit": limit}));
             let answer = request.send().await;
             let told = (answer.header("x-row-count"), answer.header("x-truncated"));
             assert_eq!(told, (Some(count), Some(truncated)), "{form}");

@@ -63,7 +63,9 @@ async fn a_client_that_hangs_up_ends_its_query_and_the_log_says_so() {
     until_at_work(&world, 0).await;
     let gone = |operation: &str| {
         let mut calls = world.calls().into_iter();
-        calls.any(|call| call.operation.as_deref() == Some(operation) && call.outcome == Outcome::Gone && call.status == 499)
+        calls.any(|call| {
+            call.operation.as_deref() == Some(operation) && call.outcome == Outcome::Gone && call.status == 499
+        })
     };
     // The row of one who left is not waited for by anybody.
     while !(gone("query_run") && gone("queries_result")) {

@@ -78,7 +78,10 @@ async fn a_query_is_saved_changed_and_taken_away() {
     let refused = owner.patch("/v1/queries/q_1", json!({"query": parts})).await.refuses(400, "invalid_request");
     assert_eq!(refused["field"], "parameters");
     let changed = owner.patch("/v1/queries/q_1", json!({"query": parts, "parameters": []})).await.is(200);
-    assert_eq!((&changed["query"]["sql"], &changed["query"]["measures"][0]["aggregate"]), (&json!(null), &json!("count")));
+    assert_eq!(
+        (&changed["query"]["sql"], &changed["query"]["measures"][0]["aggregate"]),
+        (&json!(null), &json!("count"))
+    );
     assert_eq!(rows(&owner.get(&result("q_1")).await), json!([[4]]));
     assert_eq!(owner.delete("/v1/queries/q_1").await.is(200), json!({"id": "q_1", "deleted": true}));
     owner.get(&result("q_1")).await.refuses(404, "not_found");
@@ -106,7 +109,10 @@ async fn what_cannot_be_saved_is_told_by_field() {
         (json!({"name": "x", "query": {"sql": " "}}), "query.sql"),
         (json!({"name": "x", "query": {"sql": "SELECT 1", "table": "orders"}}), "query.sql"),
         (json!({"name": "x", "query": {"sql": "SELECT 1", "limit": 100_001}}), "query.limit"),
-        (json!({"name": "x", "query": {"table": "orders", "measures": [{"aggregate": "count"}]}}), "query.data_source_id"),
+        (
+            json!({"name": "x", "query": {"table": "orders", "measures": [{"aggregate": "count"}]}}),
+            "query.data_source_id",
+        ),
         (parts(json!({"measures": [{"aggregate": "sum", "column": "nothing"}]})), "query.measures[0].column"),
         (parts(json!({"table": "nothing", "measures": [{"aggregate": "count"}]})), "query.table"),
         (sql(json!({"parameters": [{"name": "Month"}]})), "parameters[0].name"),
@@ -116,7 +122,10 @@ async fn what_cannot_be_saved_is_told_by_field() {
         let refused = owner.post(QUERIES, body.clone()).await.refuses(400, "invalid_request");
         assert_eq!(refused["field"], field, "{body}: {refused}");
     }
-    owner.post(QUERIES, json!({"name": "x", "query": {"sql": "SELECT 1", "parameters": [1]}})).await.refuses(400, "unknown_field");
+    owner
+        .post(QUERIES, json!({"name": "x", "query": {"sql": "SELECT 1", "parameters": [1]}}))
+        .await
+        .refuses(400, "unknown_field");
     let nowhere = json!({"name": "x", "query": {"sql": "SELECT 1", "data_source_id": "ds_99"}});
     owner.post(QUERIES, nowhere).await.refuses(404, "not_found");
     assert_eq!(owner.get(QUERIES).await.is(200)["data"], json!([]), "nothing was saved");
@@ -263,7 +272,9 @@ async fn large_results_and_those_that_were_cut_are_kept_as_they_are() {
     let sql = "SELECT a, repeat('x', 100) AS b FROM unnest(range(0, 9000)) AS s(a) ORDER BY a";
     let id = save(&owner, json!({"name": "x", "query": {"sql": sql, "limit": 5000}})).await;
     let accepting = |form: &str| owner.with("accept", form);
-    for form in ["application/json", "text/csv", "application/vnd.apache.arrow.stream", "application/vnd.apache.parquet"] {
+    for form in
+        ["application/json", "text/csv", "application/vnd.apache.arrow.stream", "application/vnd.apache.parquet"]
+    {
         let first = accepting(form).get(&result(&id)).await;
         let told = |answer: &Answer| {
             ["x-row-count", "x-truncated", "content-type"].map(|name| answer.header(name).map(str::to_owned))
@@ -308,13 +319,13 @@ fn a_saved_query_is_run_from_the_command_line_by_name_and_id() {
     let installation = Installation::new();
     let key = installation.key("maker");
     let serving = installation.serve();
-    let saved = r#"{"name": "Twice", "query": {"sql": "SELECT $1 * 2 AS n"}, "parameters": [{"name": "of", "default": 4}]}"#;
+    let saved =
+        r#"{"name": "Twice", "query": {"sql": "SELECT $1 * 2 AS n"}, "parameters": [{"name": "of", "default": 4}]}"#;
     let made = serving.post("/v1/queries", &key, saved).unwrap();
     assert_eq!(made.status, 201, "{}", made.body);
-    for (arguments, printed) in [
-        (&["--saved", "Twice"][..], "n\n8\n"),
-        (&["--saved", "q_1", "--parameter", "of=21"], "n\n42\n"),
-    ] {
+    for (arguments, printed) in
+        [(&["--saved", "Twice"][..], "n\n8\n"), (&["--saved", "q_1", "--parameter", "of=21"], "n\n42\n")]
+    {
         let output = installation.run(&[&["query"], arguments].concat());
         assert_eq!(text(&output.stdout), printed, "{}", text(&output.stderr));
     }

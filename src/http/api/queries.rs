@@ -15,7 +15,7 @@ use crate::http::query_reply::SavedReply;
 use crate::http::reply::{Changed, Created, Json, One};
 use crate::http::wire::query::QueryResult;
 use crate::http::wire::saved_query::{NewSavedQuery, SavedQuery, SavedQueryPatch};
-use crate::http::wire::{Deleted, Counted, Spelling};
+use crate::http::wire::{Counted, Deleted, Spelling};
 use crate::service::app::App;
 
 /// The saved queries of `/api/`.

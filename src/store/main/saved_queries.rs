@@ -37,11 +37,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<SavedQuery> {
 }
 
 /// One saved query of the organisation.
-pub fn find(
-    db: &Reader<'_, Main>,
-    org: OrgId,
-    id: &IdRef<SavedQueryKind>,
-) -> Result<Option<SavedQuery>, StoreError> {
+pub fn find(db: &Reader<'_, Main>, org: OrgId, id: &IdRef<SavedQueryKind>) -> Result<Option<SavedQuery>, StoreError> {
     db.find_in_org(SELECT, org.raw(), id, read)
 }
 
