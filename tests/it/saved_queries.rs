@@ -331,7 +331,7 @@ fn a_saved_query_is_run_from_the_command_line_by_name_and_id() {
     }
     for (arguments, code) in [
         (&["--saved", "Nothing"][..], 1),
-        (&["--saved", "Twice", "--parameter", "off=1"], 1),
+        (&["--saved", "Twice", "--parameter", "off=1"], 2),
         (&["--saved", "Twice", "SELECT 1"], 2),
         (&[], 2),
     ] {
