@@ -24,8 +24,8 @@ impl Place {
         Results::new(self.root(), limit)
     }
 
-    fn found(&self, results: &Results, key: &Key) -> Option<usize> {
-        results.find(key, &self.data, "found").map(|answer| answer.content.length() as usize)
+    fn found(&self, results: &Results, key: &Key) -> Option<u64> {
+        results.find(key, &self.data, "found").map(|answer| answer.content.length())
     }
 }
 
@@ -74,7 +74,7 @@ fn a_restart_finds_whole_results_and_removes_halves() {
 fn large_results_are_files_that_outlive_their_place() {
     let place = Place::new();
     let results = place.results(1 << 20);
-    let large = READ as usize + 1;
+    let large = usize::try_from(READ).unwrap() + 1;
     results.keep(&key("a"), &answer(large)).unwrap();
     let found = results.find(&key("a"), &place.data, "x").unwrap();
     results.forget_source(ORG, Uuid::from_u128(2));
