@@ -234,15 +234,6 @@ impl Error {
         Self::InvalidField { field: Self::clipped(field.as_ref()), reason: reason.into() }
     }
 
-    /// The same, of a field within another.
-    #[must_use]
-    pub fn within(self, outer: &str) -> Self {
-        match self {
-            Self::InvalidField { field, reason } => Self::InvalidField { field: format!("{outer}.{field}"), reason },
-            other => other,
-        }
-    }
-
     /// A change that changes nothing.
     pub fn nothing_to_change() -> Self {
         Self::InvalidRequest("Nothing is to be changed; give at least one field.".to_owned())

@@ -263,7 +263,7 @@ fn source_of(db: &Reader<'_, Main>, caller: &Caller, query: &NewBody) -> Result<
     if let Body::Parts(parts) = &query.body
         && found.as_ref().is_none_or(|source| source.status == SourceStatus::Active)
     {
-        written(parts, found.as_ref()).map_err(|error| error.within("query"))?;
+        written(parts, found.as_ref()).map_err(within_query)?;
     }
     Ok(found.map(|source| SourceRef { id: source.id, uuid: source.uuid }))
 }
@@ -272,4 +272,12 @@ fn source_of(db: &Reader<'_, Main>, caller: &Caller, query: &NewBody) -> Result<
 fn stored(tx: &Tx<'_>, caller: &Caller, id: SavedQueryId) -> Result<SavedQuery> {
     let found = saved_queries::find(tx, caller.org(), &IdRef::Number(id))?;
     found.ok_or_else(|| Error::not_found::<SavedQueryKind>(id.prefixed()))
+}
+
+/// The same refusal, of a field that here stands within `query`.
+fn within_query(error: Error) -> Error {
+    match error {
+        Error::InvalidField { field, reason } => Error::field(format!("query.{field}"), reason),
+        other => other,
+    }
 }
