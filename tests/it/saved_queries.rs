@@ -203,7 +203,7 @@ async fn a_result_is_computed_once_until_its_data_changes() {
     assert_eq!(world.app.effort.queries(), 0);
     assert!(!kept(&world).is_empty());
     owner.delete(&format!("/v1/data-sources/{source}")).await.is(200);
-    assert_eq!(kept(&world), [PathBuf::new(); 0]);
+    assert!(kept(&world).is_empty());
     owner.get(&result(&id)).await.refuses(404, "not_found");
     let asked = owner.post("/v1/query", json!({"sql": "SELECT 1", "data_source_id": source})).await;
     assert_eq!(asked.message(), owner.get(&result(&id)).await.message());
@@ -240,7 +240,7 @@ async fn what_asks_for_the_time_or_chance_is_computed_each_time() {
         }
         assert_eq!(world.app.effort.queries(), before + 2, "{sql}");
     }
-    assert_eq!(kept(&world), [PathBuf::new(); 0]);
+    assert!(kept(&world).is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
