@@ -82,7 +82,9 @@ impl DataDir {
     }
 
     fn complete(&self) -> Result<(), DataDirError> {
-        for path in [self.secrets(), self.sources(), self.results(), self.uploads(), self.backups(), self.tmp()] {
+        for path in
+            [self.secrets(), self.sources(), self.results(), self.uploads(), self.backups(), self.cache(), self.tmp()]
+        {
             make(&path)?;
         }
         Ok(())
@@ -134,6 +136,11 @@ impl DataDir {
     /// Files of report runs: `<run>/…`.
     pub fn results(&self) -> PathBuf {
         self.0.join("results")
+    }
+
+    /// Results of saved queries: `<organisation>/<source>/…`. What is missing there is computed again.
+    pub fn cache(&self) -> PathBuf {
+        self.0.join("cache")
     }
 
     /// Uploaded files that are kept.

@@ -124,7 +124,8 @@ Example:
     #[command(after_help = "\
 Examples:
   claribi query \"SELECT origin, count(*) FROM flights.flights GROUP BY origin\"
-  claribi query \"SELECT count(*) FROM orders\" --source acme_sales --format csv")]
+  claribi query \"SELECT count(*) FROM orders\" --source acme_sales --format csv
+  claribi query --saved \"Departures of a month\" --parameter month=7")]
     Query(query::Query),
     /// Make reports.
     #[command(subcommand, arg_required_else_help = true)]

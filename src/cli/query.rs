@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 
 use clap::Args;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::Globals;
 use super::compose::with_instance;
@@ -19,8 +20,14 @@ use crate::worker::protocol::ResultFormat;
 #[derive(Debug, Args)]
 pub struct Query {
     /// One SELECT. `-` reads it from standard input.
-    #[arg(value_name = "SQL", allow_hyphen_values = true)]
-    sql: String,
+    #[arg(value_name = "SQL", allow_hyphen_values = true, required_unless_present = "saved")]
+    sql: Option<String>,
+    /// A saved query instead: its name or id.
+    #[arg(long, value_name = "QUERY", conflicts_with_all = ["sql", "source", "limit"])]
+    saved: Option<String>,
+    /// A parameter of the saved query, such as `month=7`. What reads as JSON is that, anything else text.
+    #[arg(long = "parameter", value_name = "NAME=VALUE", requires = "saved", value_parser = parameter)]
+    parameters: Vec<(String, Value)>,
     /// The source whose tables need no name before theirs: its name in SQL or its id.
     #[arg(long, value_name = "SOURCE")]
     source: Option<String>,
@@ -60,6 +67,11 @@ fn format(text: &str) -> Result<QueryFormat, String> {
     }
 }
 
+fn parameter(text: &str) -> Result<(String, Value), String> {
+    let (name, value) = text.split_once('=').ok_or("write it as NAME=VALUE")?;
+    Ok((name.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()))))
+}
+
 /// Runs it.
 pub fn run(globals: &Globals, query: &Query) -> Result<(), Failure> {
     let output = Output::new(globals.json);
@@ -76,20 +88,26 @@ pub fn run(globals: &Globals, query: &Query) -> Result<(), Failure> {
         (Some(QueryFormat::Table), _) | (None, Form::Table) => (Some(Form::Table), ResultFormat::Json),
         (None, Form::Lines) => (Some(Form::Lines), ResultFormat::Json),
     };
-    let sql = if query.sql == "-" { std::io::read_to_string(std::io::stdin().lock())? } else { query.sql.clone() };
+    let sql = match query.sql.as_deref() {
+        Some("-") => Some(std::io::read_to_string(std::io::stdin().lock())?),
+        other => other.map(str::to_owned),
+    };
     with_instance(globals, async |instance| {
         let app = &instance.app;
         let caller = query.org.caller(app)?;
-        let source = match &query.source {
-            Some(text) => Some((IdRef::Number(app.source_named(&caller, text)?.id), text.clone())),
-            None => None,
-        };
-        let request = QueryRequest {
-            text: Some(Written { sql, parameters: Vec::new() }),
-            parts: None,
-            source,
-            limit: query.limit,
-            format,
+        let request = match &query.saved {
+            Some(text) => {
+                let saved = app.saved_query_named(&caller, text)?;
+                app.saved_request(&saved, query.parameters.iter().cloned().collect(), format)?
+            }
+            None => {
+                let source = match &query.source {
+                    Some(text) => Some((IdRef::Number(app.source_named(&caller, text)?.id), text.clone())),
+                    None => None,
+                };
+                let text = sql.map(|sql| Written { sql, parameters: Vec::new() });
+                QueryRequest { text, parts: None, source, limit: query.limit, format }
+            }
         };
         let answer = app.query(&caller, request).await?;
         if answer.truncated {

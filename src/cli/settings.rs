@@ -69,6 +69,7 @@ pub fn services(config: &Config) -> Result<Settings, Failure> {
             millis: u64::try_from(config.worker.query_timeout.millis()).unwrap_or(u64::MAX),
         },
         max_rows: config.worker.max_rows.into(),
+        query_cache: config.worker.query_cache.bytes(),
         sql_limit: config.server.sql_limit.bytes(),
         job_timeout: config.worker.job_timeout.duration(),
         upload_wait: UPLOAD_WAIT,
@@ -188,6 +189,7 @@ pub fn pool(config: &Config, scratch: PathBuf) -> PoolSettings {
         scratch,
         queries: queries(config),
         background: background(config),
+        idle: worker.idle_timeout.duration(),
         memory_bytes: worker.memory.bytes(),
         // An extract may be as long as the upload that it is made of.
         file_bytes: worker.spill.bytes().max(config.server.upload_limit.bytes()),

@@ -221,10 +221,12 @@ pub struct Worker {
     pub background: u32,
     pub query_timeout: Period,
     pub job_timeout: Period,
+    pub idle_timeout: Period,
     pub memory: Size,
     pub query_memory: Size,
     pub spill: Size,
     pub result_limit: Size,
+    pub query_cache: Size,
     pub rows: u32,
     pub max_rows: u32,
 }

@@ -37,6 +37,11 @@ impl Condition {
         }
     }
 
+    /// Whether the list has this tag by its name: one that was given before.
+    pub fn lists(&self, opaque: &str) -> bool {
+        matches!(self, Self::Tags(_)) && self.names_content(opaque).is_some()
+    }
+
     /// The tag of the list under which a client holds the same content, in whichever coding: weak comparison.
     pub fn names_content<'c>(&'c self, opaque: &'c str) -> Option<&'c str> {
         match self {

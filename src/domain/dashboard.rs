@@ -185,7 +185,8 @@ impl DashboardPatch {
     }
 }
 
-fn check_description(text: &str) -> Result<()> {
+/// Checks what something is about.
+pub(super) fn check_description(text: &str) -> Result<()> {
     if text.chars().count() > 2_000 {
         return Err(Error::field("description", "may have 2000 characters at most."));
     }

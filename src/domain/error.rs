@@ -162,6 +162,8 @@ pub enum Error {
     QueryTimeout(String),
     /// A query past its memory or size.
     QueryTooLarge(String),
+    /// A query that somebody of the organisation called off.
+    QueryCanceled,
     /// A window is full.
     RateLimited {
         /// Which.
@@ -292,6 +294,7 @@ impl Error {
             Self::SourceUnavailable(_) => Code::SourceUnavailable,
             Self::QueryTimeout(_) => Code::QueryTimeout,
             Self::QueryTooLarge(_) => Code::QueryTooLarge,
+            Self::QueryCanceled => Code::QueryCanceled,
             Self::RateLimited { .. } | Self::TooManyLogins { .. } | Self::TooManyStreams { .. } => Code::RateLimited,
             Self::Recorded { code, .. } => *code,
             Self::Internal(_) => Code::Internal,

@@ -51,6 +51,10 @@ kinds! {
     Org OrgId "org_" "organization";
     /// A session.
     Session SessionId "ses_" "session";
+    /// A saved query.
+    SavedQueryKind SavedQueryId "q_" "saved query";
+    /// A query that runs, named by its request: it has no row.
+    RunningQueryKind RunningQueryId "req_" "running query";
     /// An entry of the audit log.
     AuditEntry AuditEntryId "log_" "audit entry";
     /// An entry of the ledger of credits.

@@ -27,6 +27,7 @@ pub mod profile;
 pub mod reach;
 pub mod report;
 pub mod result;
+pub mod saved_query;
 pub mod schedule;
 pub mod session;
 pub mod source;

@@ -136,7 +136,8 @@ macro_rules! operations {
 use Code::{
     AlreadyRotating, Conflict, InsufficientCredits, InvalidCursor, InvalidFile, InvalidJson, InvalidLogin,
     InvalidRequest, InvalidSql, InvalidToken, NotAcceptable, NotFound, NotReady, PlanRequired, PreconditionFailed,
-    QueryTimeout, QueryTooLarge, RateLimited, SourceUnavailable, TrialEnded, UnknownField, UnsupportedMediaType,
+    QueryCanceled, QueryTimeout, QueryTooLarge, RateLimited, SourceUnavailable, TrialEnded, UnknownField,
+    UnsupportedMediaType,
 };
 use Needs::{Caller, KeyManagement, Nothing, Session};
 
@@ -220,7 +221,20 @@ operations! {
         &[NotFound, Conflict, PreconditionFailed, TrialEnded];
     "query_run" of(Permission::AnalyticsQuery), General, Json,
         &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, NotAcceptable, NotReady, InvalidSql,
-          QueryTimeout, QueryTooLarge];
+          QueryTimeout, QueryTooLarge, QueryCanceled];
+    "query_running" of(Permission::AnalyticsQuery), General, None, &[];
+    "query_cancel" of(Permission::AnalyticsQuery), General, Json,
+        &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound];
+    "queries_list" of(Permission::AnalyticsQuery), General, None, PAGE;
+    "queries_create" of(Permission::AnalyticsQuery), General, Json,
+        &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, TrialEnded], Once;
+    "queries_get" of(Permission::AnalyticsQuery), General, None, FIND;
+    "queries_update" of(Permission::AnalyticsQuery), General, Json,
+        &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, PreconditionFailed, TrialEnded];
+    "queries_delete" of(Permission::AnalyticsQuery), General, None, &[NotFound, PreconditionFailed, TrialEnded];
+    "queries_result" of(Permission::AnalyticsQuery), General, None,
+        &[NotFound, NotAcceptable, NotReady, PreconditionFailed, InvalidRequest, InvalidSql, QueryTimeout, QueryTooLarge,
+          QueryCanceled];
     "reports_list" of(Permission::ReportsRead), General, None, PAGE;
     "reports_create" of(Permission::ReportsGenerate), General, Json,
         &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, TrialEnded], Once;
@@ -275,7 +289,24 @@ const SHOWS_SECRET: &[&str] = &[
     "users_reset_password",
 ];
 
+/// Operations that end when their client leaves, whatever their method: they change nothing, and cost much. The others
+/// go on, and a client that has closed its side only is answered.
+const ENDS_WITH_CLIENT: &[&str] = &["query_run", "queries_result"];
+
+/// Operations whose answer is the result of a query.
+const GIVES_RESULT: &[&str] = &["query_run", "queries_result"];
+
 impl Operation {
+    /// Whether it ends when its client closes its side.
+    pub fn ends_with_client(&self) -> bool {
+        ENDS_WITH_CLIENT.contains(&self.id)
+    }
+
+    /// Whether its answer is the result of a query.
+    pub fn gives_result(&self) -> bool {
+        GIVES_RESULT.contains(&self.id)
+    }
+
     /// Whether its answers show a secret: they are neither compressed nor kept.
     pub fn shows_secret(&self) -> bool {
         SHOWS_SECRET.contains(&self.id)

@@ -11,6 +11,7 @@ mod sql;
 #[cfg(test)]
 mod tests;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::error::{Error, Result};
@@ -24,7 +25,7 @@ pub const VALUES: usize = 1_000;
 pub const BUCKETS: u32 = 10_000;
 
 /// A query of parts, as a client gave it.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct StructuredQuery {
     /// The table.
     pub table: String,
@@ -41,7 +42,7 @@ pub struct StructuredQuery {
 }
 
 /// One number to compute.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Measure {
     /// The column; `None` counts rows.
     pub column: Option<String>,
@@ -52,7 +53,8 @@ pub struct Measure {
 }
 
 /// How the values of a column become one. Nulls count for nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Aggregate {
     /// How many.
     Count,
@@ -104,7 +106,7 @@ impl Aggregate {
 }
 
 /// An axis of time: instants of a column, gathered into buckets.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TimeAxis {
     /// A column of dates or timestamps.
     pub column: String,
@@ -119,7 +121,8 @@ pub struct TimeAxis {
 }
 
 /// The length of a bucket. Weeks begin on Monday.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Grain {
     /// 60 seconds; of timestamps only.
     Minute,
@@ -162,7 +165,7 @@ impl Grain {
 }
 
 /// A condition on a column.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Filter {
     /// The column.
     pub column: String,
@@ -173,7 +176,8 @@ pub struct Filter {
 }
 
 /// What a filter asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Operator {
     /// The value.
     Eq,
@@ -238,7 +242,7 @@ impl Operator {
 }
 
 /// A column of the result, and whether its largest value comes first.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
     /// As the result calls it.
     pub by: String,

@@ -20,6 +20,7 @@ use super::wire::dashboard::Dashboard;
 use super::wire::key::Key;
 use super::wire::organization::Organization;
 use super::wire::report::Report;
+use super::wire::saved_query::SavedQuery;
 use super::wire::session::Session;
 use super::wire::source::DataSource;
 use super::wire::user::User;
@@ -165,6 +166,7 @@ impl Changing {
     fn shown<I: Spelling>(&self, object: Standing<'_>) -> Result<String> {
         match object {
             Standing::Dashboard(dashboard) => tag_of(&Dashboard::<I>::from(dashboard.clone())),
+            Standing::SavedQuery(query) => tag_of(&SavedQuery::<I>::from(query.clone())),
             Standing::Source(source) => tag_of(&DataSource::<I>::from(source.clone())),
             Standing::Report(report) => tag_of(&Report::<I>::of(report.clone(), &self.0)),
             Standing::User(user) => tag_of(&User::<I>::from(user.clone())),

@@ -13,7 +13,8 @@ const ALLOW_HEADERS: HeaderValue = HeaderValue::from_static(
 /// What pages may read beside what browsers always let them.
 const EXPOSE_HEADERS: HeaderValue = HeaderValue::from_static(
     "x-request-id, x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset, x-ratelimit-mode, ratelimit, ratelimit-policy, \
-     retry-after, etag, allow, www-authenticate, content-disposition, content-range, accept-ranges, idempotent-replayed",
+     retry-after, etag, allow, www-authenticate, content-disposition, content-range, accept-ranges, \
+     idempotent-replayed, x-row-count, x-truncated",
 );
 /// How long a browser may keep what a preflight said, in seconds: what most browsers cut it to anyway.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("7200");

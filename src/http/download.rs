@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::io::SeekFrom;
+use std::sync::Arc;
 
 use poem::http::{HeaderValue, StatusCode, header};
 use poem::{Body, IntoResponse, Response};
@@ -23,7 +24,7 @@ use crate::service::sources::Scratch;
 const PIECE: u64 = 64 << 10;
 
 /// Sends as many bytes of a file, from where it stands, piece by piece, and lets go of what holds it when they are sent.
-pub fn body(file: File, length: u64, holder: Option<Scratch>) -> Body {
+pub fn body(file: File, length: u64, holder: Option<Arc<Scratch>>) -> Body {
     let pieces = futures_util::stream::try_unfold((file, length, holder), |(mut file, left, holder)| async move {
         let mut piece = bytes::BytesMut::with_capacity(usize::try_from(left.min(PIECE)).unwrap_or_default());
         let read = (&mut file).take(left).read_buf(&mut piece).await?;

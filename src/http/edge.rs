@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::Poll;
 
 use futures_util::FutureExt;
 use http_body::Body as _;
@@ -20,7 +21,7 @@ use super::conditional::{self, Asked};
 use super::exchange::{BodyRules, Exchange};
 use super::face::Face;
 use super::incoming::{check_coding, check_length, checked_query, plain_path, poem_request};
-use super::listener::{Peer, Serve, Shutdown};
+use super::listener::{Departure, Peer, Serve, Shutdown};
 use super::metrics::{self, Metrics};
 use super::operations::{Found, Route, Routes};
 use super::range::AskedRange;
@@ -165,10 +166,17 @@ impl Edge {
             return self.finished(&exchange, exchange.shape.answer(&error, exchange.request));
         }
         let call = record::Pending::new(self, exchange.clone(), &request);
-        let method = request.method().clone();
+        let (method, departure) = (request.method().clone(), request.extensions().get::<Departure>().cloned());
+        let ends_with_client = !method.is_safe() && self.ends_with_client(face, &request);
         let work = self.clone().handle(transport, exchange.clone(), request);
         let handled = if method.is_safe() {
-            AssertUnwindSafe(work).catch_unwind().await.map_err(|_| ())
+            let gone = leaving(departure, || exchange.operation.get().is_some_and(|found| found.ends_with_client()));
+            tokio::select! {
+                biased;
+                handled = AssertUnwindSafe(work).catch_unwind() => handled.map_err(|_| ()),
+                // The row is written by what is dropped here.
+                () = gone => return self.abandoned(&exchange),
+            }
         } else {
             // The client may leave: an effect and the row that tells of it are finished without it.
             let (edge, watched) = (self.clone(), exchange.clone());
@@ -176,12 +184,26 @@ impl Edge {
                 let handled = AssertUnwindSafe(work).catch_unwind().await.map_err(|_| ());
                 edge.conclude(call, &watched, handled).await
             });
-            return match task.await {
-                Ok(response) => response,
-                Err(_) => self.finished(&exchange, panicked(&exchange)),
+            let _leaving = ends_with_client.then(|| Leaving(task.abort_handle()));
+            return tokio::select! {
+                biased;
+                ended = task => ended.unwrap_or_else(|_| self.finished(&exchange, panicked(&exchange))),
+                () = leaving(departure, || ends_with_client) => self.abandoned(&exchange),
             };
         };
         self.conclude(call, &exchange, handled).await
+    }
+
+    /// Whether a request asks for what ends with its client.
+    fn ends_with_client(&self, face: Face, request: &hyper::Request<Incoming>) -> bool {
+        let found =
+            plain_path(request.uri().path()).map(|path| self.0.routes[face as usize].find(request.method(), path));
+        matches!(found, Ok(Found::Route(route, _)) if route.operation.ends_with_client())
+    }
+
+    /// The answer to a client that closed its side before there was one: mostly nobody reads it.
+    fn abandoned(&self, exchange: &Exchange) -> Response {
+        self.finished(exchange, exchange.shape.answer(&Error::QueryCanceled, exchange.request))
     }
 
     /// Renders, stamps, writes the row, waits for its commit.
@@ -370,6 +392,26 @@ impl Edge {
         }
         stamp(&mut response, exchange.request);
         response
+    }
+}
+
+/// Ends the task of a call when its client leaves. Its row is written by what it drops; a task that has ended is not
+/// touched.
+struct Leaving(tokio::task::AbortHandle);
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Returns when the client of a call that is to end with it has left.
+async fn leaving(departure: Option<Departure>, ends_with_client: impl Fn() -> bool) {
+    // What is asked for may be known only when the call has begun.
+    std::future::poll_fn(|_| if ends_with_client() { Poll::Ready(()) } else { Poll::Pending }).await;
+    match departure {
+        Some(departure) => departure.left().await,
+        None => std::future::pending().await,
     }
 }
 

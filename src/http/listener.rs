@@ -9,6 +9,7 @@
 mod addresses;
 mod connection;
 mod deadlines;
+mod departure;
 mod refusal;
 mod shutdown;
 #[cfg(test)]
@@ -28,6 +29,7 @@ use hyper::{Request, Response};
 use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 use tokio::sync::Semaphore;
 
+pub use self::departure::Departure;
 pub use self::shutdown::{Shutdown, ShutdownHandle};
 
 use self::addresses::Addresses;

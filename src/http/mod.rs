@@ -33,6 +33,7 @@ mod once;
 pub mod operations;
 mod pages;
 mod params;
+mod query_reply;
 mod range;
 mod record;
 mod redoc;

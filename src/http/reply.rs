@@ -1,7 +1,7 @@
 //! What handlers answer with: JSON by serde with the schema of its type, and results that are ready. Files of reports
-//! are in [`super::download`].
+//! are in [`super::download`], results of queries in [`super::query_reply`].
 
-use poem::http::{HeaderValue, StatusCode, header};
+use poem::http::{HeaderMap, HeaderValue, StatusCode, header};
 use poem::{IntoResponse, Response};
 use poem_openapi::ApiResponse;
 use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry};
@@ -11,14 +11,13 @@ use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::marker::PhantomData;
 
-use super::accept::RESULT_FORMS;
 use super::conditional::{self, Tagged};
 use super::download;
 use crate::domain::error::Error;
 use crate::service::once::{Answer, StoredAnswer};
-use crate::service::query::{Content, QueryAnswer, ResultFormat};
+use crate::service::query::Content;
 
-const JSON: &str = "application/json";
+pub(super) const JSON: &str = "application/json";
 
 macro_rules! json_replies {
     ($($(#[$doc:meta])* $name:ident $status:literal;)*) => {$(
@@ -256,6 +255,13 @@ impl<T> Prepared<T> {
 /// An opened [`Prepared`].
 pub struct Ready<T>(Response, PhantomData<fn() -> T>);
 
+impl<T> Ready<T> {
+    /// The headers that it goes with.
+    pub fn headers_mut(&mut self) -> &mut HeaderMap {
+        self.0.headers_mut()
+    }
+}
+
 impl<T> IntoResponse for Ready<T> {
     fn into_response(self) -> Response {
         self.0
@@ -265,55 +271,6 @@ impl<T> IntoResponse for Ready<T> {
 impl<T: Type> ApiResponse for Ready<T> {
     fn meta() -> MetaResponses {
         meta::<T>(200, JSON)
-    }
-
-    fn register(registry: &mut Registry) {
-        T::register(registry);
-    }
-}
-
-/// A query's result: JSON with the schema of `T`, or one of the other [`RESULT_FORMS`].
-pub struct QueryReply<T>(Ready<T>);
-
-impl<T> QueryReply<T> {
-    /// The result, as it was written.
-    ///
-    /// # Errors
-    /// Internal when its file is gone.
-    pub async fn of(answer: QueryAnswer, format: ResultFormat) -> Result<Self, Error> {
-        let content_type = match format {
-            ResultFormat::Json => JSON,
-            ResultFormat::Csv => "text/csv; charset=utf-8",
-            ResultFormat::Arrow => "application/vnd.apache.arrow.stream",
-            ResultFormat::Parquet => "application/vnd.apache.parquet",
-        };
-        Ok(Self(Prepared::new(answer.content, content_type).open().await?))
-    }
-}
-
-impl<T> IntoResponse for QueryReply<T> {
-    fn into_response(self) -> Response {
-        self.0.into_response()
-    }
-}
-
-impl<T: Type> ApiResponse for QueryReply<T> {
-    fn meta() -> MetaResponses {
-        let mut meta = Ready::<T>::meta();
-        let text = MetaSchema::new("string");
-        let binary = MetaSchema { format: Some("binary"), ..text.clone() };
-        for response in &mut meta.responses {
-            for (content_type, format) in RESULT_FORMS {
-                let schema = match format {
-                    ResultFormat::Json => continue,
-                    ResultFormat::Csv => text.clone(),
-                    ResultFormat::Arrow | ResultFormat::Parquet => binary.clone(),
-                };
-                let schema = MetaSchemaRef::Inline(Box::new(schema));
-                response.content.push(MetaMediaType { content_type, schema });
-            }
-        }
-        meta
     }
 
     fn register(registry: &mut Registry) {

@@ -70,6 +70,7 @@ pub fn of(code: Code) -> Error {
         Code::SourceUnavailable => Error::SourceUnavailable("The server answered 404 instead of 200.".to_owned()),
         Code::QueryTimeout => Error::QueryTimeout(Code::QueryTimeout.sentence().to_owned()),
         Code::QueryTooLarge => Error::QueryTooLarge(Code::QueryTooLarge.sentence().to_owned()),
+        Code::QueryCanceled => Error::QueryCanceled,
         Code::RateLimited => Error::RateLimited { window: WindowName::Hour, limit: 1_000, retry_after: 30 },
         Code::Internal => Error::internal("shown in the reference"),
         Code::Overloaded => Error::Overloaded,

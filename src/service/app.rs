@@ -17,6 +17,8 @@ use super::limits::Limiter;
 use super::limits::shared::{Shared, SharedRules};
 use super::once::InFlight;
 use super::people::HASHING_QUEUE;
+use super::results::Results;
+use super::running::Running;
 use super::setup_link::Offer;
 use super::sources::Underway;
 use crate::datadir::DataDir;
@@ -66,6 +68,8 @@ pub struct Settings {
     pub query: QueryLimits,
     /// Rows of a result that a request may ask for.
     pub max_rows: u64,
+    /// Bytes of results of saved queries that are kept.
+    pub query_cache: u64,
     /// The longest SQL text in bytes.
     pub sql_limit: u64,
     /// How long an import or a report may run.
@@ -155,6 +159,10 @@ pub struct Parts {
     pub leaks: LeakReports,
     /// Requests with an Idempotency-Key that are being served.
     pub in_flight: InFlight,
+    /// Queries that run or wait for their turn.
+    pub running: Running,
+    /// Results of saved queries.
+    pub(super) results: Results,
     /// Woken when a run is queued.
     pub queued: Notify,
     /// Tells which runs are over.
@@ -201,6 +209,9 @@ impl App {
             floods: Floods::new(settings.audit.unauthenticated_per_minute),
             leaks: LeakReports::new(),
             in_flight: InFlight::default(),
+            running: Running::default(),
+            // Beside a server the files are the server's.
+            results: Results::new(data.cache(), if store.appender().is_some() { settings.query_cache } else { 0 }),
             queued: Notify::new(),
             finished: broadcast::channel(256).0,
             underway: Underway::default(),

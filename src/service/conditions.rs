@@ -7,6 +7,7 @@ use super::sessions::SessionView;
 use crate::domain::dashboard::Dashboard;
 use crate::domain::error::Result;
 use crate::domain::report::Report;
+use crate::domain::saved_query::SavedQuery;
 use crate::domain::source::Source;
 use crate::domain::user::User;
 
@@ -15,6 +16,8 @@ use crate::domain::user::User;
 pub enum Standing<'o> {
     /// A dashboard with its widgets.
     Dashboard(&'o Dashboard),
+    /// A saved query.
+    SavedQuery(&'o SavedQuery),
     /// A data source with its tables.
     Source(&'o Source),
     /// A report with its newest run.

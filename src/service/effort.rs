@@ -9,6 +9,7 @@ pub struct Effort {
     hashes: AtomicU64,
     hashing: AtomicU64,
     most_hashing: AtomicU64,
+    queries: AtomicU64,
 }
 
 impl Effort {
@@ -25,6 +26,15 @@ impl Effort {
     /// The most passwords that were hashed at the same time.
     pub fn most_hashing(&self) -> u64 {
         self.most_hashing.load(Ordering::Relaxed)
+    }
+
+    /// Queries that were given to workers.
+    pub fn queries(&self) -> u64 {
+        self.queries.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn count_query(&self) {
+        self.queries.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn count_mac(&self) {

@@ -1,23 +1,29 @@
 //! One query, its answer ready to be sent.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use bytes::Bytes;
+use uuid::Uuid;
 
 use super::app::App;
 use super::caller::Caller;
 use super::sources::error_of;
 use crate::datadir::Scratch;
 use crate::domain::access::Permission;
+use crate::domain::connection::Mode;
 use crate::domain::dashboard::check_sql;
 use crate::domain::error::{Error, Result};
 use crate::domain::id::{IdRef, Source as SourceKind};
 use crate::domain::result::Column;
-use crate::domain::source::{Source, SourceStatus};
+use crate::domain::source::{Source, SourceFilter, SourceStatus};
 pub use crate::domain::structured::{StructuredQuery, Written};
-use crate::worker::pool::{Done, Errand};
+use crate::domain::time::Timestamp;
+use crate::store::Slice;
+use crate::store::main::sources;
+use crate::worker::pool::{Done, Errand, Refused};
 pub use crate::worker::protocol::ResultFormat;
-use crate::worker::protocol::{Job, Outcome, QueryJob, QueryLimits};
+use crate::worker::protocol::{Job, Outcome, QueryJob, QueryLimits, TableFile};
 
 /// A query as a client asks for it.
 #[derive(Debug)]
@@ -34,21 +40,21 @@ pub struct QueryRequest {
     pub format: ResultFormat,
 }
 
-/// A result, ready to be sent.
-#[derive(Debug)]
+/// A result, ready to be sent. Clones share its bytes.
+#[derive(Debug, Clone)]
 pub struct QueryAnswer {
     /// The encoded result.
     pub content: Content,
-    /// Its columns.
-    pub columns: Vec<Column>,
     /// Its rows.
     pub rows: u64,
     /// Whether there were more.
     pub truncated: bool,
+    /// Whether it stays the result of this query until another extract comes.
+    pub is_lasting: bool,
 }
 
-/// Bytes in memory, or in a file that goes with the value.
-#[derive(Debug)]
+/// Bytes in memory, or in a file that goes with the last clone.
+#[derive(Debug, Clone)]
 pub enum Content {
     /// In memory.
     Bytes(Bytes),
@@ -59,14 +65,48 @@ pub enum Content {
         /// Its length.
         length: u64,
         /// Removed with the value; `None` for files that stay.
-        holder: Option<Scratch>,
+        holder: Option<Arc<Scratch>>,
     },
 }
 
+/// A query that is ready to be run.
+pub(super) struct Prepared {
+    /// The tables that it may read.
+    pub(super) tables: Vec<TableFile>,
+    /// The source whose tables need no schema, by slug and uuid.
+    pub(super) source: Option<(String, Uuid)>,
+    /// Its text and values.
+    pub(super) written: Written,
+    /// What it may use.
+    pub(super) limits: QueryLimits,
+    /// How its result is written.
+    pub(super) format: ResultFormat,
+    /// Whether all that it may read stays as it is until another extract comes.
+    pub(super) reads_extracts: bool,
+}
+
+impl Content {
+    /// Its bytes.
+    pub fn length(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::File { length, .. } => *length,
+        }
+    }
+}
+
 impl App {
-    /// Runs a query in a worker.
+    /// Runs a query in a worker. Whoever drops the future calls it off.
     pub async fn query(&self, caller: &Caller, request: QueryRequest) -> Result<QueryAnswer> {
         caller.require(Permission::AnalyticsQuery)?;
+        let prepared = self.prepare_query(caller, request)?;
+        let sql = prepared.written.sql.clone();
+        let work = self.run_query(self.query_errand(caller), prepared, caller.at);
+        self.running.watch(caller, &sql, None, work).await.map_err(error_of)
+    }
+
+    /// What a request comes to: checked, with the tables that it may read as they are now.
+    pub(super) fn prepare_query(&self, caller: &Caller, request: QueryRequest) -> Result<Prepared> {
         let limits = self.query_limits(request.limit)?;
         let found = self.query_source(caller, request.source.as_ref())?;
         let written = match (request.text, request.parts) {
@@ -85,32 +125,55 @@ impl App {
                 return Err(Error::field("sql", "is missing; write one SELECT, or give `table` and `measures`."));
             }
         };
+        let reads_extracts = match &found {
+            Some(found) => found.mode == Mode::Extract,
+            None => self.all_are_extracts(caller)?,
+        };
         let (tables, source) = match found {
             None => (self.all_table_files(caller)?, None),
-            Some(found) => (self.table_files(caller.identity().holder.org_uuid, &found), Some(found.slug)),
+            Some(found) => {
+                let tables = self.table_files(caller.identity().holder.org_uuid, &found);
+                (tables, Some((found.slug, found.uuid)))
+            }
         };
-        let errand = self.query_errand(caller);
-        let holder = self.data.scratch(&format!("query-{}", self.entropy.uuid(caller.at).simple()));
-        let holder = holder.map_err(Error::internal)?;
+        Ok(Prepared { tables, source, written, limits, format: request.format, reads_extracts })
+    }
+
+    /// Has a worker run a query.
+    pub(super) async fn run_query(
+        &self,
+        errand: Errand,
+        prepared: Prepared,
+        at: Timestamp,
+    ) -> Result<QueryAnswer, Refused> {
+        self.effort.count_query();
+        let holder = self.data.scratch(&format!("query-{}", self.entropy.uuid(at).simple()));
+        let holder = holder.map_err(std::io::Error::other)?;
         let target = holder.path().join("result");
+        let Prepared { tables, source, written, limits, format, .. } = prepared;
         self.pool
             .query(
                 &errand,
                 |scratch| {
                     Job::Query(QueryJob {
                         tables,
-                        source,
+                        source: source.map(|(slug, _)| slug),
                         sql: written.sql,
                         parameters: written.parameters,
                         limits,
-                        format: request.format,
+                        format,
                         into: scratch.join("result"),
                     })
                 },
                 move |done, scratch| answer(done, scratch.join("result"), target, holder),
             )
             .await
-            .map_err(error_of)
+    }
+
+    fn all_are_extracts(&self, caller: &Caller) -> Result<bool> {
+        let org = caller.org();
+        let all = self.store.read_now(|db| Ok(sources::list(db, org, &SourceFilter::active(), &Slice::all())?))?;
+        Ok(all.iter().all(|source| source.mode == Mode::Extract))
     }
 
     /// What a query worker of the caller's organisation may touch, and how long one job of it may take.
@@ -151,7 +214,7 @@ impl App {
 }
 
 /// A query of parts in SQL, by the table that it is about.
-fn written(parts: &StructuredQuery, source: Option<&Source>) -> Result<Written> {
+pub(super) fn written(parts: &StructuredQuery, source: Option<&Source>) -> Result<Written> {
     let source = source.ok_or_else(|| Error::field("data_source_id", "is missing; a query of parts is about one."))?;
     let table = source.tables.iter().find(|table| table.name == parts.table).ok_or_else(|| {
         let known: Vec<&str> = source.tables.iter().map(|table| table.name.as_str()).collect();
@@ -169,9 +232,10 @@ fn answer(done: Done, made: PathBuf, target: PathBuf, holder: Scratch) -> std::i
         (None, Some(bytes)) => Content::Bytes(bytes),
         (Some(length), _) => {
             std::fs::rename(made, &target)?;
-            Content::File { path: target, length, holder: Some(holder) }
+            Content::File { path: target, length, holder: Some(holder.into()) }
         }
         (None, None) => return Err(std::io::Error::other("a query gave no body")),
     };
-    Ok(QueryAnswer { content, columns: outcome.columns, rows: outcome.rows, truncated: outcome.truncated })
+    let (rows, truncated, is_lasting) = (outcome.rows, outcome.truncated, outcome.is_lasting);
+    Ok(QueryAnswer { content, rows, truncated, is_lasting })
 }

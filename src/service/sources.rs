@@ -63,7 +63,7 @@ impl App {
     /// `Conflict` while a dashboard or a report refers to it, or while its first data is on the way.
     pub async fn delete_source(&self, caller: &Caller, id: &IdRef<SourceKind>, spelled: &str) -> Result<Source> {
         caller.require(Permission::DataSourcesDelete)?;
-        let (writer, id, spelled, data) = (caller.clone(), *id, spelled.to_owned(), self.data.clone());
+        let (writer, id, spelled, app) = (caller.clone(), *id, spelled.to_owned(), self.clone());
         self.store
             .write(move |tx| {
                 let found = sources::find(tx, writer.org(), &id)?;
@@ -73,10 +73,12 @@ impl App {
                 sources::delete(tx, writer.org(), found.id)?;
                 let before = json!({"name": found.name, "slug": found.slug});
                 writer.record(tx, "data_source.delete", &found.id.prefixed(), Some(before), None)?;
-                if let Some(extract) = found.extract {
-                    let extract = data.extract(writer.identity().holder.org_uuid, found.uuid, extract);
-                    tx.after_commit(move || DataDir::retire(&extract, writer.at.into()));
-                }
+                let (org, source) = (writer.identity().holder.org_uuid, found.uuid);
+                let extract = found.extract.map(|extract| app.data.extract(org, source, extract));
+                tx.after_commit(move || {
+                    app.results.forget_source(org, source);
+                    extract.iter().for_each(|extract| DataDir::retire(extract, writer.at.into()));
+                });
                 Ok(found)
             })
             .await

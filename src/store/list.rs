@@ -204,7 +204,7 @@ mod tests {
 
     use super::*;
     use crate::domain::time::Timestamp;
-    use crate::store::main::{dashboards, reports};
+    use crate::store::main::{dashboards, reports, saved_queries};
     use crate::store::migrate;
 
     /// How SQLite goes about a statement, a line for each table.
@@ -218,7 +218,7 @@ mod tests {
     fn lists_that_grow_large_are_read_by_an_index_of_their_order_and_entered_where_the_page_begins() {
         let mut connection = Connection::open_in_memory().unwrap();
         migrate::main(&mut connection, Path::new("no backups of nothing"), Timestamp::from_millis(0)).unwrap();
-        for (view, by) in [&dashboards::VIEW, &reports::VIEW]
+        for (view, by) in [&dashboards::VIEW, &reports::VIEW, &saved_queries::VIEW]
             .into_iter()
             .flat_map(|view| [SortBy::CreatedAt, SortBy::UpdatedAt, SortBy::Name].map(|by| (view, by)))
         {

@@ -1,4 +1,8 @@
 //! Who works next: a lane has so many places, and a free one goes to the organisation that has the fewest.
+//!
+//! Those of equally many take turns, however many jobs of one wait. In a lane with guests nobody waits for the work of
+//! others alone: an organisation that has nothing running is let in beyond the places, as long as the guests are no more
+//! than there are places.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -8,6 +12,8 @@ use tokio::sync::oneshot;
 
 /// Jobs that may wait in a lane.
 const WAITING: usize = 512;
+/// Of these, jobs of one organisation.
+const WAITING_OF_ONE: usize = 128;
 
 /// A lane. Clones share it.
 #[derive(Clone)]
@@ -15,9 +21,22 @@ pub struct Lane(Arc<Mutex<State>>);
 
 struct State {
     places: usize,
+    /// Places beyond these, for organisations that have none.
+    guests: usize,
     running: usize,
-    by_org: HashMap<i64, usize>,
-    waiting: VecDeque<(i64, oneshot::Sender<Place>)>,
+    orgs: HashMap<i64, Org>,
+    waiting: usize,
+    /// Counts the places that were given, which tells whose turn is longest ago.
+    turn: u64,
+}
+
+/// An organisation that has or wants places.
+#[derive(Default)]
+struct Org {
+    running: usize,
+    waiting: VecDeque<oneshot::Sender<Place>>,
+    /// When it was last given a place.
+    last: u64,
 }
 
 /// A place in a lane, given up when it is dropped.
@@ -30,7 +49,16 @@ pub struct Place {
 impl Lane {
     /// With so many places, at least one.
     pub fn new(places: usize) -> Self {
-        let state = State { places: places.max(1), running: 0, by_org: HashMap::new(), waiting: VecDeque::new() };
+        Self::made(places, 0)
+    }
+
+    /// The same, and as many again for organisations that have nothing running.
+    pub fn with_guests(places: usize) -> Self {
+        Self::made(places, places.max(1))
+    }
+
+    fn made(places: usize, guests: usize) -> Self {
+        let state = State { places: places.max(1), guests, running: 0, orgs: HashMap::new(), waiting: 0, turn: 0 };
         Self(Arc::new(Mutex::new(state)))
     }
 
@@ -38,15 +66,18 @@ impl Lane {
     pub async fn enter(&self, org: i64) -> Option<Place> {
         let turn = {
             let mut state = self.0.lock();
-            if state.running < state.places {
+            // Nobody overtakes those of their own who wait.
+            if state.orgs.get(&org).is_none_or(|org| org.waiting.is_empty()) && state.has_place(org) {
                 state.take(org);
                 return Some(Place { lane: self.clone(), org, given_up: false });
             }
-            if state.waiting.len() >= WAITING {
+            state.forget_gone();
+            if state.waiting >= WAITING || state.orgs.get(&org).is_some_and(|org| org.waiting.len() >= WAITING_OF_ONE) {
                 return None;
             }
             let (sender, turn) = oneshot::channel();
-            state.waiting.push_back((org, sender));
+            state.orgs.entry(org).or_default().waiting.push_back(sender);
+            state.waiting += 1;
             turn
         };
         turn.await.ok()
@@ -55,7 +86,7 @@ impl Lane {
     /// Jobs that run and that wait.
     pub fn load(&self) -> (usize, usize) {
         let state = self.0.lock();
-        (state.running, state.waiting.len())
+        (state.running, state.waiting)
     }
 
     fn leave(&self, org: i64) {
@@ -65,12 +96,9 @@ impl Lane {
         while let Some((org, sender)) = state.next() {
             state.take(org);
             // A place that nobody waits for any more is given up here, and dropped outside the lock.
-            match sender.send(Place { lane: self.clone(), org, given_up: false }) {
-                Ok(()) => break,
-                Err(place) => {
-                    state.give_up(org);
-                    unwanted.push(place);
-                }
+            if let Err(place) = sender.send(Place { lane: self.clone(), org, given_up: false }) {
+                state.give_up(org);
+                unwanted.push(place);
             }
         }
         drop(state);
@@ -79,28 +107,52 @@ impl Lane {
 }
 
 impl State {
+    fn running_of(&self, org: i64) -> usize {
+        self.orgs.get(&org).map_or(0, |org| org.running)
+    }
+
+    /// Whether the organisation may begin now.
+    fn has_place(&self, org: i64) -> bool {
+        let is_guest = self.running_of(org) == 0 && self.running < self.places + self.guests;
+        self.running < self.places || is_guest
+    }
+
     fn take(&mut self, org: i64) {
         self.running += 1;
-        *self.by_org.entry(org).or_default() += 1;
+        self.turn += 1;
+        let turn = self.turn;
+        let entry = self.orgs.entry(org).or_default();
+        entry.running += 1;
+        entry.last = turn;
     }
 
     fn give_up(&mut self, org: i64) {
         self.running -= 1;
-        if let Some(count) = self.by_org.get_mut(&org) {
-            *count -= 1;
-            if *count == 0 {
-                self.by_org.remove(&org);
+        if let Some(entry) = self.orgs.get_mut(&org) {
+            entry.running -= 1;
+            if entry.running == 0 && entry.waiting.is_empty() {
+                self.orgs.remove(&org);
             }
         }
     }
 
+    /// Whose turn it is, if anybody's. Of equals it is theirs who had theirs longest ago.
     fn next(&mut self) -> Option<(i64, oneshot::Sender<Place>)> {
-        if self.running >= self.places {
-            return None;
+        let waiting = self.orgs.iter().filter(|(org, entry)| !entry.waiting.is_empty() && self.has_place(**org));
+        let (org, _) = waiting.min_by_key(|(_, entry)| (entry.running, entry.last))?;
+        let org = *org;
+        let sender = self.orgs.get_mut(&org)?.waiting.pop_front()?;
+        self.waiting -= 1;
+        Some((org, sender))
+    }
+
+    /// Those who left without their turn take up no room.
+    fn forget_gone(&mut self) {
+        for entry in self.orgs.values_mut() {
+            entry.waiting.retain(|sender| !sender.is_closed());
         }
-        let running = |org: &i64| self.by_org.get(org).copied().unwrap_or(0);
-        let (index, _) = self.waiting.iter().enumerate().min_by_key(|(_, (org, _))| running(org))?;
-        self.waiting.remove(index)
+        self.orgs.retain(|_, entry| entry.running > 0 || !entry.waiting.is_empty());
+        self.waiting = self.orgs.values().map(|entry| entry.waiting.len()).sum();
     }
 }
 
@@ -114,64 +166,95 @@ impl Drop for Place {
 
 #[cfg(test)]
 mod tests {
+    use tokio::task::JoinHandle;
+
     use super::*;
 
+    /// Somebody who waits, and is in line when this returns.
+    async fn waits(lane: &Lane, org: i64) -> JoinHandle<Option<Place>> {
+        let before = lane.load().1;
+        let waiting = tokio::spawn({
+            let lane = lane.clone();
+            async move { lane.enter(org).await }
+        });
+        while lane.load().1 == before {
+            tokio::task::yield_now().await;
+        }
+        waiting
+    }
+
     #[tokio::test]
-    async fn a_busy_organisation_does_not_starve_the_others() {
+    async fn one_place_is_taken_in_turns_however_many_jobs_of_one_wait() {
         let lane = Lane::new(1);
         let first = lane.enter(1).await.unwrap();
-        let queue = |org| {
-            let lane = lane.clone();
-            tokio::spawn(async move { lane.enter(org).await.map(|place| (org, place)) })
-        };
-        let (busy, other) = (queue(1), queue(2));
-        while lane.load().1 < 2 {
-            tokio::task::yield_now().await;
+        let mut busy = Vec::new();
+        for _ in 0..50 {
+            busy.push(waits(&lane, 1).await);
         }
+        let other = waits(&lane, 2).await;
         drop(first);
-        let (org, place) = busy.await.unwrap().unwrap();
-        assert_eq!(org, 1);
-        drop(place);
-        assert_eq!(other.await.unwrap().unwrap().0, 2);
-        while lane.load() != (0, 0) {
-            tokio::task::yield_now().await;
+        drop(other.await.unwrap().unwrap());
+        for waiting in busy {
+            drop(waiting.await.unwrap().unwrap());
         }
+        assert_eq!(lane.load(), (0, 0));
     }
 
     #[tokio::test]
     async fn a_place_goes_to_whoever_has_the_fewest() {
         let lane = Lane::new(2);
         let (one, two) = (lane.enter(1).await.unwrap(), lane.enter(1).await.unwrap());
-        let waiters: Vec<_> = [1, 2]
-            .into_iter()
-            .map(|org| {
-                let lane = lane.clone();
-                tokio::spawn(async move { (org, lane.enter(org).await) })
-            })
-            .collect();
-        while lane.load().1 < 2 {
-            tokio::task::yield_now().await;
-        }
+        let (busy, idle) = (waits(&lane, 1).await, waits(&lane, 2).await);
         drop(one);
-        let mut waiters = waiters.into_iter();
-        let (busy, idle) = (waiters.next().unwrap(), waiters.next().unwrap());
-        let (org, place) = idle.await.unwrap();
-        assert_eq!(org, 2);
-        drop((place, two));
-        assert!(busy.await.unwrap().1.is_some());
+        drop((idle.await.unwrap().unwrap(), two));
+        assert!(busy.await.unwrap().is_some());
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_others_alone_and_guests_have_their_bound() {
+        let lane = Lane::with_guests(2);
+        let busy = [lane.enter(1).await.unwrap(), lane.enter(1).await.unwrap()];
+        let more = waits(&lane, 1).await;
+        let guests = [lane.enter(2).await.unwrap(), lane.enter(3).await.unwrap()];
+        assert_eq!(lane.load(), (4, 1));
+        let late = waits(&lane, 4).await;
+        drop(guests);
+        drop(late.await.unwrap().unwrap());
+        // A guest that has left is not made up for while the places are taken.
+        assert_eq!(lane.load(), (2, 1));
+        drop(busy);
+        assert!(more.await.unwrap().is_some());
+    }
+
+    #[tokio::test]
+    async fn one_organisation_fills_no_more_than_its_part_of_the_line() {
+        let lane = Lane::new(1);
+        let _first = lane.enter(1).await.unwrap();
+        let mut waiting = Vec::new();
+        for _ in 0..WAITING_OF_ONE {
+            waiting.push(waits(&lane, 1).await);
+        }
+        assert!(lane.enter(1).await.is_none());
+        let _other = waits(&lane, 2).await;
+        // Those who leave make room.
+        let gone = waiting.pop().unwrap();
+        gone.abort();
+        assert!(gone.await.is_err());
+        let again = tokio::spawn({
+            let lane = lane.clone();
+            async move { lane.enter(1).await.is_some() }
+        });
+        tokio::task::yield_now().await;
+        assert!(!again.is_finished());
+        assert_eq!(lane.load(), (1, WAITING_OF_ONE + 1));
+        again.abort();
     }
 
     #[tokio::test]
     async fn a_place_for_someone_who_left_goes_to_the_next() {
         let lane = Lane::new(1);
         let first = lane.enter(1).await.unwrap();
-        let gone = tokio::spawn({
-            let lane = lane.clone();
-            async move { lane.enter(2).await }
-        });
-        while lane.load().1 < 1 {
-            tokio::task::yield_now().await;
-        }
+        let gone = waits(&lane, 2).await;
         gone.abort();
         assert!(gone.await.is_err());
         drop(first);

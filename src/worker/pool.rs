@@ -1,37 +1,28 @@
 //! The server's side of the workers: starts them, gives them jobs, kills those that overrun (DESIGN, decision 9).
 
+mod process;
+
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::OwnedFd;
-use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::UnixStream;
-use tokio::process::{Child, Command};
 
+use self::process::{Ended, Worker, cause_of_death};
 use super::lane::Lane;
-use super::protocol::{
-    BUILD, Failure, FailureCode, FrameKind, FromWorker, Job, Outcome, ProcessLimits, ToWorker, frame_head, parse_head,
-};
+use super::protocol::{Failure, FailureCode, FromWorker, Job, Outcome, ProcessLimits};
 use crate::domain::time::monotonic;
 
 /// Jobs after which a worker is replaced.
 const RECYCLE_JOBS: u32 = 200;
-/// Idle time after which a worker is ended.
-const RECYCLE_IDLE: Duration = Duration::from_secs(600);
-/// What a worker may run over its deadline before it is killed: it gives up by itself before.
-const OVERRUN: Duration = Duration::from_millis(1_500);
 /// How long a worker may take to start.
 const START: Duration = Duration::from_secs(20);
-/// Lines of a worker's standard error that are logged, for each worker.
-const LOG_LINES: usize = 64;
+/// How long a worker that is called off may take to say so.
+const CALL_OFF: Duration = Duration::from_millis(500);
 
 /// How the pool is set up.
 #[derive(Debug, Clone)]
@@ -44,6 +35,8 @@ pub struct PoolSettings {
     pub queries: usize,
     /// Imports and reports that run at once.
     pub background: usize,
+    /// Idle time after which a worker is ended.
+    pub idle: Duration,
     /// Bytes of private memory of one worker.
     pub memory_bytes: u64,
     /// Bytes of one file that a worker writes.
@@ -94,7 +87,7 @@ impl Pool {
     /// A pool without workers: they start when they are needed.
     pub fn new(settings: PoolSettings) -> Self {
         Self(Arc::new(Shared {
-            queries: Lane::new(settings.queries),
+            queries: Lane::with_guests(settings.queries),
             background: Lane::new(settings.background),
             idle: Mutex::default(),
             started: AtomicU64::new(0),
@@ -105,7 +98,8 @@ impl Pool {
 
     /// Runs a job in the query lane, in a worker that has served only this organisation.
     ///
-    /// `job` gets the worker's scratch directory. Files it leaves there are gone after `take` returns.
+    /// `job` gets the worker's scratch directory. Files it leaves there are gone after `take` returns. Whoever drops the
+    /// future calls the job off: its place is free at once, its worker when it has let go, or is killed.
     ///
     /// # Errors
     /// The job's failure; `Full` when too many wait.
@@ -116,12 +110,14 @@ impl Pool {
         take: impl FnOnce(Done, &Path) -> io::Result<T>,
     ) -> Result<T, Refused> {
         let _place = self.0.queries.enter(errand.org).await.ok_or(Refused::Full)?;
-        let mut worker = match self.reuse(errand.org).await {
+        let worker = match self.reuse(errand.org).await {
             Some(worker) => worker,
             None => self.start(errand, LaneName::Query, None).await?,
         };
         let scratch = worker.scratch.clone();
-        let done = worker.run(job(&scratch), errand.deadline, &mut |_, _| {}).await;
+        let mut leased = Leased { pool: self, worker: Some(worker), is_at_work: true };
+        let done = leased.run(job(&scratch), errand.deadline).await;
+        let worker = leased.returned()?;
         match done {
             Ok(done) => {
                 let taken = take(done, &scratch).map_err(Refused::from);
@@ -129,6 +125,17 @@ impl Pool {
                 taken
             }
             Err(ended) => Err(self.bury(worker, ended).await),
+        }
+    }
+
+    /// Has a worker stop its job: politely first, so that it can be kept.
+    async fn call_off(self, mut worker: Worker) {
+        match tokio::time::timeout(CALL_OFF, worker.stop()).await {
+            Ok(Ok(())) => self.keep(worker).await,
+            _ => {
+                self.0.killed.fetch_add(1, Ordering::Relaxed);
+                worker.kill().await;
+            }
         }
     }
 
@@ -183,12 +190,12 @@ impl Pool {
 
     /// Ends idle workers that have been so for long; and all of them at a stop.
     pub async fn tidy(&self, which: Idle) {
-        let now = monotonic();
+        let (now, longest) = (monotonic(), self.0.settings.idle);
         let old: VecDeque<Worker> = {
             let mut idle = self.0.idle.lock();
             let (keep, end) = idle
                 .drain(..)
-                .partition(|worker| which == Idle::Old && now.saturating_sub(worker.idle_since) < RECYCLE_IDLE);
+                .partition(|worker| which == Idle::Old && now.saturating_sub(worker.idle_since) < longest);
             *idle = keep;
             end
         };
@@ -198,14 +205,17 @@ impl Pool {
     }
 
     async fn reuse(&self, org: i64) -> Option<Worker> {
-        let mut worker = {
+        let found = {
             let mut idle = self.0.idle.lock();
             let index = idle.iter().position(|worker| worker.org == org)?;
             idle.remove(index)?
         };
+        let mut leased = Leased { pool: self, worker: Some(found), is_at_work: false };
         // It answers at once when it stops a query, and ends when the query then does not let go of its threads: so
         // who can take another job says that it is ready. One that was killed while it was idle had said so before.
-        let ready = matches!(tokio::time::timeout(START, worker.receive()).await, Ok(Ok(FromWorker::Ready { .. })));
+        let ready = tokio::time::timeout(START, leased.worker.as_mut()?.receive()).await;
+        let ready = matches!(ready, Ok(Ok(FromWorker::Ready { .. })));
+        let mut worker = leased.returned().ok()?;
         if ready && matches!(worker.child.try_wait(), Ok(None)) {
             return Some(worker);
         }
@@ -289,10 +299,12 @@ pub enum Idle {
 }
 
 /// Why a job gave nothing.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Refused {
     /// Too many wait.
     Full,
+    /// Somebody called it off.
+    Canceled,
     /// It failed.
     Failed(Failure),
 }
@@ -303,189 +315,34 @@ impl From<io::Error> for Refused {
     }
 }
 
-fn cause_of_death(status: Option<ExitStatus>) -> Failure {
-    const SIGABRT: i32 = 6;
-    const SIGKILL: i32 = 9;
-    const SIGXFSZ: i32 = 25;
-    match status.and_then(|status| status.signal()) {
-        Some(SIGABRT | SIGKILL) => Failure::new(
-            FailureCode::TooLarge,
-            "It needed more memory than a worker may use; ask for less, or raise `worker.memory`.",
-        ),
-        Some(SIGXFSZ) => Failure::new(
-            FailureCode::TooLarge,
-            "It wrote more to disk than a worker may; ask for less, or raise `worker.spill`.",
-        ),
-        _ => Failure::new(FailureCode::Internal, format!("the worker ended with {status:?}")),
+/// A worker in somebody's hands. Dropped at work, the work is called off; dropped before, it is idle again.
+struct Leased<'p> {
+    pool: &'p Pool,
+    worker: Option<Worker>,
+    is_at_work: bool,
+}
+
+impl Leased<'_> {
+    fn returned(&mut self) -> Result<Worker, Refused> {
+        self.worker.take().ok_or_else(|| io::Error::other("a worker that is not there").into())
+    }
+
+    async fn run(&mut self, job: Job, deadline: Duration) -> Result<Done, Ended> {
+        match &mut self.worker {
+            Some(worker) => worker.run(job, deadline, &mut |_, _| {}).await,
+            None => Err(Ended::Died(io::Error::other("a worker that is not there"))),
+        }
     }
 }
 
-/// Why a worker gave no outcome.
-enum Ended {
-    Failed(Failure),
-    Overran,
-    Died(io::Error),
-}
-
-struct Worker {
-    child: Child,
-    socket: UnixStream,
-    scratch: PathBuf,
-    org: i64,
-    lane: LaneName,
-    jobs: u32,
-    idle_since: Duration,
-}
-
-impl Worker {
-    async fn start(
-        program: &Path,
-        scratch: PathBuf,
-        org: i64,
-        lane: LaneName,
-        limits: ProcessLimits,
-    ) -> io::Result<Self> {
-        let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
-        ours.set_nonblocking(true)?;
-        let mut child = Command::new(program)
-            .arg("worker")
-            .env_clear()
-            .env("MALLOC_ARENA_MAX", "2")
-            // What counts against its limit of memory is what is writable: to be so as it is used, not as it is reserved.
-            .env("MIMALLOC_ARENA_EAGER_COMMIT", "0")
-            .current_dir(&scratch)
-            .stdin(Stdio::from(OwnedFd::from(theirs)))
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()?;
-        if let Some(stderr) = child.stderr.take() {
-            tokio::spawn(log_lines(stderr));
-        }
-        let mut worker = Self {
-            child,
-            socket: UnixStream::from_std(ours)?,
-            scratch,
-            org,
-            lane,
-            jobs: 0,
-            idle_since: Duration::ZERO,
-        };
-        worker.send(&ToWorker::Hello { build: BUILD.to_owned(), limits }).await?;
-        match worker.receive().await? {
-            FromWorker::Ready { build } if build == BUILD => Ok(worker),
-            FromWorker::Ready { build } => Err(io::Error::other(format!("the worker is of another build: {build}"))),
-            _ => Err(io::Error::other("the worker did not say that it is ready")),
-        }
-    }
-
-    async fn run(
-        &mut self,
-        job: Job,
-        deadline: Duration,
-        progress: &mut (dyn FnMut(f64, u64) + Send),
-    ) -> Result<Done, Ended> {
-        self.jobs += 1;
-        match tokio::time::timeout(deadline + OVERRUN, self.converse(job, deadline, progress)).await {
-            Ok(done) => done,
-            Err(_) => Err(Ended::Overran),
-        }
-    }
-
-    async fn converse(
-        &mut self,
-        job: Job,
-        deadline: Duration,
-        progress: &mut (dyn FnMut(f64, u64) + Send),
-    ) -> Result<Done, Ended> {
-        let deadline_ms = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
-        self.send(&ToWorker::Run { deadline_ms, job: Box::new(job) }).await.map_err(Ended::Died)?;
-        loop {
-            match self.receive().await.map_err(Ended::Died)? {
-                FromWorker::Progress { fraction, rows } => progress(fraction, rows),
-                FromWorker::Failed { failure } => return Err(Ended::Failed(failure)),
-                FromWorker::Ready { .. } => {
-                    return Err(Ended::Died(io::Error::other("a worker that is ready while it works")));
-                }
-                FromWorker::Done { outcome } => {
-                    let inline = matches!(&*outcome, Outcome::Queried(query) if query.file_bytes.is_none());
-                    let bytes = if inline { Some(self.receive_bytes().await.map_err(Ended::Died)?) } else { None };
-                    return Ok(Done { outcome: *outcome, bytes });
-                }
-            }
-        }
-    }
-
-    async fn send(&mut self, message: &ToWorker) -> io::Result<()> {
-        let bytes = serde_json::to_vec(message)?;
-        self.socket.write_all(&frame_head(FrameKind::Json, bytes.len())?).await?;
-        self.socket.write_all(&bytes).await
-    }
-
-    async fn receive(&mut self) -> io::Result<FromWorker> {
-        match self.frame().await? {
-            (FrameKind::Json, bytes) => Ok(serde_json::from_slice(&bytes)?),
-            (FrameKind::Bytes, _) => Err(io::Error::other("bytes that nothing announced")),
-        }
-    }
-
-    async fn receive_bytes(&mut self) -> io::Result<Bytes> {
-        match self.frame().await? {
-            (FrameKind::Bytes, bytes) => Ok(bytes.into()),
-            (FrameKind::Json, _) => Err(io::Error::other("a message where bytes were announced")),
-        }
-    }
-
-    async fn frame(&mut self) -> io::Result<(FrameKind, Vec<u8>)> {
-        let mut head = [0; 5];
-        self.socket.read_exact(&mut head).await?;
-        let (kind, length) = parse_head(head)?;
-        let mut bytes = vec![0; length];
-        self.socket.read_exact(&mut bytes).await?;
-        Ok((kind, bytes))
-    }
-
-    /// The status of a worker that has died by itself, which may take a moment to be seen.
-    async fn wait_or_kill(&mut self) -> Option<ExitStatus> {
-        match tokio::time::timeout(Duration::from_millis(500), self.child.wait()).await {
-            Ok(status) => {
-                self.clean();
-                status.ok()
-            }
-            Err(_) => self.kill().await,
-        }
-    }
-
-    async fn kill(&mut self) -> Option<ExitStatus> {
-        let _ = self.child.start_kill();
-        let status = self.child.wait().await.ok();
-        self.clean();
-        status
-    }
-
-    /// Closes the socket, at which the worker exits.
-    async fn end(self) {
-        let Self { mut child, socket, scratch, .. } = self;
-        drop(socket);
-        if tokio::time::timeout(Duration::from_millis(500), child.wait()).await.is_err() {
-            let _ = child.start_kill();
-            let _ = child.wait().await;
-        }
-        let _ = std::fs::remove_dir_all(scratch);
-    }
-
-    fn clean(&self) {
-        let _ = std::fs::remove_dir_all(&self.scratch);
-    }
-}
-
-async fn log_lines(stderr: tokio::process::ChildStderr) {
-    let mut lines = BufReader::new(stderr).lines();
-    let mut count = 0;
-    while let Ok(Some(line)) = lines.next_line().await {
-        count += 1;
-        if count <= LOG_LINES {
-            tracing::warn!(line = %crate::domain::key_text::scrub(&line), "a worker says");
+impl Drop for Leased<'_> {
+    fn drop(&mut self) {
+        let Some(worker) = self.worker.take() else { return };
+        match tokio::runtime::Handle::try_current() {
+            _ if !self.is_at_work => self.pool.0.idle.lock().push_back(worker),
+            Ok(runtime) => drop(runtime.spawn(self.pool.clone().call_off(worker))),
+            // The process ends, and its children with it.
+            Err(_) => drop(worker),
         }
     }
 }

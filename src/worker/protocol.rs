@@ -301,6 +301,8 @@ pub struct QueryOutcome {
     pub rows: u64,
     /// Whether there were more.
     pub truncated: bool,
+    /// Whether the same query of the same extracts has the same result at any time: it asks neither clock nor chance.
+    pub is_lasting: bool,
     /// Rows read from extracts.
     pub rows_scanned: u64,
     /// Milliseconds of planning and execution.

@@ -18,6 +18,7 @@ use crate::world::{World, named};
 const NOT_PROVOKED: &[(&str, &str)] = &[
     ("already_rotating", "the tests of the life of keys rotate one twice"),
     ("internal", "a defect or a failing disk; `a_failure_of_the_server_is_told_without_its_cause` makes one"),
+    ("query_canceled", "a query that somebody calls off; the tests of running queries do"),
     ("request_in_progress", "two requests of one Idempotency-Key at once; the tests of repeated requests send them"),
     ("range_not_satisfiable", "a finished report's file; the tests of ranges ask past its end"),
     ("setup_required", "an installation without an organization; the tests of the setup make one"),

@@ -39,6 +39,27 @@ async fn spelled(owner: &Actor, collection: &'static str, hex: &Value, nowhere: 
     Spelled { collection, there: [integer.to_string(), uuid, hex], nowhere: ["999999", NO_UUID, nowhere] }
 }
 
+/// A query of the owner's that runs until it is called off.
+async fn running(owner: &Actor) -> Spelled {
+    let asking = owner.clone();
+    let sql =
+        "SELECT count(*) FROM unnest(range(0, 1000000)) AS s(a), unnest(range(0, 1000000)) AS t(b) WHERE a * b % 7 = 1";
+    tokio::spawn(async move { asking.post("/v1/query", json!({"sql": sql})).await });
+    let id = loop {
+        let running = owner.get("/v1/query/running").await.is(200);
+        if let Some(query) = running["queries"].get(0) {
+            break query["id"].as_str().unwrap().to_owned();
+        }
+    };
+    of_request(&id)
+}
+
+/// A query by its request, which is spelled alike on every face.
+fn of_request(id: &str) -> Spelled {
+    let there = std::array::from_fn(|_| id.to_owned());
+    Spelled { collection: "running", there, nowhere: ["req_00000000000070008000000000000000"; 3] }
+}
+
 /// An operation on one object, or on one within another.
 struct OnObject {
     entry: Entry,
@@ -104,6 +125,8 @@ impl Objects {
         let template = owner.get("/v1/report-templates").await.is(200)["data"][0]["id"].clone();
         let wanted = json!({"template_id": template, "data_source_ids": [source], "output_format": "json"});
         let report = owner.post("/v1/reports/generate", wanted).await.is(201);
+        let query = json!({"name": "Ours", "query": {"data_source_id": source, "sql": "SELECT count(*) FROM orders"}});
+        let query = owner.post("/v1/queries", query).await.is(201);
         let entry = &owner.get("/v1/audit?sort=-created_at").await.is(200)["data"][0];
         let request = entry["request_id"].as_str().unwrap().to_owned();
         let theirs = vec![
@@ -117,6 +140,9 @@ impl Objects {
             spelled(owner, "users", &json!("u_1"), "u_fffff").await,
             spelled(owner, "audit", &entry["id"], "log_fffff").await,
             spelled(owner, "sessions", &json!("ses_1"), "ses_fffff").await,
+            spelled(owner, "queries", &query["id"], "q_fffff").await,
+            // One that is over; whoever needs one that runs makes it.
+            of_request(&request),
         ];
         let source = sales(stranger).await;
         let dashboard = stranger.post("/v1/dashboards", board(&source)).await.is(201)["id"].clone();
@@ -131,14 +157,25 @@ impl Objects {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_organisations_ids_answer_exactly_as_unknown_ones() {
-    let world = World::new().await;
+    let world = World::with(|plot| plot.settings.query.millis = 600_000).await;
     // The first session, which the stranger cannot end.
     let in_session = world.owner_session().await;
     let (owner, by_key) = (world.owner().await, world.stranger().await);
     let by_session = world.session_of("stranger@example.com").await;
-    let objects = Objects::make(&owner, &by_key).await;
+    let mut objects = Objects::make(&owner, &by_key).await;
     let before = everything(&owner).await;
-    for operation in OnObject::all() {
+    // What is asked of running queries comes first, while one runs.
+    let is_of_running = |operation: &OnObject| operation.collections == ["running"];
+    let (of_running, others): (Vec<_>, Vec<_>) = OnObject::all().into_iter().partition(is_of_running);
+    let running = running(&owner).await;
+    let cancel = format!("/v1/query/running/{}/cancel", running.there[0]);
+    objects.theirs.retain(|object| object.collection != "running");
+    objects.theirs.push(running);
+    let count = of_running.len();
+    for (index, operation) in of_running.into_iter().chain(others).enumerate() {
+        if index == count {
+            owner.post(&cancel, json!({})).await.is(200);
+        }
         let stranger = if operation.entry.operation.needs == Needs::Session { &by_session } else { &by_key };
         let spelling = operation.entry.face as usize;
         let spelled: Vec<&Spelled> = operation.collections.iter().map(|name| objects.of(name)).collect();
@@ -205,6 +242,9 @@ fn naming(operation: &str, field: &str, id: &Value, own: &Objects, templates: [&
     match (operation, field) {
         ("dashboards_create" | "dashboards_update", "data_source_id") => ("data-sources", widget(&Value::Null, id)),
         ("dashboards_create" | "dashboards_update", "id") => ("widgets", widget(id, &json!(own.source))),
+        ("queries_create" | "queries_update", "data_source_id") => {
+            ("data-sources", json!({"name": "x", "query": {"sql": "SELECT 1", "data_source_id": id}}))
+        }
         ("query_run", "data_source_id") => ("data-sources", json!({"sql": "SELECT 1", "data_source_id": id})),
         ("reports_create" | "reports_generate" | "reports_generate_estimate", "template_id") => {
             ("report-templates", json!({"template_id": id}))

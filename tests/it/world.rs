@@ -121,6 +121,7 @@ impl Default for Plot {
                 millis: 20_000,
             },
             max_rows: 100_000,
+            query_cache: 64 << 20,
             sql_limit: 100_000,
             job_timeout: Duration::from_secs(60),
             upload_wait: Duration::from_secs(60),
@@ -459,6 +460,7 @@ fn open(data: &DataDir, role: StoreRole, clock: &FixedClock, plot: &Plot, proces
         scratch: data.tmp(),
         queries: 2,
         background: 1,
+        idle: Duration::from_secs(600),
         memory_bytes: 2 << 30,
         file_bytes: 1 << 30,
     });

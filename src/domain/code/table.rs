@@ -215,6 +215,10 @@ codes! {
         "Ask for fewer columns and rows, or add up by groups; sorting and joining large tables take the most memory. \
          Fetch what is really needed in parts, by a filter. The operator sets the limits in the section `worker` of the \
          configuration.";
+    QueryCanceled "query_canceled" 422 Client No []
+        "Query canceled" "The query was called off before it was done; send it again if it is still wanted."
+        "Somebody of the organization ended it by `POST /v1/query/running/{id}/cancel`: whoever asked for it, with the \
+         same or another credential, or an administrator. The audit log says who. Nothing of the result is kept.";
     RateLimited "rate_limited" 429 Limited Later ["window" "limit" "retry_after"]
         "Rate limited" "Too many requests; wait and try again."
         "Wait `retry_after` seconds, as the header `Retry-After` says too; this request was not counted. Every answer \

@@ -3,8 +3,13 @@
 //! An allowlist, because the engine's own set has members that tell about the machine (`input_file_name`, `version`,
 //! `arrow_metadata`) and grows with each release. Aliases come with the functions that are named.
 
+use std::sync::Arc;
+
 use datafusion::execution::SessionStateDefaults;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::AggregateUDF;
+
+use super::checked;
 
 const SCALAR: &[&str] = &[
     // conditions and nulls
@@ -224,11 +229,17 @@ pub fn register(builder: SessionStateBuilder) -> SessionStateBuilder {
     let window = SessionStateDefaults::default_window_functions();
     builder
         .with_scalar_functions(scalar.into_iter().filter(|function| SCALAR.contains(&function.name())).collect())
-        .with_aggregate_functions(
-            aggregate.into_iter().filter(|function| AGGREGATE.contains(&function.name())).collect(),
-        )
+        .with_aggregate_functions(aggregate.into_iter().filter_map(listed_aggregate).collect())
         .with_window_functions(window.into_iter().filter(|function| WINDOW.contains(&function.name())).collect())
         .with_expr_planners(SessionStateDefaults::default_expr_planners())
+}
+
+/// An aggregate that may be called. Sums of whole numbers are ours.
+fn listed_aggregate(function: Arc<AggregateUDF>) -> Option<Arc<AggregateUDF>> {
+    match function.name() {
+        "sum" => Some(checked::checked_sum().into()),
+        name => AGGREGATE.contains(&name).then_some(function),
+    }
 }
 
 /// All names that may be called, for suggestions.

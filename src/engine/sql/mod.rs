@@ -5,6 +5,7 @@
 //! the caller's tables alone, and the functions of [`functions`] alone; the plan is verified once more; memory, spill,
 //! rows, bytes and time are limited; and no error leaves but through [`errors`].
 
+mod checked;
 pub mod encode;
 mod errors;
 mod functions;

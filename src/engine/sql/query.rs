@@ -37,10 +37,11 @@ async fn execute(engine: &Engine, job: &QueryJob) -> Result<(QueryOutcome, Vec<u
         truncated |= batch.num_rows() > room;
         encoder.write(&batch, room)?;
     }
+    let is_lasting = running.is_lasting;
     let (rows, rows_scanned, elapsed_ms) = (encoder.rows(), running.rows_scanned(), watch.millis());
     let (file_bytes, body) = match encoder.finish(truncated, elapsed_ms)? {
         Body::Inline(bytes) => (None, bytes),
         Body::File(length) => (Some(length), Vec::new()),
     };
-    Ok((QueryOutcome { file_bytes, columns, rows, truncated, rows_scanned, elapsed_ms }, body))
+    Ok((QueryOutcome { file_bytes, columns, rows, truncated, is_lasting, rows_scanned, elapsed_ms }, body))
 }

@@ -8,6 +8,7 @@ use datafusion::catalog::{
     CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider,
     SchemaProvider, TableProvider,
 };
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
 use datafusion::datasource::physical_plan::ParquetSource;
@@ -19,7 +20,7 @@ use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionStateBuilder;
-use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Volatility};
 use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream, execute_stream};
 use datafusion::prelude::SessionConfig;
 use datafusion::scalar::ScalarValue;
@@ -27,6 +28,7 @@ use datafusion::sql::parser::Statement as Parsed;
 use datafusion::sql::sqlparser::ast::Statement;
 use parking_lot::Mutex;
 
+use super::checked::CheckIntegers;
 use super::names::{self, KnownTable};
 use super::{errors, functions, guard, value};
 use crate::domain::result::Column;
@@ -71,6 +73,7 @@ impl Engine {
         config.options_mut().sql_parser.collect_spans = true;
         let runtime = RuntimeEnvBuilder::new().build_arc().map_err(|error| internal("no engine", &error))?;
         let builder = SessionStateBuilder::new().with_config(config).with_runtime_env(runtime);
+        let builder = builder.with_analyzer_rule(Arc::new(CheckIntegers::new()));
         let base = functions::register(builder).build();
         Ok(Self { hands, settings, base, extracts: Mutex::new(HashMap::new()) })
     }
@@ -101,11 +104,13 @@ impl Engine {
         let catalogs = MemoryCatalogProviderList::new();
         catalogs.register_catalog(CATALOG.to_owned(), Arc::new(catalog));
         let config = self.base.config().clone().with_default_catalog_and_schema(CATALOG, source.unwrap_or(NOWHERE));
-        let state = SessionStateBuilder::new_from_existing(self.base.clone())
+        let mut state = SessionStateBuilder::new_from_existing(self.base.clone())
             .with_config(config)
             .with_catalog_list(Arc::new(catalogs))
             .with_runtime_env(self.runtime(limits)?)
             .build();
+        // What `now()` is in it.
+        state.mark_start_execution();
         Ok(Session { state, tables: known, source: source.map(str::to_owned) })
     }
 
@@ -161,6 +166,8 @@ pub struct Running {
     pub columns: Vec<Column>,
     /// Its rows.
     pub stream: SendableRecordBatchStream,
+    /// Whether it would have the same rows at another time: it asks neither clock nor chance.
+    pub is_lasting: bool,
     plan: Arc<dyn ExecutionPlan>,
 }
 
@@ -182,6 +189,7 @@ impl Session {
         let statement = guard::parse(sql)?;
         let plan = self.plan(&statement).await?;
         let plan = bind(plan, parameters).map_err(|error| self.failure(&error))??;
+        let is_lasting = is_lasting(&plan).map_err(|error| self.failure(&error))?;
         // The planner keeps limits in signed numbers.
         let rows = usize::try_from(rows).unwrap_or(usize::MAX).min(usize::MAX >> 1);
         let limited = LogicalPlanBuilder::from(plan).limit(0, Some(rows)).and_then(LogicalPlanBuilder::build);
@@ -196,7 +204,7 @@ impl Session {
         for (column, label) in columns.iter_mut().zip(labels) {
             column.name = label.unwrap_or_else(|| std::mem::take(&mut column.name));
         }
-        Ok(Running { columns, stream, plan })
+        Ok(Running { columns, stream, is_lasting, plan })
     }
 
     /// The engine's error as its caller may read it.
@@ -223,6 +231,23 @@ impl Session {
         reads.verify_plan(&plan).map_err(|error| self.failure(&error))?;
         Ok(plan)
     }
+}
+
+/// Whether every function of a plan gives the same for the same, always. To be asked before it is optimised, which puts
+/// the present time in its place.
+fn is_lasting(plan: &LogicalPlan) -> Result<bool, DataFusionError> {
+    let mut lasts = true;
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expression| {
+            expression.apply(|part| {
+                if let Expr::ScalarFunction(call) = part {
+                    lasts &= call.func.signature().volatility == Volatility::Immutable;
+                }
+                Ok(if lasts { TreeNodeRecursion::Continue } else { TreeNodeRecursion::Stop })
+            })
+        })
+    })?;
+    Ok(lasts)
 }
 
 /// Puts values in the place of `$1`, `$2`, …

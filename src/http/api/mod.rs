@@ -5,6 +5,7 @@ mod audit;
 mod auth;
 mod dashboards;
 mod keys;
+mod queries;
 mod query;
 mod reports;
 mod runs;
@@ -66,6 +67,7 @@ pub type Api = (
     reports::ReportTemplatesApi,
     runs::RunsApi,
     query::QueryApi,
+    queries::QueriesApi,
     keys::KeysApi,
     audit::AuditApi,
     users::UsersApi,
@@ -85,6 +87,7 @@ pub fn all(app: &App) -> Api {
         reports::ReportTemplatesApi(app.clone()),
         runs::RunsApi(app.clone()),
         query::QueryApi(app.clone()),
+        queries::QueriesApi(app.clone()),
         keys::KeysApi(app.clone()),
         audit::AuditApi(app.clone()),
         users::UsersApi(app.clone()),

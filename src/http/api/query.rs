@@ -2,13 +2,18 @@
 
 use poem_openapi::OpenApi;
 
-use super::{FACE, Tag};
+use super::{FACE, Id, Tag};
+use crate::domain::id::RunningQueryKind;
 use crate::http::accept::AcceptedFormat;
 use crate::http::body::Body;
 use crate::http::credential::Credential;
 use crate::http::fault::Reply;
-use crate::http::reply::QueryReply;
+use crate::http::params::Named;
+use crate::http::query_reply::QueryReply;
+use crate::http::reply::Json;
+use crate::http::wire::Nothing;
 use crate::http::wire::query::{QueryRequest, QueryResult};
+use crate::http::wire::running::{CanceledQuery, RunningQueries};
 use crate::service::app::App;
 
 /// The query of `/api/`.
@@ -29,5 +34,28 @@ impl QueryApi {
     ) -> Reply<QueryReply<QueryResult>> {
         let answer = self.0.query(&caller, request.read(FACE, format)).await?;
         Ok(QueryReply::of(answer, format).await?)
+    }
+
+    /// List the queries that run.
+    ///
+    /// All of the organization's that run or wait for their turn, the earliest first. The text is shown to the user who
+    /// asked.
+    #[oai(path = "/running", method = "get", operation_id = "query_running")]
+    async fn running(&self, Credential(caller): Credential) -> Reply<Json<RunningQueries<Id>>> {
+        Ok(Json(self.0.running_queries(&caller)?.into()))
+    }
+
+    /// Cancel a query that runs.
+    ///
+    /// Whoever waits for it is answered 422 `query_canceled`. Queries of other users take the permission
+    /// `organization:manage`. A query also ends when all who wait for it hang up.
+    #[oai(path = "/running/:id/cancel", method = "post", operation_id = "query_cancel")]
+    async fn cancel(
+        &self,
+        Credential(caller): Credential,
+        id: Named<RunningQueryKind>,
+        _body: Body<Nothing>,
+    ) -> Reply<Json<CanceledQuery>> {
+        Ok(Json(self.0.cancel_query(&caller, &id.spelled)?.into()))
     }
 }

@@ -5,6 +5,7 @@ mod answers;
 mod files;
 mod log;
 mod metering;
+mod queries;
 mod syncs;
 mod world;
 
@@ -71,6 +72,16 @@ pub fn request(schema: &str, face: Face) -> Option<Value> {
             "sql": "SELECT origin, count(*) AS flights FROM flights WHERE month = $1 GROUP BY origin ORDER BY flights DESC",
             "data_source_id": flights, "limit": 100, "parameters": [6],
         }),
+        "NewSavedQuery" => json!({
+            "name": "Departures of a month",
+            "description": "By the airport that they leave from.",
+            "query": {
+                "sql": "SELECT origin, count(*) AS flights FROM flights WHERE month = $1 GROUP BY origin ORDER BY flights DESC",
+                "data_source_id": flights, "limit": 100,
+            },
+            "parameters": [{"name": "month", "default": 6}],
+        }),
+        "SavedQueryPatch" => json!({"name": "Departures by airport"}),
         "RefreshRequest" => json!({"refresh": "eyJhbGciOiJIUzI1NiJ9.refresh.c2lnbmF0dXJl"}),
         "ReportPatch" => json!({"name": "Flights, weekly", "output_format": "csv"}),
         "RevokeAllRequest" => json!({"everyone": false, "reason": "The laptop was lost."}),
@@ -108,6 +119,8 @@ pub fn variable(collection: &str, face: Face) -> Option<Value> {
         "audit" | "audit-log" => id(face, (AuditEntryId::new(log::ENTRY), Uuid::nil())),
         "dashboards" => id(face, world::DASHBOARD),
         "data-sources" => id(face, world::FLIGHTS),
+        "queries" => id(face, world::QUERY),
+        "running" => json!(log::request().to_string()),
         "report-templates" => id(face, world::TEMPLATE),
         "reports" => id(face, world::REPORT),
         "runs" => id(face, world::RUN),

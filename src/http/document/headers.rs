@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::domain::operation::{Needs, Operation, Repeats};
-use crate::http::once;
+use crate::http::{once, query_reply};
 
 /// The headers of answers, by name.
 pub fn all() -> Value {
@@ -24,6 +24,8 @@ pub fn all() -> Value {
         "ETag": text(
             "Names this state of the object: for `If-None-Match` when it is read again, for `If-Match` when it is changed."
         ),
+        query_reply::ROW_COUNT: number("The rows of the result."),
+        query_reply::TRUNCATED: text("`true` where there were more rows than the limit, otherwise `false`."),
         "WWW-Authenticate": text("Which credentials are taken."),
     })
 }
@@ -43,6 +45,7 @@ pub fn of(status: u16, operation: &Operation) -> Value {
     }
     let happens_once = operation.repeats == Repeats::Once;
     match status {
+        200 if operation.gives_result() => names.extend([query_reply::ROW_COUNT, query_reply::TRUNCATED]),
         200 if happens_once => names.push(once::REPLAYED),
         409 if happens_once => names.push("Retry-After"),
         401 | 403 => names.push("WWW-Authenticate"),

@@ -145,6 +145,11 @@ fn parameters(described: &mut Value, path: &str, face: Face) {
                  come since `Last-Event-ID`.",
                 json!({"minimum": 0, "maximum": 86_400}),
             ),
+            "parameters" => (
+                "Values of the query's parameters by their names, as a JSON object. Those that are left out have their \
+                 default.",
+                json!({"example": "{\"month\":7}"}),
+            ),
             "explain" => ("A method and a path on any face, such as `POST /v1/reports/generate`.", json!({})),
             "address" => ("With `explain`: the IP address that the call would come from.", json!({})),
             "id" | "widget_id" => ("An id in any spelling of this face.", json!({})),

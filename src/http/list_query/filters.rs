@@ -19,6 +19,7 @@ use crate::domain::ledger::{EntryKind, LedgerFilter};
 use crate::domain::operation::Operation;
 use crate::domain::page::SortBy;
 use crate::domain::report::{ReportFilter, ReportFormat, ReportTemplateFilter, RunFilter, RunStatus, TemplateKind};
+use crate::domain::saved_query::SavedQueryFilter;
 use crate::domain::session::SessionFilter;
 use crate::domain::source::{SourceFilter, SourceStatus};
 use crate::domain::sync::{SyncFilter, SyncStatus, Trigger};
@@ -26,6 +27,18 @@ use crate::domain::user::{self, UserFilter};
 use crate::http::face::Face;
 
 impl ListFilter for DashboardFilter {
+    const ORDERS: &'static [SortBy] = &[SortBy::CreatedAt, SortBy::UpdatedAt, SortBy::Name];
+
+    fn parameters(_face: Face) -> Vec<Parameter> {
+        [part_of_name()].into_iter().chain(created()).chain([updated()]).collect()
+    }
+
+    fn read(given: &Given<'_>) -> Result<Self> {
+        Ok(Self { times: given.times()?, q: given.sought("q")? })
+    }
+}
+
+impl ListFilter for SavedQueryFilter {
     const ORDERS: &'static [SortBy] = &[SortBy::CreatedAt, SortBy::UpdatedAt, SortBy::Name];
 
     fn parameters(_face: Face) -> Vec<Parameter> {

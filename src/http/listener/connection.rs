@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::TokioIo;
@@ -57,8 +58,10 @@ impl<S: Serve> Server<S> {
     where
         I: AsyncRead + AsyncWrite + Send + Unpin,
     {
-        let service = service_fn(|request| {
+        let departure = stream.departure();
+        let service = service_fn(|mut request: hyper::Request<Incoming>| {
             deadlines.head_arrived();
+            request.extensions_mut().insert(departure.clone());
             let answer = self.service.serve(request, peer);
             async move { Answered::Ok(answer.await) }
         });

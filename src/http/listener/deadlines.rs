@@ -17,6 +17,8 @@ use hyper::rt::{Sleep, Timer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
+use super::departure::{Ahead, Departure};
+
 /// What a client was late with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Late {
@@ -151,12 +153,19 @@ pub(super) struct Watched<I> {
     deadlines: Arc<Deadlines>,
     stall: Duration,
     ended: bool,
+    ahead: Ahead,
+    departure: Departure,
 }
 
 impl<I> Watched<I> {
     /// Watches `stream`: a write that makes no progress for `stall` is late.
     pub(super) fn new(stream: I, deadlines: Arc<Deadlines>, stall: Duration) -> Self {
-        Self { stream, deadlines, stall, ended: false }
+        Self { stream, deadlines, stall, ended: false, ahead: Ahead::default(), departure: Departure::default() }
+    }
+
+    /// Whether the peer has left, for requests that want to know.
+    pub(super) fn departure(&self) -> Departure {
+        self.departure.clone()
     }
 
     /// Whether nothing more can come from the peer.
@@ -181,6 +190,9 @@ impl<I> Watched<I> {
 
 impl<I: AsyncRead + Unpin> AsyncRead for Watched<I> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
+        if self.ahead.take(buf) {
+            return Poll::Ready(Ok(()));
+        }
         let before = buf.filled().len();
         let read = ready!(Pin::new(&mut self.stream).poll_read(cx, buf));
         self.ended |= read.is_err() || buf.filled().len() == before;
@@ -188,7 +200,7 @@ impl<I: AsyncRead + Unpin> AsyncRead for Watched<I> {
     }
 }
 
-impl<I: AsyncWrite + Unpin> AsyncWrite for Watched<I> {
+impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<I> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<std::io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, buf);
         self.note(written)
@@ -208,6 +220,9 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Watched<I> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        // hyper flushes whenever it has come round, also while a request is served: the one moment to look.
+        let Self { stream, ahead, departure, .. } = &mut *self;
+        ahead.look(stream, departure, cx);
         let flushed = Pin::new(&mut self.stream).poll_flush(cx);
         self.note(flushed)
     }

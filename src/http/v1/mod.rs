@@ -4,6 +4,7 @@ mod account;
 mod audit;
 mod dashboards;
 mod keys;
+mod queries;
 mod query;
 mod reports;
 mod runs;
@@ -59,6 +60,7 @@ pub type Api = (
     runs::RunsApi,
     sources::DataSourcesApi,
     query::QueryApi,
+    queries::QueriesApi,
     keys::KeysApi,
     audit::AuditApi,
     users::UsersApi,
@@ -76,6 +78,7 @@ pub fn all(app: &App) -> Api {
         runs::RunsApi(app.clone()),
         sources::DataSourcesApi(app.clone()),
         query::QueryApi(app.clone()),
+        queries::QueriesApi(app.clone()),
         keys::KeysApi(app.clone()),
         audit::AuditApi(app.clone()),
         users::UsersApi(app.clone()),

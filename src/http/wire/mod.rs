@@ -11,6 +11,8 @@ mod listing;
 pub mod organization;
 pub mod query;
 pub mod report;
+pub mod running;
+pub mod saved_query;
 pub mod session;
 pub mod setup;
 pub mod source;

@@ -23,39 +23,39 @@ pub struct QueryRequest {
     /// One `SELECT`. Tables are named `slug.table`; those of `data_source_id` need no slug.
     #[serde(default)]
     #[oai(validator(min_length = 1))]
-    sql: Option<String>,
+    pub(super) sql: Option<String>,
     /// The source to query; without it all sources are there, for SQL.
     #[serde(default)]
-    data_source_id: Option<Reference>,
+    pub(super) data_source_id: Option<Reference>,
     /// Rows at most; 10,000 unless told.
     #[serde(default)]
     #[oai(validator(minimum(value = "1")))]
-    limit: Option<u64>,
+    pub(super) limit: Option<u64>,
     /// Values for `$1`, `$2`, … in their order.
     #[serde(default)]
-    parameters: Option<Vec<Value>>,
+    pub(super) parameters: Option<Vec<Value>>,
     /// The table of a query of parts.
     #[serde(default)]
-    table: Option<String>,
+    pub(super) table: Option<String>,
     /// What is computed.
     #[serde(default)]
     #[oai(validator(max_items = 20))]
-    measures: Option<Vec<Measure>>,
+    pub(super) measures: Option<Vec<Measure>>,
     /// The columns that tell rows apart.
     #[serde(default)]
     #[oai(validator(max_items = 20))]
-    dimensions: Option<Vec<String>>,
+    pub(super) dimensions: Option<Vec<String>>,
     /// The axis of time.
     #[serde(default)]
-    time: Option<TimeAxis>,
+    pub(super) time: Option<TimeAxis>,
     /// All of them hold for each row that counts.
     #[serde(default)]
     #[oai(validator(max_items = 20))]
-    filters: Option<Vec<QueryFilter>>,
+    pub(super) filters: Option<Vec<QueryFilter>>,
     /// What comes first; unless told the earliest, and without `time` the largest first measure.
     #[serde(default)]
     #[oai(validator(max_items = 20))]
-    order: Option<Vec<QueryOrder>>,
+    pub(super) order: Option<Vec<QueryOrder>>,
 }
 
 impl QueryRequest {

@@ -20,6 +20,12 @@ macro_rules! mirrored {
                 match value { $($name::$variant => Self::$variant,)* }
             }
         }
+
+        impl From<domain::$name> for $name {
+            fn from(value: domain::$name) -> Self {
+                match value { $(domain::$name::$variant => Self::$variant,)* }
+            }
+        }
     };
 }
 
@@ -107,7 +113,7 @@ pub enum Direction {
 }
 
 /// One number to compute.
-#[derive(Debug, Deserialize, Object)]
+#[derive(Debug, Serialize, Deserialize, Object)]
 #[serde(deny_unknown_fields)]
 pub struct Measure {
     /// The column; left out, `count` counts rows.
@@ -121,7 +127,7 @@ pub struct Measure {
 }
 
 /// The axis of time of a query.
-#[derive(Debug, Deserialize, Object)]
+#[derive(Debug, Serialize, Deserialize, Object)]
 #[serde(deny_unknown_fields)]
 pub struct TimeAxis {
     /// A column of dates or timestamps.
@@ -139,7 +145,7 @@ pub struct TimeAxis {
 }
 
 /// A condition on a column.
-#[derive(Debug, Deserialize, Object)]
+#[derive(Debug, Serialize, Deserialize, Object)]
 #[serde(deny_unknown_fields)]
 pub struct QueryFilter {
     column: String,
@@ -150,7 +156,7 @@ pub struct QueryFilter {
 }
 
 /// One key of an order.
-#[derive(Debug, Deserialize, Object)]
+#[derive(Debug, Serialize, Deserialize, Object)]
 #[serde(deny_unknown_fields)]
 pub struct QueryOrder {
     /// A column of the result.
@@ -182,5 +188,31 @@ impl From<QueryFilter> for domain::Filter {
 impl From<QueryOrder> for domain::Order {
     fn from(order: QueryOrder) -> Self {
         Self { by: order.by, descending: order.direction == Some(Direction::Desc) }
+    }
+}
+
+impl From<domain::Measure> for Measure {
+    fn from(measure: domain::Measure) -> Self {
+        Self { column: measure.column, aggregate: measure.aggregate.into(), name: measure.name }
+    }
+}
+
+impl From<domain::TimeAxis> for TimeAxis {
+    fn from(axis: domain::TimeAxis) -> Self {
+        let domain::TimeAxis { column, grain, from, to, fill } = axis;
+        Self { column, grain: grain.into(), from, to, fill: Some(fill) }
+    }
+}
+
+impl From<domain::Filter> for QueryFilter {
+    fn from(filter: domain::Filter) -> Self {
+        Self { column: filter.column, operator: filter.operator.into(), value: filter.value }
+    }
+}
+
+impl From<domain::Order> for QueryOrder {
+    fn from(order: domain::Order) -> Self {
+        let direction = if order.descending { Direction::Desc } else { Direction::Asc };
+        Self { by: order.by, direction: Some(direction) }
     }
 }

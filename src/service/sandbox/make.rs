@@ -13,6 +13,7 @@ use crate::domain::id::{DashboardId, IdRef, OrgId, SourceId, TemplateId};
 use crate::domain::org::OrgKind;
 use crate::domain::page::{ListRequest, MAX_SIZE};
 use crate::domain::report::{NewReport, ReportFormat, ReportTemplate, TemplateKind};
+use crate::domain::saved_query::{Body, NewBody, NewSavedQuery, Parameter};
 use crate::domain::source::SourceStatus;
 use crate::domain::time::{Clock, FixedClock, Timestamp};
 use crate::domain::widget::Format;
@@ -40,6 +41,13 @@ const FLIGHT_FILES: [(&str, &[u8]); 5] = [
     ("weather.csv.zst", include_bytes!("../../../assets/sandbox/weather.csv.zst")),
 ];
 
+/// The saved query: its name, what it is about, its text.
+const DEPARTURES: (&str, &str, &str) = (
+    "Departures of a month",
+    "By the airport that they leave from.",
+    "SELECT origin, count(*) AS flights FROM flights WHERE month = $1 GROUP BY origin ORDER BY flights DESC",
+);
+
 /// The users beside the owner.
 const PEOPLE: [(Role, &str, &str, &str); 3] = [
     (Role::Administrator, "administrator@sandbox.example", "Ada", "Administrator"),
@@ -56,6 +64,7 @@ enum Part {
     Sales,
     Dashboards,
     Reports,
+    Queries,
 }
 
 /// Whether this start founded the organisation.
@@ -122,6 +131,7 @@ impl<'a> Maker<'a> {
         }
         let revenue = dashboards.first().ok_or_else(|| Error::internal("the sandbox has no dashboards"))?.id;
         let template = self.make_reports(sources[0].1, revenue).await?;
+        self.make_query(sources[0].1).await?;
         self.refresh(&dashboards).await?;
         Ok(Shown { dashboard: revenue, template, source: sources[0].1 })
     }
@@ -186,6 +196,23 @@ impl<'a> Maker<'a> {
             None => app.begin_source(&caller, incoming, progress).await?,
         };
         Ok((id, Some(import)))
+    }
+
+    async fn make_query(&self, flights: SourceId) -> Result<()> {
+        let (app, caller) = self.part(Part::Queries)?;
+        let found = app.saved_queries(&caller, &ListRequest::after(None, MAX_SIZE))?.items;
+        if found.iter().all(|query| query.name != DEPARTURES.0) {
+            let (name, description, sql) = DEPARTURES;
+            let source = (IdRef::Number(flights), flights.prefixed());
+            let new = NewSavedQuery {
+                name: name.to_owned(),
+                description: description.to_owned(),
+                query: NewBody { body: Body::Sql(sql.to_owned()), source: Some(source), limit: Some(100) },
+                parameters: vec![Parameter { name: "month".to_owned(), default: Some(6.into()) }],
+            };
+            app.create_saved_query(&caller, new, Plain).await?;
+        }
+        Ok(())
     }
 
     async fn make_dashboards(&self, sources: &[(&str, SourceId)]) -> Result<Vec<Dashboard>> {

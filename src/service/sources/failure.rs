@@ -8,6 +8,7 @@ use crate::worker::protocol::{Failure, FailureCode};
 pub(in crate::service) fn error_of(refused: Refused) -> Error {
     match refused {
         Refused::Full => Error::Overloaded,
+        Refused::Canceled => Error::QueryCanceled,
         Refused::Failed(failure) => failure_of(failure),
     }
 }

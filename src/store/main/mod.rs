@@ -14,6 +14,7 @@ pub mod links;
 pub mod logins;
 pub mod reports;
 pub mod runs;
+pub mod saved_queries;
 pub mod sessions;
 pub mod sources;
 pub mod syncs;

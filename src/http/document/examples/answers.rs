@@ -8,7 +8,7 @@ use serde_json::Value;
 use serde_json::value::to_raw_value;
 
 use super::super::SERVER;
-use super::{files, log, metering, syncs, world};
+use super::{files, log, metering, queries, syncs, world};
 use crate::domain::id::{Kind, RequestId};
 use crate::domain::page::{More, Page};
 use crate::domain::report::RunStatus;
@@ -28,6 +28,8 @@ use crate::http::wire::limits::{KeyHeadroom, KeyHeadrooms, Usage};
 use crate::http::wire::organization::Organization;
 use crate::http::wire::query::{QueryResult, ResultColumn};
 use crate::http::wire::report::{Generated, QueuedRun, Report, ReportTemplate, Run};
+use crate::http::wire::running::{CanceledQuery, RunningQueries};
+use crate::http::wire::saved_query::SavedQuery;
 use crate::http::wire::session::{AccessToken, Session, Status, Tokens, Verification};
 use crate::http::wire::source::DataSource;
 use crate::http::wire::sync::DataSourceSync;
@@ -96,6 +98,9 @@ fn one<I: Spelling>(Which { operation, schema, status }: Which<'_>) -> Option<Va
         "Organization" => written(&Organization::<I>::from(world::organization())),
         "Preview" => written(&Preview::from(vec![files::preview()])),
         "QueryResult" => written(&query_result()),
+        "CanceledQuery" => written(&CanceledQuery::from(log::request())),
+        "RunningQueries" => written(&RunningQueries::<I>::from(vec![queries::running()])),
+        "SavedQuery" => written(&SavedQuery::<I>::from(queries::saved())),
         "QueuedRun" => written(&QueuedRun::<I>::from(world::run(RunStatus::Queued))),
         "Refreshed" => written(&Refreshed::<I>::of(world::refresh(), &exchange)),
         "Report" => written(&Report::<I>::of(world::report(), &exchange)),
@@ -174,6 +179,7 @@ fn deleted<I: Spelling>(operation: &str) -> Option<I> {
         "dashboards" => spell(world::DASHBOARD),
         "data_sources" => spell(world::FLIGHTS),
         "keys" => spell(world::KEY),
+        "queries" => spell(world::QUERY),
         "reports" => spell(world::REPORT),
         "sessions" => spell(world::SESSION),
         "users" => spell(world::OWNER),

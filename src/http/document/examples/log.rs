@@ -3,18 +3,24 @@
 use super::world::{DASHBOARD, KEY, NOW, ORG, OWNER, key_text, uuid};
 use crate::domain::audit::entry::{Call, Entry};
 use crate::domain::audit::{Method, Outcome};
+use crate::domain::id::RequestId;
 use crate::domain::window::Class;
 use crate::service::audit::Record;
 
 /// The number of an entry of the log.
 pub const ENTRY: i64 = 1;
 
+/// The request of the entry.
+pub fn request() -> RequestId {
+    RequestId(uuid(0x7a2b_90d0_a6e8_eb9c_cfc9))
+}
+
 /// A call by the owner's key.
 pub fn entry() -> Record {
     let call = Call {
         at_ms: NOW.millis(),
         admitted_at_ms: Some(NOW.millis()),
-        request_id: uuid(0x7a2b_90d0_a6e8_eb9c_cfc9).into_bytes(),
+        request_id: request().0.into_bytes(),
         org: Some(ORG.0.raw()),
         key_id: Some(KEY.0.raw()),
         lineage: Some(KEY.0.raw()),

@@ -64,6 +64,8 @@ pub const TEMPLATE: Both<crate::domain::id::Template> = (TemplateId::new(1), uui
 pub const REPORT: Both<crate::domain::id::Report> = (ReportId::new(1), uuid(0x762f_aa72_037d_6c0e_90da));
 /// A run of it.
 pub const RUN: Both<crate::domain::id::Run> = (RunId::new(1), uuid(0x7b1c_8e44_52f0_6c11_a3d7));
+/// "Departures of a month".
+pub const QUERY: Both<crate::domain::id::SavedQueryKind> = (Id::new(1), uuid(0x7a90_4c1e_55b2_0d3f_8e61));
 /// The first key.
 pub const KEY: Both<crate::domain::id::Key> = (KeyId::new(1), uuid(0x721b_a218_2f87_5da8_3593));
 /// One that it is rotated into.

@@ -1,0 +1,137 @@
+//! Queries end when nobody waits for them or somebody calls them off, and leave their place at once.
+
+use claribi::domain::access::{Permission, Role, Scope};
+use claribi::domain::audit::Outcome;
+use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
+
+use crate::actors::Actor;
+use crate::world::World;
+
+const RUNNING: &str = "/v1/query/running";
+
+/// A query that never ends.
+fn endless() -> Value {
+    json!({"sql": "SELECT count(*) FROM unnest(range(0, 1000000)) AS s(a), unnest(range(0, 1000000)) AS t(b) WHERE a * b % 7 = 1"})
+}
+
+/// The running queries, once there are as many.
+async fn until(actor: &Actor, count: usize) -> Vec<Value> {
+    loop {
+        let running = actor.get(RUNNING).await.is(200);
+        let queries = running["queries"].as_array().unwrap().clone();
+        if queries.len() == count {
+            return queries;
+        }
+    }
+}
+
+/// Waits until so many jobs of the query lane run.
+async fn until_at_work(world: &World, count: usize) {
+    while world.app.pool.load()[0].0 != count {
+        tokio::task::yield_now().await;
+    }
+}
+
+fn roomy(plot: &mut crate::world::Plot) {
+    plot.plan("enterprise", |plan| {
+        plan.requests_per_hour = 1_000_000;
+        plan.requests_per_day = 1_000_000;
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_hangs_up_ends_its_query_and_the_log_says_so() {
+    let world = World::with(roomy).await;
+    let owner = world.owner().await;
+    owner.post("/v1/query", json!({"sql": "SELECT 1"})).await.is(200);
+    let request = owner.request("POST", "/v1/query").json(&endless());
+    let mut client = owner.open(request).await;
+    until(&owner, 1).await;
+    until_at_work(&world, 1).await;
+    client.shutdown().await.unwrap();
+    drop(client);
+    until(&owner, 0).await;
+    until_at_work(&world, 0).await;
+    // One who left another way: by a saved query's result.
+    let saved = owner.post("/v1/queries", json!({"name": "x", "query": endless()})).await.is(201);
+    let path = format!("/v1/queries/{}/result", saved["id"].as_str().unwrap());
+    let client = owner.open(owner.request("GET", &path)).await;
+    assert_eq!(until(&owner, 1).await[0]["query_id"], saved["id"]);
+    drop(client);
+    until(&owner, 0).await;
+    until_at_work(&world, 0).await;
+    let gone = |operation: &str| {
+        let mut calls = world.calls().into_iter();
+        calls.any(|call| {
+            call.operation.as_deref() == Some(operation) && call.outcome == Outcome::Gone && call.status == 499
+        })
+    };
+    // The row of one who left is not waited for by anybody.
+    while !(gone("query_run") && gone("queries_result")) {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(owner.post("/v1/query", json!({"sql": "SELECT 1"})).await.is(200)["rows"], json!([[1]]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_is_called_off_by_its_id_and_its_place_is_free() {
+    let world = World::with(roomy).await;
+    let owner = world.owner().await;
+    let asking = owner.clone();
+    let waiting = tokio::spawn(async move { asking.post("/v1/query", endless()).await });
+    let query = until(&owner, 1).await.remove(0);
+    assert_eq!((&query["sql"], &query["user_id"]), (&endless()["sql"], &json!("u_1")));
+    assert!(query["key_prefix"].as_str().unwrap().starts_with("claribi_sk_live_"));
+    until_at_work(&world, 1).await;
+    let id = query["id"].as_str().unwrap();
+    let canceled = owner.post(&format!("{RUNNING}/{id}/cancel"), json!({})).await.is(200);
+    assert_eq!(canceled, json!({"id": id, "canceled": true}));
+    let answer = waiting.await.unwrap();
+    answer.refuses(422, "query_canceled");
+    assert_eq!(answer.header("x-request-id"), Some(id));
+    until_at_work(&world, 0).await;
+    owner.post(&format!("/api/analytics/query/running/{id}/cancel/"), json!({})).await.refuses(404, "not_found");
+    owner.post("/v1/query", json!({"sql": "SELECT 1"})).await.is(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn texts_and_queries_of_others_are_their_own() {
+    let world = World::with(roomy).await;
+    let owner = world.owner().await;
+    let analyst = world.key_of(Role::Analyst, Scope::ReadWrite).await;
+    let asking = owner.clone();
+    let waiting = tokio::spawn(async move { asking.post("/v1/query", endless()).await });
+    let query = until(&analyst, 1).await.remove(0);
+    assert_eq!(query["sql"], Value::Null);
+    let cancel = format!("{RUNNING}/{}/cancel", query["id"].as_str().unwrap());
+    let refused = analyst.post(&cancel, json!({})).await.refuses(403, "permission_missing");
+    assert_eq!(refused["permission"], "organization:manage");
+    world.key_with(&[Permission::AnalyticsQuery]).await.post(&cancel, json!({})).await.is(200);
+    waiting.await.unwrap().refuses(422, "query_canceled");
+    let asking = analyst.clone();
+    let waiting = tokio::spawn(async move { asking.post("/v1/query", endless()).await });
+    let query = until(&owner, 1).await.remove(0);
+    owner.post(&format!("{RUNNING}/{}/cancel", query["id"].as_str().unwrap()), json!({})).await.is(200);
+    waiting.await.unwrap().refuses(422, "query_canceled");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fifty_endless_queries_of_one_organisation_keep_no_other_waiting() {
+    let world = World::with(roomy).await;
+    let (owner, other) = (world.owner().await, world.stranger().await);
+    let mut hogs = Vec::new();
+    for _ in 0..50 {
+        hogs.push(owner.open(owner.request("POST", "/v1/query").json(&endless())).await);
+    }
+    until(&owner, 50).await;
+    for _ in 0..3 {
+        let answer = other.post("/v1/query", json!({"sql": "SELECT 1"})).await.is(200);
+        assert_eq!(answer["rows"], json!([[1]]));
+    }
+    let [(running, waiting), _] = world.app.pool.load();
+    assert_eq!((running, waiting), (2, 48), "the places are still those of the first");
+    drop(hogs);
+    until(&owner, 0).await;
+    until_at_work(&world, 0).await;
+}
