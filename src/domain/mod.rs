@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod audit;
+pub mod catalog;
 pub mod code;
 pub mod condition;
 pub mod connection;

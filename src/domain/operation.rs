@@ -216,6 +216,13 @@ operations! {
         &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, Conflict, InvalidFile,
           SourceUnavailable, TrialEnded], Once;
     "data_sources_syncs" of(Permission::DataSourcesRead), General, None, &[NotFound, InvalidCursor];
+    "data_sources_tables" of(Permission::DataSourcesRead), General, None, FIND;
+    "data_sources_table" of(Permission::DataSourcesRead), General, None, FIND;
+    "data_sources_table_update" of(Permission::DataSourcesUpdate), General, Json,
+        &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, Conflict, PreconditionFailed,
+          TrialEnded];
+    "data_sources_table_profile" of(Permission::AnalyticsQuery), General, None,
+        &[NotFound, NotReady, PreconditionFailed, QueryTimeout, QueryTooLarge];
     "data_sources_delete" of(Permission::DataSourcesDelete), General, None,
         &[NotFound, Conflict, PreconditionFailed, TrialEnded];
     "query_run" of(Permission::AnalyticsQuery), General, Json,

@@ -26,6 +26,7 @@ const MAIN: &[M<'static>] = &[
     M::up(include_str!("main/migrations/0009_changes.sql")),
     M::up(include_str!("main/migrations/0010_import_options.sql")),
     M::up(include_str!("main/migrations/0011_connections.sql")),
+    M::up(include_str!("main/migrations/0013_catalog.sql")),
 ];
 const AUDIT: &[M<'static>] = &[
     M::up(include_str!("audit/migrations/0001_first_light.sql")),

@@ -177,6 +177,19 @@ pub struct TableFile {
     pub table: String,
     /// Its extract.
     pub path: PathBuf,
+    /// The columns that go by another name than in the extract, or are not to be seen; those that are not named here are
+    /// as they are.
+    #[serde(default)]
+    pub columns: Vec<ColumnView>,
+}
+
+/// A column of an extract that queries see otherwise than it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ColumnView {
+    /// Its name in the extract.
+    pub column: String,
+    /// Its name in queries; none hides it.
+    pub name: Option<String>,
 }
 
 /// A query.

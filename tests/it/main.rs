@@ -17,6 +17,7 @@ mod audit_verify;
 mod auditing;
 mod bad_input;
 mod binary;
+mod catalog;
 mod clients;
 mod compression;
 mod conditional;

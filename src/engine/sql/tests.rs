@@ -57,8 +57,12 @@ impl Shop {
             writer.close().unwrap();
             path
         };
-        let table =
-            |source: &str, table: &str, path: PathBuf| TableFile { source: source.into(), table: table.into(), path };
+        let table = |source: &str, table: &str, path: PathBuf| TableFile {
+            columns: Vec::new(),
+            source: source.into(),
+            table: table.into(),
+            path,
+        };
         let tables = vec![
             table("shop", "orders", save("orders.parquet", orders)),
             table("shop", "customers", save("customers.parquet", customers.clone())),

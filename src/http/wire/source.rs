@@ -31,6 +31,7 @@ pub struct DataSource<I: Type + ParseFromJSON + ToJSON> {
     status: SourceStatus,
     /// Why it has no data; null when it has some, or may still get it.
     error: Option<String>,
+    /// The tables and columns that queries can name, by these names.
     tables: Vec<Table>,
     /// When its data was last replaced; null before the first time.
     last_synced_at: Option<Stamp>,
@@ -43,6 +44,7 @@ pub struct DataSource<I: Type + ParseFromJSON + ToJSON> {
 impl<I: Spelling> From<domain::Source> for DataSource<I> {
     fn from(source: domain::Source) -> Self {
         let schedule = source.schedule.as_ref().map(|schedule| Schedule::of(schedule, source.next_sync_at));
+        let tables = source.visible_tables().into_iter().map(Table::from).collect();
         Self {
             id: I::of(source.id, source.uuid),
             name: source.name,
@@ -54,7 +56,7 @@ impl<I: Spelling> From<domain::Source> for DataSource<I> {
             schedule,
             status: source.status.into(),
             error: source.error,
-            tables: source.tables.into_iter().map(Table::from).collect(),
+            tables,
             last_synced_at: source.last_synced_at.map(Stamp::from),
             last_sync: source.last_sync.map(LastSync::from),
             created_at: source.created_at.into(),

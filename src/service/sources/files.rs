@@ -272,7 +272,7 @@ impl App {
             deadline: self.settings.job_timeout,
         };
         let target = self.data.extract(org_uuid, source, extract);
-        let data = self.data.clone();
+        let (data, names) = (self.data.clone(), names(&files));
         let imported = self
             .pool
             .background(
@@ -292,10 +292,21 @@ impl App {
             .await
             .map_err(error_of)?;
         match imported {
-            Outcome::Imported { tables } => Ok((extract, tables.into_iter().map(table_of).collect())),
+            Outcome::Imported { tables } => Ok((extract, made(tables, &names))),
             other => Err(Error::internal(format!("an import gave {other:?}"))),
         }
     }
+}
+
+/// What files are called, and the tables that they are to become.
+pub(super) fn names(files: &[ImportFile]) -> Vec<(String, String)> {
+    files.iter().map(|file| (file.name.clone(), file.table.clone())).collect()
+}
+
+/// The tables that were made of files.
+pub(super) fn made(tables: Vec<ImportedTable>, files: &[(String, String)]) -> Vec<SourceTable> {
+    let names = || files.iter().map(|(file, table)| (file.as_str(), table.as_str()));
+    tables.into_iter().map(|table| table_of(table).made_of(names())).collect()
 }
 
 pub(super) fn table_of(table: ImportedTable) -> SourceTable {
@@ -303,6 +314,8 @@ pub(super) fn table_of(table: ImportedTable) -> SourceTable {
         name: table.name,
         rows: table.rows,
         bytes: table.bytes,
+        loaded_at: None,
+        file: None,
         columns: table
             .columns
             .into_iter()

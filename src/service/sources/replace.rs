@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::failure::error_of;
-use super::files::{IncomingFiles, table_of};
+use super::files::{self, IncomingFiles, names};
 use crate::datadir::{DataDir, Scratch};
 use crate::domain::access::Permission;
 use crate::domain::connection::Kind;
@@ -105,7 +105,7 @@ impl App {
         let errand = Errand { org: caller.org().raw(), read: read.collect(), deadline: self.settings.job_timeout };
         let extract = self.entropy.uuid(self.clock.now());
         let target = self.data.extract(org_uuid, source.uuid, extract);
-        let (data, known) = (self.data.clone(), source.tables.clone());
+        let (data, known, names) = (self.data.clone(), source.tables.clone(), names(&files));
         self.pool
             .background(
                 &errand,
@@ -121,7 +121,7 @@ impl App {
                         return Err(std::io::Error::other("an import gave another outcome"));
                     };
                     let made = scratch.join("extract");
-                    let tables = merged(known, tables);
+                    let tables = merged(known, files::made(tables, &names));
                     keep_others(&tables, old.as_deref(), &made)?;
                     data.adopt(&made, &target)?;
                     Ok((extract, tables))
@@ -154,9 +154,9 @@ fn base(extract: &Path, table: &SourceTable) -> BaseTable {
 }
 
 /// The tables that there were, those that were made in their place, and new ones behind them.
-fn merged(known: Vec<SourceTable>, made: Vec<ImportedTable>) -> Vec<SourceTable> {
+fn merged(known: Vec<SourceTable>, made: Vec<SourceTable>) -> Vec<SourceTable> {
     let mut tables = known;
-    for table in made.into_iter().map(table_of) {
+    for table in made {
         match tables.iter_mut().find(|known| known.name == table.name) {
             Some(known) => *known = table,
             None => tables.push(table),
