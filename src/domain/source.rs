@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use super::catalog;
+use super::code::Code;
 use super::connection::{Connection, Kind, Mode};
 use super::error::{Error, Result};
 use super::id::SourceId;
@@ -68,6 +69,8 @@ pub struct Source {
     pub schedule: Option<Schedule>,
     /// When that is next.
     pub next_sync_at: Option<Timestamp>,
+    /// Why its last time was passed over.
+    pub paused: Option<Code>,
     /// How it stands.
     pub status: SourceStatus,
     /// Why it has no data, when it has none.

@@ -160,7 +160,8 @@ impl App {
                     runs::finish(tx, org, run, &ending, 0, now)?;
                 }
                 let refunded = credits::repair(tx, &boot, now)?;
-                let failed = sources::repair(tx, &boot, now)? + syncs::repair(tx, Runs::OfOthers(&boot), now)?;
+                let others = Runs::OfOthers(&boot);
+                let failed = sources::repair(tx, others, now)? + syncs::repair(tx, others, now)?;
                 if refunded + failed > 0 {
                     tracing::info!(refunded, failed, "repaired what an earlier run left");
                 }

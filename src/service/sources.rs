@@ -9,6 +9,7 @@ mod preview;
 mod replace;
 mod secrets;
 mod syncs;
+mod turns;
 
 use serde_json::json;
 use uuid::Uuid;
@@ -19,6 +20,7 @@ pub(super) use self::failure::{error_of, failure_of};
 pub use self::files::{Incoming, IncomingFile, IncomingFiles, Progress};
 pub use self::secrets::Rotation;
 pub use self::syncs::Underway;
+pub use self::turns::Turns;
 use super::app::App;
 use super::caller::Caller;
 use super::conditions::Standing;

@@ -181,10 +181,8 @@ async fn a_profile_tells_what_columns_hold_and_is_computed_once() {
         (&amount["nulls"], &amount["distinct"], &amount["distinct_is_estimate"]),
         (&json!(1), &json!(3), &json!(false))
     );
-    assert_eq!(
-        (&amount["min"], &amount["max"], &amount["mean"]),
-        (&json!(50.25), &json!(200.0), &json!(116.916_666_666_666_67))
-    );
+    assert_eq!((&amount["min"], &amount["max"]), (&json!(50.25), &json!(200.0)));
+    assert!((amount["mean"].as_f64().unwrap() - 350.75 / 3.0).abs() < 1e-9, "{amount}");
     let counted = |column: &Value| -> u64 {
         column["histogram"].as_array().unwrap().iter().map(|bin| bin["count"].as_u64().unwrap()).sum()
     };

@@ -129,6 +129,7 @@ impl Default for Plot {
             source_quota: 1 << 30,
             outbound: OutboundRules {
                 guard: Arc::new(Guard::new(vec!["127.0.0.1".parse().unwrap()], Names::System)),
+                patience: Duration::from_secs(30),
                 file_limit: 1 << 20,
             },
             keys: KeyRules {

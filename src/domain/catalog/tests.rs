@@ -34,6 +34,7 @@ fn source(tables: &[(&str, &[&str])]) -> Source {
         state: None,
         schedule: None,
         next_sync_at: None,
+        paused: None,
         status: SourceStatus::Active,
         error: None,
         extract: None,

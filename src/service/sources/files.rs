@@ -159,13 +159,13 @@ impl App {
     ) -> Result<JoinHandle<Result<()>>> {
         caller.require(Permission::DataSourcesCreate)?;
         let files = incoming.files.to_import()?;
-        let (org, id, boot, now) = (caller.org(), source.id, self.boot.clone(), caller.at);
+        let (app, org, id, now) = (self.clone(), caller.org(), source.id, caller.at);
         let sync = self
             .store
             .write(move |tx| {
-                sources::restart(tx, org, id, &boot, now)?;
-                syncs::give_up(tx, id, now, now)?;
-                Ok(syncs::begin(tx, org, id, (Trigger::Create, 1), &boot, now)?)
+                sources::restart(tx, org, id, &app.boot, now)?;
+                syncs::give_up(tx, id, &app.boot, now, now)?;
+                app.begin_run(tx, (org, id), (Trigger::Create, 1), now)
             })
             .await?;
         let loading = Loading { source: id, uuid: source.uuid, sync };
@@ -212,15 +212,15 @@ impl App {
         (name, slug): (String, String),
         options: Option<ImportOptions>,
     ) -> Result<Loading> {
-        let (writer, boot) = (caller.clone(), self.boot.clone());
+        let (app, writer) = (self.clone(), caller.clone());
         self.store
             .write(move |tx| {
                 let new = NewSource { uuid, name: &name, slug: &slug, connection: None };
-                let source = sources::create(tx, writer.org(), &new, &boot, writer.at)?;
+                let source = sources::create(tx, writer.org(), &new, &app.boot, writer.at)?;
                 if let Some(options) = options {
                     sources::keep_options(tx, writer.org(), source, &options)?;
                 }
-                let sync = syncs::begin(tx, writer.org(), source, (Trigger::Create, 1), &boot, writer.at)?;
+                let sync = app.begin_run(tx, (writer.org(), source), (Trigger::Create, 1), writer.at)?;
                 let after = json!({"name": name, "slug": slug, "kind": "file"});
                 writer.record(tx, "data_source.create", &source.prefixed(), None, Some(after))?;
                 writer.begin(tx, Effect::Source(source))?;

@@ -3,7 +3,8 @@
 use rusqlite::Row;
 use uuid::Uuid;
 
-use super::syncs;
+use super::syncs::{self, Runs};
+use crate::domain::code::Code;
 use crate::domain::connection::{Connection, Kind, Mode};
 use crate::domain::error::{Error, Result};
 use crate::domain::id::{DashboardId, IdRef, OrgId, ReportId, Source as SourceKind, SourceId, SyncId};
@@ -16,7 +17,7 @@ use crate::store::row::{UuidBytes, is_duplicate, json, optional_json, parsed, uu
 use crate::store::{Main, Reader, StoreError, Tx};
 
 const SELECT: &str = "SELECT t.id, t.uuid, t.name, t.slug, t.kind, t.mode, t.status, t.error, t.connection,
-    t.secret IS NOT NULL AS has_secret, t.state, t.schedule, t.time_zone, t.next_sync_at, t.extract, t.tables, t.options,
+    t.secret IS NOT NULL AS has_secret, t.state, t.schedule, t.time_zone, t.next_sync_at, t.paused, t.extract, t.tables, t.options,
     t.last_synced_at, t.created_at, t.updated_at, t.version, y.id AS sync_id, y.source_id AS sync_source,
     y.\"trigger\" AS sync_trigger, y.status AS sync_status, y.attempt AS sync_attempt, y.unchanged AS sync_unchanged,
     y.\"rows\" AS sync_rows, y.bytes AS sync_bytes, y.code AS sync_code, y.reason AS sync_reason,
@@ -45,6 +46,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Source> {
         state: row.get("state")?,
         schedule: schedule.zip(zone).and_then(|(cron, zone)| Schedule::stored(cron, &zone)),
         next_sync_at: row.get("next_sync_at")?,
+        paused: row.get::<_, Option<String>>("paused")?.and_then(|code| Code::parse(&code)),
         status: parsed(row, "status", SourceStatus::parse)?,
         error: row.get("error")?,
         extract: row.get::<_, Option<UuidBytes>>("extract")?.map(|uuid| uuid.0),
@@ -203,15 +205,17 @@ pub fn delete(tx: &Tx<'_>, org: OrgId, id: SourceId) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Fails the syncs that an earlier run of the server left behind.
-pub fn repair(tx: &Tx<'_>, boot: &str, now: Timestamp) -> Result<usize, StoreError> {
+/// Fails the sources whose first data was read by processes that are no more.
+pub fn repair(tx: &Tx<'_>, runs: Runs<'_>, now: Timestamp) -> Result<usize, StoreError> {
+    let (condition, boot) = runs.condition();
     Ok(tx
-        .prepare(
+        .prepare(&format!(
             "UPDATE sources SET status = CASE WHEN extract IS NULL THEN 'error' ELSE 'active' END, boot = NULL,
-                 error = CASE kind WHEN 'file' THEN 'The server stopped while the data was read; upload it again.'
-                     ELSE 'The server stopped while the data was read; sync it again.' END, updated_at = ?2,
-                 version = version + 1 WHERE status = 'syncing' AND boot <> ?1",
-        )?
+                 error = CASE kind WHEN 'file' THEN '{whoever} stopped while the data was read; upload it again.'
+                     ELSE '{whoever} stopped while the data was read; sync it again.' END, updated_at = ?2,
+                 version = version + 1 WHERE status = 'syncing' AND {condition}",
+            whoever = runs.whoever(),
+        ))?
         .execute(rusqlite::params![boot, now])?)
 }
 

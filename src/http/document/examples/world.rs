@@ -183,6 +183,7 @@ pub fn source(status: SourceStatus) -> Source {
         state: None,
         schedule: None,
         next_sync_at: None,
+        paused: None,
         status,
         error: None,
         extract: None,

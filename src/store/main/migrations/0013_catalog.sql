@@ -14,6 +14,9 @@ CREATE TABLE catalog (
 ) STRICT;
 CREATE INDEX catalog_by_source ON catalog (source_id, "table");
 
+-- Why the last time of a schedule was passed over, as a code.
+ALTER TABLE sources ADD COLUMN paused TEXT;
+
 -- Tables say when their data came, now that those of one source come at different times.
 UPDATE sources SET tables = (
     SELECT json_group_array(json_set(value, '$.loaded_at', strftime('%Y-%m-%dT%H:%M:%SZ', last_synced_at / 1000, 'unixepoch'))
