@@ -69,6 +69,7 @@ mod secrets;
 mod setup;
 mod sources;
 mod structured;
+mod syncing;
 mod terminal;
 mod tidy;
 mod tokens;

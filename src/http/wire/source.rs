@@ -46,7 +46,8 @@ pub struct DataSource<I: Type + ParseFromJSON + ToJSON> {
 
 impl<I: Spelling> From<domain::Source> for DataSource<I> {
     fn from(source: domain::Source) -> Self {
-        let schedule = source.schedule.as_ref().map(|schedule| Schedule::of(schedule, source.next_sync_at, source.paused));
+        let schedule =
+            source.schedule.as_ref().map(|schedule| Schedule::of(schedule, source.next_sync_at, source.paused));
         let tables = source.visible_tables().into_iter().map(Table::from).collect();
         Self {
             id: I::of(source.id, source.uuid),

@@ -22,8 +22,8 @@ use crate::service::caller::Caller;
 use crate::service::conditions::Standing;
 use crate::service::once::Effect;
 use crate::store::Tx;
-use crate::store::main::sources::{self, NewSource};
 use crate::store::main::connections;
+use crate::store::main::sources::{self, NewSource};
 
 /// When a source is read again, as somebody asked for it: cron expression and zone.
 pub type ScheduleRequest = (String, Option<String>);
