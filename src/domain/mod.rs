@@ -12,6 +12,8 @@ pub mod dashboard;
 pub mod document;
 pub mod entropy;
 pub mod error;
+#[cfg(test)]
+pub mod fuzzing;
 pub mod id;
 pub mod import;
 pub mod key;

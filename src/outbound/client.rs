@@ -214,18 +214,30 @@ fn unreachable(error: &reqwest::Error) -> Failure {
             return Failure::Unreachable("its certificate or its TLS is not one that can be trusted");
         }
         if let Some(io) = found.downcast_ref::<std::io::Error>() {
-            match io.kind() {
-                std::io::ErrorKind::ConnectionRefused => return Failure::Unreachable("it refuses the connection"),
-                std::io::ErrorKind::InvalidData => {
-                    return Failure::Unreachable("its certificate or its TLS is not one that can be trusted");
-                }
-                _ => {}
+            if io.kind() == std::io::ErrorKind::ConnectionRefused {
+                return Failure::Unreachable("it refuses the connection");
+            }
+            if is_of_tls(io) {
+                return Failure::Unreachable("its certificate or its TLS is not one that can be trusted");
             }
         }
         cause = found.source();
     }
     let reason = if error.is_connect() { "the connection fails" } else { "it does not speak HTTP as it should" };
     Failure::Unreachable(reason)
+}
+
+/// Whether it comes from TLS. What is wrapped in an error of input and output is none of its sources.
+fn is_of_tls(error: &std::io::Error) -> bool {
+    let mut wrapped = Some(error);
+    while let Some(error) = wrapped {
+        let inner = error.get_ref();
+        if error.kind() == std::io::ErrorKind::InvalidData || inner.is_some_and(|inner| inner.is::<rustls::Error>()) {
+            return true;
+        }
+        wrapped = inner.and_then(|inner| inner.downcast_ref());
+    }
+    false
 }
 
 /// Writes the body to its file.

@@ -5,6 +5,7 @@ mod connected;
 mod failure;
 mod fetch;
 mod files;
+mod leases;
 mod preview;
 mod replace;
 mod secrets;

@@ -4,6 +4,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::domain::connection::{Kind, Mode};
+use crate::domain::error::{Error, Result};
 use crate::domain::id::SourceId;
 use crate::domain::import::ImportOptions;
 use crate::domain::source::SourceStatus;

@@ -1,5 +1,7 @@
 //! What queries may ask, what they are told, and how results are written.
 
+mod fuzzed;
+
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::sync::Arc;
