@@ -231,11 +231,14 @@ fn unreachable(error: &reqwest::Error) -> Failure {
 fn is_of_tls(error: &std::io::Error) -> bool {
     let mut wrapped = Some(error);
     while let Some(error) = wrapped {
-        let inner = error.get_ref();
-        if error.kind() == std::io::ErrorKind::InvalidData || inner.is_some_and(|inner| inner.is::<rustls::Error>()) {
+        if error.kind() == std::io::ErrorKind::InvalidData {
             return true;
         }
-        wrapped = inner.and_then(|inner| inner.downcast_ref());
+        let Some(inner) = error.get_ref() else { return false };
+        if inner.is::<rustls::Error>() {
+            return true;
+        }
+        wrapped = inner.downcast_ref();
     }
     false
 }
