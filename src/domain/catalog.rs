@@ -7,7 +7,7 @@
 
 mod change;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -101,7 +101,7 @@ impl Source {
     /// All tables with all that is said of them: those that are there in their order, then those that vanished.
     pub fn catalog(&self) -> Vec<CatalogTable> {
         let own: Vec<&str> = self.tables.iter().map(|table| table.name.as_str()).collect();
-        let (said, gone) = spoken(&own, |name| self.said_of(name, None), self.tables_said());
+        let (said, gone) = spoken(&own, self.tables_said());
         let names = names(&own, &said);
         let there = self.tables.iter().zip(names).zip(said).map(|((table, name), words)| CatalogTable {
             name,
@@ -160,8 +160,8 @@ impl Source {
     fn columns(&self, table: &str, there: &[SourceColumn]) -> Vec<CatalogColumn> {
         let own: Vec<&str> = there.iter().map(|column| column.column.name.as_str()).collect();
         let of_table = self.words.iter().filter(|entry| entry.table == table);
-        let of_columns = of_table.filter_map(|entry| Some((entry.column.as_deref()?, entry.words.clone())));
-        let (said, gone) = spoken(&own, |name| self.said_of(table, Some(name)), of_columns);
+        let (said, gone) =
+            spoken(&own, of_table.filter_map(|entry| Some((entry.column.as_deref()?, entry.words.clone()))));
         let names = names(&own, &said);
         let there = there.iter().zip(names).zip(said).map(|((column, name), words)| CatalogColumn {
             name,
@@ -200,13 +200,12 @@ impl CatalogColumn {
     }
 }
 
-/// What is said of what is there, and of what is not.
-fn spoken<'e>(
-    there: &[&str],
-    of: impl Fn(&str) -> Words,
-    all: impl Iterator<Item = (&'e str, Words)>,
-) -> (Vec<Words>, Vec<(&'e str, Words)>) {
-    (there.iter().map(|name| of(name)).collect(), all.filter(|(name, _)| !there.contains(name)).collect())
+/// What is said of what is there, in its order, and of what is not.
+fn spoken<'e>(there: &[&str], all: impl Iterator<Item = (&'e str, Words)>) -> (Vec<Words>, Vec<(&'e str, Words)>) {
+    let known: HashSet<&str> = there.iter().copied().collect();
+    let (present, gone): (Vec<_>, Vec<_>) = all.partition(|(name, _)| known.contains(name));
+    let mut present: HashMap<&str, Words> = present.into_iter().collect();
+    (there.iter().map(|name| present.remove(name).unwrap_or_default()).collect(), gone)
 }
 
 /// Names in queries: given ones first, own ones where no other was given the same.

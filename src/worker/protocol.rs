@@ -13,8 +13,8 @@ use crate::domain::import::ImportOptions;
 use crate::domain::result::{Column, ColumnType, WidgetData};
 use crate::domain::widget::{Format, WidgetKind};
 
-/// The longest frame, in bytes.
-pub const MAX_FRAME: usize = 1 << 20;
+/// The longest frame, in bytes: a job names all tables of an organisation, and what their columns are called.
+pub const MAX_FRAME: usize = 8 << 20;
 /// Results up to this many bytes travel in a frame, larger ones in a file.
 pub const INLINE_LIMIT: usize = 256 << 10;
 /// Identifies the build on both sides; a worker of another build refuses to serve.

@@ -13,6 +13,8 @@ const LONGEST_NAME: usize = 200;
 const LONGEST_DESCRIPTION: usize = 1_000;
 /// Tables and columns of one source that may have words.
 const MOST_DESCRIBED: usize = 2_000;
+/// Bytes of the names of one source that are given or hidden: they go along with each query.
+const MOST_NAMED: usize = 128 << 10;
 
 /// A change of what is said of a table and its columns.
 #[derive(Debug, Clone, Default)]
@@ -103,6 +105,15 @@ fn check(before: &Source, after: &Source, table: &str) -> Result<()> {
     if after.words.len() > MOST_DESCRIBED {
         return Err(Error::Conflict(format!(
             "Words are kept of at most {MOST_DESCRIBED} tables and columns of a data source; take some back first."
+        )));
+    }
+    let told = after.words.iter().filter(|entry| entry.words.name.is_some() || entry.words.hidden);
+    let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+    let named: usize = told.map(|entry| entry.table.len() + length(&entry.column) + length(&entry.words.name)).sum();
+    if named > MOST_NAMED {
+        return Err(Error::Conflict(format!(
+            "The names that are given and hidden in a data source take {named} bytes, which is more than {MOST_NAMED}; \
+             choose shorter ones, or make a source of the columns that are needed."
         )));
     }
     let (known, catalog) = (before.catalog(), after.catalog());
