@@ -221,6 +221,15 @@ impl DataDir {
         let _ = std::fs::remove_file(self.leases().join(process));
     }
 
+    /// Removes the leases of all processes that are no more; for the holder of the lock at its start.
+    pub fn forget_leases(&self) {
+        let names = std::fs::read_dir(self.leases()).into_iter().flatten().flatten();
+        let names = names.filter_map(|entry| entry.file_name().into_string().ok());
+        // One that is being made is not under its name yet.
+        let gone = names.filter(|name| !name.ends_with(".new") && self.is_abandoned(name));
+        gone.for_each(|process| self.forget_lease(&process));
+    }
+
     fn leases(&self) -> PathBuf {
         self.0.join("leases")
     }

@@ -149,6 +149,7 @@ impl App {
     /// Queues again what was running, gives back what was reserved for nothing, fails syncs that ended with the server.
     pub async fn recover(&self) -> Result<()> {
         let (boot, now) = (self.boot.clone(), self.clock.now());
+        self.data.forget_leases();
         self.store
             .write(move |tx| {
                 for (org, run) in runs::requeue(tx, Some(&boot))? {

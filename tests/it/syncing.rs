@@ -135,6 +135,7 @@ async fn a_schedule_pauses_with_its_reason_when_the_trial_is_over_and_goes_on_wi
         (&json!("trial_ended"), &json!("create"))
     );
     assert_eq!(paused["schedule"]["next_sync_at"], "2026-04-22T00:00:00Z", "it is looked at again at its next time");
+    #[expect(clippy::disallowed_methods, reason = "the test is a command beside the server")]
     let main = rusqlite::Connection::open(world.data().join("claribi.db")).unwrap();
     main.execute("UPDATE organizations SET plan = 'starter'", []).unwrap();
     world.pass(86_400);
@@ -179,8 +180,11 @@ async fn a_command_that_is_killed_holds_nothing_up() {
     let left: Value = serde_json::from_str(&said).unwrap();
     assert_eq!(left["status"], "error", "{left}");
     assert!(left["error"].as_str().unwrap().contains("command stopped"), "{left}");
-    let leases = std::fs::read_dir(installation.data().join("leases")).unwrap().count();
-    assert_eq!(leases, 0, "nothing is left of processes that are no more");
+    let leases = || std::fs::read_dir(installation.data().join("leases")).unwrap().count();
+    assert_eq!(leases(), 0, "nothing is left of processes that are no more");
+    std::fs::write(installation.data().join("leases/somebody"), "").unwrap();
+    assert_eq!(installation.serve().stop(), Some(0));
+    assert_eq!(leases(), 0, "nor of those that had nothing to do any more");
 }
 
 fn openssl(directory: &Path, arguments: &str) {
