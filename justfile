@@ -26,6 +26,10 @@ accept-openapi:
 fuzz factor="20":
     CLARIBI_TEST_FUZZ_FACTOR={{ factor }} tests/run fuzzed
 
+# Feed the readers of files, queries, URLs and cursors chance, so many times as much as CI does (100: about ten minutes)
+fuzz-readers factor="100":
+    CLARIBI_TEST_FUZZ_FACTOR={{ factor }} cargo test --locked --lib -- fuzzed guard::tests cursor::tests connection::tests
+
 # Hold the limiter against a plain recount in so many random traces
 limiter-traces count="1000000":
     CLARIBI_TEST_LIMITER_TRACES={{ count }} cargo test --release --locked --lib domain::window
@@ -45,6 +49,12 @@ agreement:
 # Run the benchmarks
 bench *names:
     cargo bench --locked -- {{ names }}
+
+# Measure the engine beside DuckDB, which is installed for it, over so many generated rows
+bench-engine rows="10000000":
+    test -x {{ CARGO_TARGET_DIR }}/bench-engine/bin/python || python3 -m venv {{ CARGO_TARGET_DIR }}/bench-engine
+    {{ CARGO_TARGET_DIR }}/bench-engine/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement benches/engine/requirements.txt
+    CLARIBI_BENCH_ENGINE_PYTHON={{ CARGO_TARGET_DIR }}/bench-engine/bin/python CLARIBI_BENCH_ROWS={{ rows }} cargo bench --locked --bench engine
 
 # Write the documentation of the code
 doc:

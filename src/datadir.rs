@@ -205,11 +205,60 @@ impl DataDir {
         Ok(Scratch(path))
     }
 
+    /// A lease of a process: a file that is locked for as long as it lives, whatever ends it.
+    pub fn hold_lease(&self, process: &str) -> io::Result<Lease> {
+        let directory = self.leases();
+        DirBuilder::new().recursive(true).mode(0o700).create(&directory)?;
+        let (making, path) = (directory.join(format!("{process}.new")), directory.join(process));
+        let file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&making)?;
+        file.try_lock()?;
+        // Only now under its name: nobody finds it without its lock.
+        std::fs::rename(&making, &path)?;
+        Ok(Lease { path, _locked: file })
+    }
+
+    /// Whether a process held a lease and is no more. Of one that never held any, nothing is known.
+    pub fn is_abandoned(&self, process: &str) -> bool {
+        File::open(self.leases().join(process)).is_ok_and(|file| file.try_lock().is_ok())
+    }
+
+    /// Removes the lease of a process that is no more.
+    pub fn forget_lease(&self, process: &str) {
+        // One that stays says again that its process is no more.
+        let _ = std::fs::remove_file(self.leases().join(process));
+    }
+
+    /// Removes the leases of all processes that are no more; for the holder of the lock at its start.
+    pub fn forget_leases(&self) {
+        let names = std::fs::read_dir(self.leases()).into_iter().flatten().flatten();
+        let names = names.filter_map(|entry| entry.file_name().into_string().ok());
+        // One that is being made is not under its name yet.
+        let gone = names.filter(|name| !name.ends_with(".new") && self.is_abandoned(name));
+        gone.for_each(|process| self.forget_lease(&process));
+    }
+
+    fn leases(&self) -> PathBuf {
+        self.0.join("leases")
+    }
+
     /// Empties the scratch space; for the holder of the lock at its start.
     pub fn empty_tmp(&self) -> Result<(), DataDirError> {
         let tmp = self.tmp();
         std::fs::remove_dir_all(&tmp).map_err(at(&tmp))?;
         make(&tmp)
+    }
+}
+
+/// Says for as long as it is there that its process lives.
+#[derive(Debug)]
+pub struct Lease {
+    path: PathBuf,
+    _locked: File,
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
     }
 }
 

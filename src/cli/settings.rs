@@ -28,6 +28,8 @@ use crate::worker::protocol::QueryLimits;
 
 /// How long an upload waits for its import before it is answered 202 (PRODUCT 8.7).
 const UPLOAD_WAIT: Duration = Duration::from_secs(10);
+/// How long each 64 KiB of a file from the web are waited for.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// This program, also when its file was replaced since it was started.
 const PROGRAM: &str = "/proc/self/exe";
 
@@ -79,11 +81,9 @@ pub fn services(config: &Config) -> Result<Settings, Failure> {
         source_rows: config.sources.max_rows.into(),
         allowed_dirs: config.sources.allowed_dirs.clone(),
         outbound: OutboundRules {
-            guard: Arc::new(Guard::new(
-                config.outbound.allow.iter().map(|listed| listed.0.clone()).collect(),
-                Names::System,
-            )),
+            guard: Arc::new(guard(config)?),
             file_limit: config.outbound.file_limit.bytes(),
+            patience: PATIENCE,
         },
         keys: KeyRules {
             default_expiry: config.keys.default_expiry.map(config::Period::duration),
@@ -98,6 +98,18 @@ pub fn services(config: &Config) -> Result<Settings, Failure> {
             unauthenticated_per_minute: config.audit.unauthenticated_per_minute,
         },
     })
+}
+
+/// Who may be connected to, and whose certificates are believed.
+fn guard(config: &Config) -> Result<Guard, Failure> {
+    let allow = config.outbound.allow.iter().map(|listed| listed.0.clone()).collect();
+    let guard = Guard::new(allow, Names::System);
+    let Some(path) = &config.outbound.ca_file else { return Ok(guard) };
+    let unusable = |error: String| {
+        Failure::failed(format!("the file {} of the setting `outbound.ca_file` {error}", path.display()))
+    };
+    let pem = std::fs::read(path).map_err(|error| unusable(format!("cannot be read: {error}")))?;
+    guard.trusting(&pem).map_err(|error| unusable(format!("has no certificates that can be used: {error}")))
 }
 
 /// How windows are shared, and where.

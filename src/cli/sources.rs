@@ -250,13 +250,13 @@ fn run_list(instance: &Instance, list: &ListSources, output: Output) -> Result<(
 }
 
 fn row(source: &Source) -> Vec<String> {
-    let rows: u64 = source.tables.iter().map(|table| table.rows).sum();
+    let rows: u64 = source.visible_tables().iter().map(|table| table.rows).sum();
     vec![
         source.id.prefixed(),
         source.name.clone(),
         source.slug.clone(),
         source.status.as_str().to_owned(),
-        source.tables.len().to_string(),
+        source.visible_tables().len().to_string(),
         rows.to_string(),
         source.last_synced_at.map_or_else(|| "never".to_owned(), |at| at.to_string()),
     ]
@@ -264,11 +264,11 @@ fn row(source: &Source) -> Vec<String> {
 
 /// A source with its tables, and a query to go on with.
 fn print(source: &Source, output: Output) -> Result<(), Failure> {
+    let tables = source.visible_tables();
     match output.form() {
         Form::Json => return output.json(&described(source)),
         Form::Lines => {
-            let rows: Vec<Vec<String>> = source
-                .tables
+            let rows: Vec<Vec<String>> = tables
                 .iter()
                 .map(|table| {
                     vec![format!("{}.{}", source.slug, table.name), table.rows.to_string(), columns(table, ", ")]
@@ -279,8 +279,7 @@ fn print(source: &Source, output: Output) -> Result<(), Failure> {
         Form::Table => {
             let id = source.id.prefixed();
             output.line(&format!("{} ({id}, in SQL {}) is {}.\n", source.name, source.slug, source.status.as_str()))?;
-            let rows: Vec<Vec<String>> = source
-                .tables
+            let rows: Vec<Vec<String>> = tables
                 .iter()
                 .map(|table| vec![table.name.clone(), grouped(table.rows), columns(table, "\n")])
                 .collect();
@@ -288,7 +287,7 @@ fn print(source: &Source, output: Output) -> Result<(), Failure> {
             notes(source).iter().try_for_each(|note| output.line(note))?;
         }
     }
-    match (&source.error, source.tables.first()) {
+    match (&source.error, tables.first()) {
         (Some(error), _) => output.line(error),
         (None, Some(table)) if output.form() == Form::Table => {
             output.line(&format!("\nTry:\n  {}", ready_query(source, table)))
@@ -319,7 +318,7 @@ fn described(source: &Source) -> Value {
         "has_secret": source.has_secret,
         "status": source.status.as_str(),
         "error": source.error,
-        "tables": source.tables,
+        "tables": source.visible_tables(),
         "last_synced_at": source.last_synced_at,
         "notes": notes(source),
         "created_at": source.created_at,

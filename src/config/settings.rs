@@ -248,6 +248,7 @@ pub struct Sources {
 pub struct Outbound {
     pub allow: Vec<Destination>,
     pub file_limit: Size,
+    pub ca_file: Option<PathBuf>,
 }
 
 /// The pages.

@@ -121,6 +121,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::domain::fuzzing::cases;
 
     const SECRET: &[u8] = b"thirty-two bytes of test secret!";
 
@@ -170,6 +171,21 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(cases(256))]
+
+        #[test]
+        fn a_cursor_that_was_altered_anyhow_is_none(
+            position in any::<prop::sample::Index>(),
+            put in "[A-Za-z0-9_=-]{0,6}",
+            taken in 0..6_usize,
+        ) {
+            let golden = golden();
+            let start = position.index(golden.len());
+            let end = (start + taken).min(golden.len());
+            let altered = format!("{}{put}{}", &golden[..start], &golden[end..]);
+            prop_assert_eq!(decode(SECRET, &altered, 7, "name", 99).is_some(), altered == golden);
+        }
+
         #[test]
         fn any_keys_come_back(
             org in any::<i64>(),

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod audit;
+pub mod catalog;
 pub mod code;
 pub mod condition;
 pub mod connection;
@@ -11,6 +12,8 @@ pub mod dashboard;
 pub mod document;
 pub mod entropy;
 pub mod error;
+#[cfg(test)]
+pub mod fuzzing;
 pub mod id;
 pub mod import;
 pub mod key;

@@ -205,18 +205,26 @@ operations! {
     "data_sources_list" of(Permission::DataSourcesRead), General, None, PAGE;
     "data_sources_create" of(Permission::DataSourcesCreate), General, Upload,
         &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, Conflict, InvalidFile, SourceUnavailable,
-          TrialEnded], Once;
+          QueryTimeout, QueryTooLarge, TrialEnded], Once;
     "data_sources_preview" of(Permission::DataSourcesCreate), General, Upload,
-        &[InvalidRequest, UnknownField, UnsupportedMediaType, InvalidFile, TrialEnded];
+        &[InvalidRequest, UnknownField, UnsupportedMediaType, InvalidFile, QueryTimeout, QueryTooLarge, TrialEnded];
     "data_sources_get" of(Permission::DataSourcesRead), General, None, FIND;
     "data_sources_update" of(Permission::DataSourcesUpdate), General, Json,
         &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, PreconditionFailed, TrialEnded];
     "data_sources_files" of(Permission::DataSourcesUpdate), General, Upload,
-        &[InvalidRequest, UnknownField, UnsupportedMediaType, NotFound, Conflict, InvalidFile, TrialEnded], Once;
+        &[InvalidRequest, UnknownField, UnsupportedMediaType, NotFound, Conflict, InvalidFile, QueryTimeout, QueryTooLarge,
+          PreconditionFailed, TrialEnded], Once;
     "data_sources_sync" of(Permission::DataSourcesSync), General, Json,
         &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, Conflict, InvalidFile,
-          SourceUnavailable, TrialEnded], Once;
+          SourceUnavailable, QueryTimeout, QueryTooLarge, TrialEnded], Once;
     "data_sources_syncs" of(Permission::DataSourcesRead), General, None, &[NotFound, InvalidCursor];
+    "data_sources_tables" of(Permission::DataSourcesRead), General, None, FIND;
+    "data_sources_table" of(Permission::DataSourcesRead), General, None, FIND;
+    "data_sources_table_update" of(Permission::DataSourcesUpdate), General, Json,
+        &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, Conflict, PreconditionFailed,
+          TrialEnded];
+    "data_sources_table_profile" of(Permission::AnalyticsQuery), General, None,
+        &[NotFound, NotReady, PreconditionFailed, QueryTimeout, QueryTooLarge];
     "data_sources_delete" of(Permission::DataSourcesDelete), General, None,
         &[NotFound, Conflict, PreconditionFailed, TrialEnded];
     "query_run" of(Permission::AnalyticsQuery), General, Json,

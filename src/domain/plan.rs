@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::time::Timestamp;
 use super::window::Limits;
 
 /// One plan.
@@ -47,6 +48,11 @@ pub fn follow_trials(plans: &mut BTreeMap<String, Arc<Plan>>) {
 }
 
 impl Plan {
+    /// Whether the plan is a trial that is over for an organisation which was made then.
+    pub fn is_over(&self, made: Timestamp, now: Timestamp) -> bool {
+        self.trial_days.is_some_and(|days| now.millis() >= made.millis() + i64::from(days) * 86_400_000)
+    }
+
     /// The windows of a key, with the minute window of the platform face.
     pub fn key_limits(&self, per_minute: u32) -> Limits {
         Limits {

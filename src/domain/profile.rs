@@ -34,8 +34,11 @@ pub struct ColumnProfile {
     pub kind: ColumnType,
     /// Rows without a value.
     pub nulls: u64,
-    /// Distinct values; an estimate for large tables.
+    /// Distinct values.
     pub distinct: u64,
+    /// Whether these are an estimate, as those of large tables are.
+    #[serde(default)]
+    pub is_estimate: bool,
     /// The smallest value.
     pub minimum: Option<Cell>,
     /// The largest value.
@@ -46,8 +49,19 @@ pub struct ColumnProfile {
     pub deviation: Option<f64>,
     /// The most frequent values with their counts, at most ten, most frequent first.
     pub top: Vec<(Cell, u64)>,
-    /// Numbers in at most twenty bins of equal width: lower bound, upper bound, count.
-    pub histogram: Vec<(f64, f64, u64)>,
+    /// Numbers, dates and timestamps in at most twenty bins of equal width.
+    pub histogram: Vec<Bin>,
+}
+
+/// The values of a column between two bounds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Bin {
+    /// The least that counts.
+    pub from: Cell,
+    /// The first that no longer does, but in the last bin, where it does.
+    pub to: Cell,
+    /// How many.
+    pub rows: u64,
 }
 
 /// Rows counted by a unit of time.

@@ -2,6 +2,8 @@
 
 use uuid::Uuid;
 
+use super::catalog;
+use super::code::Code;
 use super::connection::{Connection, Kind, Mode};
 use super::error::{Error, Result};
 use super::id::SourceId;
@@ -67,14 +69,18 @@ pub struct Source {
     pub schedule: Option<Schedule>,
     /// When that is next.
     pub next_sync_at: Option<Timestamp>,
+    /// Why its last time was passed over.
+    pub paused: Option<Code>,
     /// How it stands.
     pub status: SourceStatus,
     /// Why it has no data, when it has none.
     pub error: Option<String>,
     /// The directory of its present extract, below its own.
     pub extract: Option<Uuid>,
-    /// Its tables.
+    /// Its tables, by their own names.
     pub tables: Vec<SourceTable>,
+    /// What people say of its tables and columns.
+    pub words: Vec<catalog::Entry>,
     /// How its files are read, where that is not left to detection.
     pub options: ImportOptions,
     /// When its data was last replaced.
@@ -132,8 +138,25 @@ pub struct SourceTable {
     pub rows: u64,
     /// The length of its extract in bytes.
     pub bytes: u64,
+    /// When its data came; none where it came with all of its source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loaded_at: Option<Timestamp>,
+    /// The file that it came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
     /// Its columns.
     pub columns: Vec<SourceColumn>,
+}
+
+impl SourceTable {
+    /// The table, made of whichever of these files, told as name and table, bears its name: tables of a workbook begin
+    /// with it.
+    pub fn made_of<'f>(self, files: impl Iterator<Item = (&'f str, &'f str)>) -> Self {
+        let whole =
+            |table: &str| self.name.strip_prefix(table).is_some_and(|rest| rest.is_empty() || rest.starts_with('_'));
+        let file = files.filter(|(_, table)| whole(table)).max_by_key(|(_, table)| table.len());
+        Self { file: file.map(|(name, _)| name.to_owned()), ..self }
+    }
 }
 
 /// A column of a table.

@@ -7,7 +7,7 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use chrono::{Datelike, NaiveDate};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, Utc};
 use futures_util::StreamExt;
 
 use super::control::Control;
@@ -15,7 +15,7 @@ use super::internal;
 use super::sql::refresh::push_rows;
 use super::sql::session::{Engine, Session};
 use super::sql::value;
-use crate::domain::profile::{ColumnProfile, Profile, TableProfile, Trend};
+use crate::domain::profile::{Bin, ColumnProfile, Profile, TableProfile, Trend};
 use crate::domain::result::{Cell, Column, ColumnType, Table};
 use crate::worker::protocol::{Failure, QueryLimits, TableFile};
 
@@ -29,6 +29,10 @@ const TOP: usize = 10;
 const BINS: u32 = 20;
 /// Points of a trend, unless it spans more years; the finest unit within gives twelve or more where dates allow.
 const MOST_POINTS: i64 = 120;
+/// Numbers below it are told as whole ones, where they are (2^53).
+const WHOLE: f64 = 9_007_199_254_740_992.0;
+/// The seconds of a day.
+const DAY: f64 = 86_400.0;
 /// Bytes that profiling may spill.
 const SPILL_BYTES: u64 = 2 << 30;
 
@@ -78,9 +82,7 @@ impl Profiler {
             if lists_values(profile) {
                 profile.top = self.top(&from, &profile.name).await?;
             }
-            if profile.kind.is_numeric() {
-                profile.histogram = self.histogram(&from, profile).await?;
-            }
+            profile.histogram = self.histogram(&from, profile).await?;
         }
         let time = profiles.iter().find(|column| matches!(column.kind, ColumnType::Date | ColumnType::Timestamp));
         let trend = match time {
@@ -95,7 +97,8 @@ impl Profiler {
         if columns.is_empty() {
             return Ok(Vec::new());
         }
-        let distinct = if rows > EXACT_ROWS { "approx_distinct(" } else { "count(DISTINCT " };
+        let is_estimate = rows > EXACT_ROWS;
+        let distinct = if is_estimate { "approx_distinct(" } else { "count(DISTINCT " };
         let facts: Vec<String> = columns
             .iter()
             .enumerate()
@@ -119,6 +122,7 @@ impl Profiler {
             kind: column.kind,
             nulls: rows.saturating_sub(count(facts.first()).unwrap_or(0)),
             distinct: count(facts.get(1)).unwrap_or(0),
+            is_estimate,
             minimum: present(facts.get(2)),
             maximum: present(facts.get(3)),
             mean: facts.get(4).and_then(Cell::number),
@@ -140,15 +144,16 @@ impl Profiler {
         Ok(table.rows.into_iter().filter_map(|row| Some((row.first()?.clone(), count(row.get(1))?))).collect())
     }
 
-    async fn histogram(&mut self, from: &str, column: &ColumnProfile) -> Result<Vec<(f64, f64, u64)>, Failure> {
-        let bounds = column.minimum.as_ref().and_then(Cell::number).zip(column.maximum.as_ref().and_then(Cell::number));
-        let Some((least, most)) = bounds else { return Ok(Vec::new()) };
-        let Some(bins) = Bins::between(least, most, column.kind == ColumnType::Integer) else { return Ok(Vec::new()) };
-        let name = quote(&column.name);
+    async fn histogram(&mut self, from: &str, column: &ColumnProfile) -> Result<Vec<Bin>, Failure> {
+        let Some(axis) = Axis::of(column.kind) else { return Ok(Vec::new()) };
+        let place = |bound: &Option<Cell>| bound.as_ref().and_then(|cell| axis.place(cell));
+        let Some((least, most)) = place(&column.minimum).zip(place(&column.maximum)) else { return Ok(Vec::new()) };
+        let Some(bins) = Bins::between(least, most, axis.is_whole(column.kind)) else { return Ok(Vec::new()) };
+        let (name, value) = (quote(&column.name), axis.sql(&quote(&column.name)));
         let (width, last) = (bins.width, bins.count - 1);
         // Compared in floating point on both sides, so that no value falls between two bins.
         let sql = format!(
-            "SELECT least(floor((CAST({name} AS DOUBLE) - CAST('{least}' AS DOUBLE)) / CAST('{width}' AS DOUBLE)), \
+            "SELECT least(floor(({value} - CAST('{least}' AS DOUBLE)) / CAST('{width}' AS DOUBLE)), \
              CAST({last} AS DOUBLE)) AS b, count(*) AS n FROM {from} WHERE {name} IS NOT NULL GROUP BY 1"
         );
         let mut counts = vec![0; bins.count as usize];
@@ -160,8 +165,10 @@ impl Profiler {
                 *slot += rows;
             }
         }
-        let bin = |(number, rows): (u32, u64)| (bins.bound(number), bins.bound(number + 1), rows);
-        Ok((0..bins.count).zip(counts).map(bin).collect())
+        let bin = |(number, rows): (u32, u64)| {
+            Some(Bin { from: axis.cell(bins.bound(number))?, to: axis.cell(bins.bound(number + 1))?, rows })
+        };
+        Ok((0..bins.count).zip(counts).map(bin).collect::<Option<_>>().unwrap_or_default())
     }
 
     async fn trend(&mut self, from: &str, column: &ColumnProfile) -> Result<Option<Trend>, Failure> {
@@ -190,6 +197,58 @@ impl Profiler {
         }
         self.rows_scanned += running.rows_scanned();
         Ok(table)
+    }
+}
+
+/// Where the values of a column lie on a line.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Axis {
+    /// At the number itself.
+    Number,
+    /// At the count of seconds since 1970, or of days: this many seconds each.
+    Time(f64),
+}
+
+impl Axis {
+    fn of(kind: ColumnType) -> Option<Self> {
+        match kind {
+            ColumnType::Integer | ColumnType::Decimal | ColumnType::Double => Some(Self::Number),
+            ColumnType::Date => Some(Self::Time(DAY)),
+            ColumnType::Timestamp => Some(Self::Time(1.0)),
+            ColumnType::Boolean | ColumnType::Text | ColumnType::Time => None,
+        }
+    }
+
+    fn is_whole(self, kind: ColumnType) -> bool {
+        self != Self::Number || kind == ColumnType::Integer
+    }
+
+    fn sql(self, name: &str) -> String {
+        match self {
+            Self::Number => format!("CAST({name} AS DOUBLE)"),
+            Self::Time(unit) => format!("(CAST(date_part('epoch', {name}) AS DOUBLE) / CAST('{unit}' AS DOUBLE))"),
+        }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "seconds of calendars are far below 2^53")]
+    fn place(self, cell: &Cell) -> Option<f64> {
+        let (Self::Time(unit), Cell::Text(text)) = (self, cell) else { return cell.number() };
+        let instant = match text.parse::<NaiveDate>() {
+            Ok(day) => day.and_time(NaiveTime::MIN).and_utc().timestamp(),
+            Err(_) => text.parse::<DateTime<Utc>>().ok()?.timestamp(),
+        };
+        Some((instant as f64 / unit).floor())
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "bounds lie by instants that have a calendar's date")]
+    fn cell(self, place: f64) -> Option<Cell> {
+        let Self::Time(unit) = self else {
+            let is_whole = place.fract() == 0.0 && place.abs() < WHOLE;
+            return Some(if is_whole { Cell::Integer(place as i64) } else { Cell::Double(place) });
+        };
+        let instant = DateTime::<Utc>::from_timestamp((place * unit) as i64, 0)?;
+        let pattern = if unit < DAY { "%Y-%m-%dT%H:%M:%SZ" } else { "%Y-%m-%d" };
+        Some(Cell::Text(instant.format(pattern).to_string()))
     }
 }
 

@@ -16,6 +16,7 @@ use serde::Serialize;
 use super::compress;
 use super::exchange::Exchange;
 use super::face::Face;
+use super::wire::catalog::DataSourceTable;
 use super::wire::dashboard::Dashboard;
 use super::wire::key::Key;
 use super::wire::organization::Organization;
@@ -168,6 +169,7 @@ impl Changing {
             Standing::Dashboard(dashboard) => tag_of(&Dashboard::<I>::from(dashboard.clone())),
             Standing::SavedQuery(query) => tag_of(&SavedQuery::<I>::from(query.clone())),
             Standing::Source(source) => tag_of(&DataSource::<I>::from(source.clone())),
+            Standing::Table(table) => tag_of(&DataSourceTable::from(table.clone())),
             Standing::Report(report) => tag_of(&Report::<I>::of(report.clone(), &self.0)),
             Standing::User(user) => tag_of(&User::<I>::from(user.clone())),
             Standing::Session(session) => tag_of(&Session::<I>::of(session, self.0.caller()?)),

@@ -53,6 +53,33 @@ impl<'a, K: Kind> ApiExtractor<'a> for Named<K> {
     }
 }
 
+/// A name in the path, such as a table's.
+pub struct NameInPath(pub String);
+
+impl<'a> ApiExtractor<'a> for NameInPath {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::Parameter];
+    const PARAM_IS_REQUIRED: bool = true;
+
+    type ParamType = String;
+    type ParamRawType = String;
+
+    fn param_in() -> Option<MetaParamIn> {
+        Some(MetaParamIn::Path)
+    }
+
+    fn param_schema_ref() -> Option<MetaSchemaRef> {
+        Some(MetaSchemaRef::Inline(Box::new(MetaSchema::new("string"))))
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        _body: &mut RequestBody,
+        options: ExtractParamOptions<String>,
+    ) -> Result<Self> {
+        Ok(Self(exchange(request)?.capture(options.name).to_owned()))
+    }
+}
+
 /// The query parameter `parameters`: the values of a saved query's parameters by their names, as a JSON object.
 pub struct GivenParameters(pub Map<String, Value>);
 

@@ -24,6 +24,10 @@ const HOPS: usize = 3;
 const CONNECTING: Duration = Duration::from_secs(10);
 /// The longest silence.
 const SILENCE: Duration = Duration::from_secs(30);
+/// The longest that an answer may take to begin, however it trickles.
+const ANSWERING: Duration = Duration::from_secs(60);
+/// Bytes of which each lot has to come within the request's patience, but the last.
+const LOT: usize = 64 << 10;
 /// The longest tag or date that is kept, in bytes.
 const VALIDATOR: usize = 1_000;
 
@@ -40,6 +44,8 @@ pub struct Request {
     pub limit: u64,
     /// The longest that all of it may take.
     pub deadline: Duration,
+    /// The longest that each 64 KiB may take: who is slower keeps others waiting.
+    pub patience: Duration,
     /// Where the body goes: a file that is not there yet.
     pub into: PathBuf,
 }
@@ -99,9 +105,12 @@ pub enum Failure {
     /// The end never came.
     #[error("The file ended before it was complete.")]
     Cut,
-    /// Too slow.
+    /// Too slow as a whole.
     #[error("The file did not come in time.")]
     Late,
+    /// Too slow all along.
+    #[error("The file comes too slowly: less than 64 KiB in {0} seconds.")]
+    Slow(u64),
     /// A fault of ours.
     #[error("The file cannot be fetched.")]
     Broken(String),
@@ -123,7 +132,9 @@ async fn follow(guard: &Guard, request: Request) -> Result<Fetched, Failure> {
         let refused = |refusal| if hop == 0 { Failure::Refused(refusal) } else { Failure::Redirected(refusal) };
         let addresses = guard.settle_url(&url).await.map_err(refused)?;
         let is_home = url.origin() == first.origin();
-        let response = ask(&url, addresses, headers(&request, is_home)?).await?;
+        let asked = ask(guard, &url, addresses, headers(&request, is_home)?);
+        let answered = tokio::time::timeout(ANSWERING, asked).await;
+        let response = answered.map_err(|_| Failure::Unreachable("it does not answer in time"))??;
         match response.status() {
             StatusCode::OK => return keep(response, &request).await,
             StatusCode::NOT_MODIFIED if request.known != Validators::default() => return Ok(Fetched::Unchanged),
@@ -171,7 +182,7 @@ fn headers(request: &Request, is_home: bool) -> Result<HeaderMap, Failure> {
     Ok(headers)
 }
 
-async fn ask(url: &Url, addresses: Vec<SocketAddr>, headers: HeaderMap) -> Result<Response, Failure> {
+async fn ask(guard: &Guard, url: &Url, addresses: Vec<SocketAddr>, headers: HeaderMap) -> Result<Response, Failure> {
     // Whoever was first has installed the same one.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let mut builder = Client::builder()
@@ -186,6 +197,8 @@ async fn ask(url: &Url, addresses: Vec<SocketAddr>, headers: HeaderMap) -> Resul
     if url.scheme() == "http" {
         // A machine without certificates can still fetch what needs none.
         builder = builder.tls_certs_only([]);
+    } else {
+        builder = builder.tls_certs_merge(guard.authorities());
     }
     let client = builder.build().map_err(|error| Failure::Broken(error.without_url().to_string()))?;
     client.get(url.clone()).headers(headers).send().await.map_err(|error| unreachable(&error))
@@ -201,18 +214,33 @@ fn unreachable(error: &reqwest::Error) -> Failure {
             return Failure::Unreachable("its certificate or its TLS is not one that can be trusted");
         }
         if let Some(io) = found.downcast_ref::<std::io::Error>() {
-            match io.kind() {
-                std::io::ErrorKind::ConnectionRefused => return Failure::Unreachable("it refuses the connection"),
-                std::io::ErrorKind::InvalidData => {
-                    return Failure::Unreachable("its certificate or its TLS is not one that can be trusted");
-                }
-                _ => {}
+            if io.kind() == std::io::ErrorKind::ConnectionRefused {
+                return Failure::Unreachable("it refuses the connection");
+            }
+            if is_of_tls(io) {
+                return Failure::Unreachable("its certificate or its TLS is not one that can be trusted");
             }
         }
         cause = found.source();
     }
     let reason = if error.is_connect() { "the connection fails" } else { "it does not speak HTTP as it should" };
     Failure::Unreachable(reason)
+}
+
+/// Whether it comes from TLS. What is wrapped in an error of input and output is none of its sources.
+fn is_of_tls(error: &std::io::Error) -> bool {
+    let mut wrapped = Some(error);
+    while let Some(error) = wrapped {
+        if error.kind() == std::io::ErrorKind::InvalidData {
+            return true;
+        }
+        let Some(inner) = error.get_ref() else { return false };
+        if inner.is::<rustls::Error>() {
+            return true;
+        }
+        wrapped = inner.downcast_ref();
+    }
+    false
 }
 
 /// Writes the body to its file.
@@ -228,15 +256,34 @@ async fn keep(mut response: Response, request: &Request) -> Result<Fetched, Fail
     let validators = Validators { etag: kept(header::ETAG), last_modified: kept(header::LAST_MODIFIED) };
     let mut file = create(&request.into).await.map_err(Failure::Unwritten)?;
     let mut bytes = 0u64;
-    while let Some(chunk) = response.chunk().await.map_err(|error| cut(&error))? {
-        bytes += chunk.len() as u64;
+    loop {
+        let lot = tokio::time::timeout(request.patience, lot(&mut response)).await;
+        let lot = lot.map_err(|_| Failure::Slow(request.patience.as_secs()))?.map_err(|error| cut(&error))?;
+        if lot.is_empty() {
+            break;
+        }
+        bytes += lot.iter().map(|chunk| chunk.len() as u64).sum::<u64>();
         if bytes > request.limit {
             return Err(Failure::TooLarge(request.limit));
         }
-        file.write_all(&chunk).await.map_err(Failure::Unwritten)?;
+        for chunk in lot {
+            file.write_all(&chunk).await.map_err(Failure::Unwritten)?;
+        }
     }
     file.flush().await.map_err(Failure::Unwritten)?;
     Ok(Fetched::File { bytes, validators })
+}
+
+/// The next pieces of a body, as many as make a lot; none at its end.
+async fn lot(response: &mut Response) -> reqwest::Result<Vec<bytes::Bytes>> {
+    let (mut lot, mut length) = (Vec::new(), 0);
+    while length < LOT
+        && let Some(chunk) = response.chunk().await?
+    {
+        length += chunk.len();
+        lot.push(chunk);
+    }
+    Ok(lot)
 }
 
 async fn create(path: &Path) -> std::io::Result<tokio::fs::File> {

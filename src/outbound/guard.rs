@@ -10,7 +10,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 use parking_lot::RwLock;
-use reqwest::Url;
+use reqwest::{Certificate, Url};
 
 use super::resolve::{Failure, Names};
 use crate::domain::reach::{Destination, is_public};
@@ -20,6 +20,7 @@ use crate::domain::reach::{Destination, is_public};
 pub struct Guard {
     allow: Vec<Destination>,
     names: Names,
+    authorities: Vec<Certificate>,
     own: RwLock<Vec<SocketAddr>>,
 }
 
@@ -81,7 +82,24 @@ pub enum Refusal {
 impl Guard {
     /// A guard that lets everybody to public addresses, and to what is listed.
     pub fn new(allow: Vec<Destination>, names: Names) -> Self {
-        Self { allow, names, own: RwLock::new(Vec::new()) }
+        Self { allow, names, authorities: Vec::new(), own: RwLock::new(Vec::new()) }
+    }
+
+    /// The same, believing these authorities (PEM) beside those that the system trusts.
+    ///
+    /// # Errors
+    /// Why there is none among them that can be used.
+    pub fn trusting(self, pem: &[u8]) -> Result<Self, String> {
+        let authorities = Certificate::from_pem_bundle(pem).map_err(|error| error.to_string())?;
+        if authorities.is_empty() {
+            return Err("it holds none".to_owned());
+        }
+        Ok(Self { authorities, ..self })
+    }
+
+    /// The authorities that are believed beside those that the system trusts.
+    pub(super) fn authorities(&self) -> impl Iterator<Item = Certificate> {
+        self.authorities.iter().cloned()
     }
 
     /// Tells where this server listens: it is no source of itself.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
@@ -20,8 +21,8 @@ use super::people::HASHING_QUEUE;
 use super::results::Results;
 use super::running::Running;
 use super::setup_link::Offer;
-use super::sources::Underway;
-use crate::datadir::DataDir;
+use super::sources::{Turns, Underway};
+use crate::datadir::{DataDir, Lease};
 use crate::domain::credits::Factors;
 use crate::domain::entropy::Entropy;
 use crate::domain::error::{Error, Result};
@@ -36,8 +37,10 @@ use crate::store::Store;
 use crate::worker::pool::Pool;
 use crate::worker::protocol::QueryLimits;
 
-/// Files that are fetched from the web at a time.
-const FETCHES: usize = 4;
+/// Files that are fetched from the web at a time: as many as fit the disk beside the rest.
+const FETCHES: usize = 6;
+/// Those of one organisation among them: its slow servers keep nobody else waiting.
+const FETCHES_OF_ONE: usize = 2;
 
 /// Settings of the use cases.
 #[derive(Debug, Clone)]
@@ -101,6 +104,8 @@ pub struct OutboundRules {
     pub guard: Arc<Guard>,
     /// Bytes of one file from the web.
     pub file_limit: u64,
+    /// How long each 64 KiB of a file are waited for.
+    pub patience: Duration,
 }
 
 /// What bounds the life of keys.
@@ -169,8 +174,10 @@ pub struct Parts {
     pub finished: broadcast::Sender<RunId>,
     /// How far the syncs of this process are.
     pub underway: Underway,
-    /// One place for each file that is fetched at a time.
-    pub fetching: tokio::sync::Semaphore,
+    /// Whose turn it is to fetch a file.
+    pub fetching: Turns,
+    /// Says to other processes that this one lives, once it brings the data of a source.
+    pub(super) lease: OnceLock<Option<Lease>>,
     /// The change up to which this run has looked for changes that no call covers. Held while somebody looks: two who look
     /// at once would adopt the same changes.
     pub adopted: Mutex<i64>,
@@ -215,7 +222,8 @@ impl App {
             queued: Notify::new(),
             finished: broadcast::channel(256).0,
             underway: Underway::default(),
-            fetching: tokio::sync::Semaphore::new(FETCHES),
+            fetching: Turns::new(FETCHES, FETCHES_OF_ONE),
+            lease: OnceLock::new(),
             adopted: Mutex::new(0),
             set_up: AtomicBool::new(false),
             setup_offer: Mutex::new(None),

@@ -258,10 +258,7 @@ impl Caller {
     }
 
     fn trial_is_over(&self) -> bool {
-        self.identity.plan.trial_days.is_some_and(|days| {
-            let end = self.identity.holder.org_created_at.millis() + i64::from(days) * 86_400_000;
-            self.at.millis() >= end
-        })
+        self.identity.plan.is_over(self.identity.holder.org_created_at, self.at)
     }
 
     /// The name of whoever operates the server, when it is they; otherwise nothing.

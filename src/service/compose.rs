@@ -57,7 +57,8 @@ fn table_blocks(table: &TableProfile) -> Vec<Block> {
         });
     }
     blocks.push(Block::Table { title: "Columns".to_owned(), table: column_table(table), note: None });
-    let drawn = table.columns.iter().filter(|column| column.histogram.len() > 1).take(HISTOGRAMS);
+    let is_drawn = |column: &&ColumnProfile| column.kind.is_numeric() && column.histogram.len() > 1;
+    let drawn = table.columns.iter().filter(is_drawn).take(HISTOGRAMS);
     blocks.extend(drawn.map(histogram));
     let frequent = frequent_table(table);
     if !frequent.rows.is_empty() {
@@ -124,8 +125,8 @@ fn frequent_table(table: &TableProfile) -> Table {
 }
 
 fn histogram(column: &ColumnProfile) -> Block {
-    let points =
-        column.histogram.iter().map(|(low, _, count)| (Cell::Text(Format::default().apply(*low)), integer(*count)));
+    let bound = |cell: &Cell| cell.number().map_or_else(|| cell.display(), |low| Format::default().apply(low));
+    let points = column.histogram.iter().map(|bin| (Cell::Text(bound(&bin.from)), integer(bin.rows)));
     Block::Chart {
         title: format!("Distribution of {}", column.name),
         kind: WidgetKind::BarChart,

@@ -4,6 +4,7 @@
 use super::keys::KeyView;
 use super::organizations::Organization;
 use super::sessions::SessionView;
+use crate::domain::catalog::CatalogTable;
 use crate::domain::dashboard::Dashboard;
 use crate::domain::error::Result;
 use crate::domain::report::Report;
@@ -20,6 +21,8 @@ pub enum Standing<'o> {
     SavedQuery(&'o SavedQuery),
     /// A data source with its tables.
     Source(&'o Source),
+    /// A table of a data source.
+    Table(&'o CatalogTable),
     /// A report with its newest run.
     Report(&'o Report),
     /// A user.

@@ -10,6 +10,7 @@ use crate::domain::dashboard::Dashboard;
 use crate::domain::error::{Error, Result};
 use crate::domain::id::{DashboardKind, IdRef, Report as ReportKind};
 use crate::domain::report::{NewReport, ReportFormat};
+use crate::domain::source::Source;
 use crate::domain::window::{Class, Surface};
 use crate::store::main::{reports, sources};
 
@@ -67,7 +68,7 @@ impl App {
         let mut rows = 0;
         for source in dashboard.widgets.iter().filter_map(|widget| widget.source) {
             let found = self.store.read_now(|db| Ok(sources::find(db, caller.org(), &IdRef::Number(source.id))?))?;
-            let largest = found.iter().flat_map(|source| &source.tables).map(|table| table.rows).max();
+            let largest = found.iter().flat_map(Source::visible_tables).map(|table| table.rows).max();
             rows += largest.unwrap_or(0);
         }
         Ok(Work::Refresh { widgets: dashboard.widgets.len() as u64, rows })

@@ -216,8 +216,9 @@ impl App {
 /// A query of parts in SQL, by the table that it is about.
 pub(super) fn written(parts: &StructuredQuery, source: Option<&Source>) -> Result<Written> {
     let source = source.ok_or_else(|| Error::field("data_source_id", "is missing; a query of parts is about one."))?;
-    let table = source.tables.iter().find(|table| table.name == parts.table).ok_or_else(|| {
-        let known: Vec<&str> = source.tables.iter().map(|table| table.name.as_str()).collect();
+    let tables = source.visible_tables();
+    let table = tables.iter().find(|table| table.name == parts.table).ok_or_else(|| {
+        let known: Vec<&str> = tables.iter().map(|table| table.name.as_str()).collect();
         Error::field("table", format!("is no table of `{}`; there are {}.", source.slug, known.join(", ")))
     })?;
     let columns: Vec<Column> = table.columns.iter().map(|column| column.column.clone()).collect();

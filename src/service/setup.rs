@@ -149,6 +149,7 @@ impl App {
     /// Queues again what was running, gives back what was reserved for nothing, fails syncs that ended with the server.
     pub async fn recover(&self) -> Result<()> {
         let (boot, now) = (self.boot.clone(), self.clock.now());
+        self.data.forget_leases();
         self.store
             .write(move |tx| {
                 for (org, run) in runs::requeue(tx, Some(&boot))? {
@@ -160,7 +161,8 @@ impl App {
                     runs::finish(tx, org, run, &ending, 0, now)?;
                 }
                 let refunded = credits::repair(tx, &boot, now)?;
-                let failed = sources::repair(tx, &boot, now)? + syncs::repair(tx, Runs::OfOthers(&boot), now)?;
+                let others = Runs::OfOthers(&boot);
+                let failed = sources::repair(tx, others, now)? + syncs::repair(tx, others, now)?;
                 if refunded + failed > 0 {
                     tracing::info!(refunded, failed, "repaired what an earlier run left");
                 }

@@ -1,24 +1,29 @@
 //! Data sources: files that are uploaded, or read from elsewhere, become tables (PRODUCT 8.7).
 
+mod catalog;
 mod connected;
 mod databases;
 mod failure;
 mod fetch;
 mod files;
+mod leases;
 mod preview;
 mod replace;
 mod secrets;
 mod syncs;
+mod turns;
 
 use serde_json::json;
 use uuid::Uuid;
 
+pub use self::catalog::Profiled;
 pub use self::connected::{ConnectRequest, ScheduleRequest, SourceChange};
 pub use self::databases::notes;
 pub(super) use self::failure::{error_of, failure_of};
 pub use self::files::{Incoming, IncomingFile, IncomingFiles, Progress};
 pub use self::secrets::Rotation;
 pub use self::syncs::Underway;
+pub use self::turns::Turns;
 use super::app::App;
 use super::caller::Caller;
 use super::conditions::Standing;
@@ -26,13 +31,14 @@ use crate::datadir::DataDir;
 /// Where an upload lies until it is read, and a result until it is sent.
 pub use crate::datadir::Scratch;
 use crate::domain::access::Permission;
+use crate::domain::catalog::CatalogColumn;
 use crate::domain::error::{Error, Result};
 use crate::domain::id::{IdRef, OrgId, Source as SourceKind, SourceId};
 use crate::domain::page::{ListRequest, Page};
 use crate::domain::source::{Source, SourceFilter, SourceStatus};
 use crate::store::Slice;
 use crate::store::main::sources;
-use crate::worker::protocol::TableFile;
+use crate::worker::protocol::{ColumnView, TableFile};
 
 /// How many of those who use a source are named in a refusal to take it away.
 const REFERRERS_NAMED: usize = 10;
@@ -123,19 +129,17 @@ impl App {
         found.ok_or_else(|| Error::not_found::<SourceKind>(spelled))
     }
 
-    /// The files of a source's tables.
+    /// The files of a source's tables, as queries see them.
     pub(super) fn table_files(&self, org_uuid: Uuid, source: &Source) -> Vec<TableFile> {
         let Some(extract) = source.extract else { return Vec::new() };
         let directory = self.data.extract(org_uuid, source.uuid, extract);
-        source
-            .tables
-            .iter()
-            .map(|table| TableFile {
-                source: source.slug.clone(),
-                table: table.name.clone(),
-                path: directory.join(format!("{}.parquet", table.name)),
-            })
-            .collect()
+        let tables = source.visible_catalog().map(|table| TableFile {
+            source: source.slug.clone(),
+            path: directory.join(format!("{}.parquet", table.source_name)),
+            columns: table.columns.iter().filter_map(view).collect(),
+            table: table.name,
+        });
+        tables.collect()
     }
 
     /// The files of all tables of an organisation.
@@ -144,6 +148,13 @@ impl App {
         let all = self.store.read_now(|db| Ok(sources::list(db, org, &SourceFilter::active(), &Slice::all())?))?;
         Ok(all.iter().flat_map(|source| self.table_files(org_uuid, source)).collect())
     }
+}
+
+/// How queries see a column, where that is not as it is.
+fn view(column: &CatalogColumn) -> Option<ColumnView> {
+    let name = (!column.hidden).then(|| column.name.clone());
+    let is_other = column.found.is_some() && name.as_ref() != Some(&column.source_name);
+    is_other.then(|| ColumnView { column: column.source_name.clone(), name })
 }
 
 /// Refuses to take away what is in use, naming who uses it.

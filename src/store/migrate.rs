@@ -27,6 +27,7 @@ const MAIN: &[M<'static>] = &[
     M::up(include_str!("main/migrations/0010_import_options.sql")),
     M::up(include_str!("main/migrations/0011_connections.sql")),
     M::up(include_str!("main/migrations/0012_saved_queries.sql")),
+    M::up(include_str!("main/migrations/0013_catalog.sql")),
 ];
 const AUDIT: &[M<'static>] = &[
     M::up(include_str!("audit/migrations/0001_first_light.sql")),

@@ -16,8 +16,8 @@ use crate::domain::import::ImportOptions;
 use crate::domain::result::{Column, ColumnType, WidgetData};
 use crate::domain::widget::{Format, WidgetKind};
 
-/// The longest frame, in bytes.
-pub const MAX_FRAME: usize = 1 << 20;
+/// The longest frame, in bytes: a job names all tables of an organisation, and what their columns are called.
+pub const MAX_FRAME: usize = 8 << 20;
 /// Results up to this many bytes travel in a frame, larger ones in a file.
 pub const INLINE_LIMIT: usize = 256 << 10;
 /// Identifies the build on both sides; a worker of another build refuses to serve.
@@ -184,6 +184,19 @@ pub struct TableFile {
     pub table: String,
     /// Its extract.
     pub path: PathBuf,
+    /// The columns that go by another name than in the extract, or are not to be seen; those that are not named here are
+    /// as they are.
+    #[serde(default)]
+    pub columns: Vec<ColumnView>,
+}
+
+/// A column of an extract that queries see otherwise than it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ColumnView {
+    /// Its name in the extract.
+    pub column: String,
+    /// Its name in queries; none hides it.
+    pub name: Option<String>,
 }
 
 /// A query.

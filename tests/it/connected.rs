@@ -286,7 +286,7 @@ async fn a_source_is_read_by_its_schedule_and_tried_again_when_that_fails() {
     // The clock stands at nine in the morning; in New York it is five.
     let schedule = json!({"schedule": {"cron": "0 6 * * *", "time_zone": "America/New_York"}});
     let source = owner.patch("/v1/data-sources/ds_1", schedule).await.is(200);
-    let next = json!({"cron": "0 6 * * *", "time_zone": "America/New_York", "next_sync_at": "2026-04-06T10:00:00Z"});
+    let next = json!({"cron": "0 6 * * *", "time_zone": "America/New_York", "next_sync_at": "2026-04-06T10:00:00Z", "paused": null});
     assert_eq!(source["schedule"], next);
     let due = async || {
         for running in world.app.sync_due().await.unwrap() {

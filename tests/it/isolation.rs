@@ -10,7 +10,7 @@ use claribi::http::document;
 use claribi::http::face::Face;
 use serde_json::{Value, json};
 
-use crate::actors::Actor;
+use crate::actors::{Actor, Part};
 use crate::answer::Answer;
 use crate::coverage::{Entry, NOTHING, entries};
 use crate::sources::sales;
@@ -129,10 +129,15 @@ impl Objects {
         let query = owner.post("/v1/queries", query).await.is(201);
         let entry = &owner.get("/v1/audit?sort=-created_at").await.is(200)["data"][0];
         let request = entry["request_id"].as_str().unwrap().to_owned();
+        let files = [Part::Field("mode", "replace"), Part::File("theirs.csv", b"n\n1\n")];
+        owner.upload(&format!("/v1/data-sources/{source}/files"), &files).await.is(200);
+        let there = ["theirs".to_owned(), "theirs".to_owned(), "theirs".to_owned()];
+        let tables = Spelled { collection: "tables", there, nowhere: ["nothing"; 3] };
         let theirs = vec![
             spelled(owner, "dashboards", &dashboard["id"], "d_fffff").await,
             spelled(owner, "widgets", &dashboard["widgets"][0]["id"], "w_fffff").await,
             spelled(owner, "data-sources", &json!(source), "ds_fffff").await,
+            tables,
             spelled(owner, "reports", &report["report_id"], "r_fffff").await,
             spelled(owner, "runs", &report["run_id"], "run_fffff").await,
             spelled(owner, "report-templates", &template, "tpl_fffff").await,
@@ -188,10 +193,14 @@ async fn another_organisations_ids_answer_exactly_as_unknown_ones() {
         there.refuses(404, "not_found");
         assert_alike((&there, theirs), (&nowhere, nobodys), &operation.entry.named());
         if let [_, inner] = spelled.as_slice() {
-            assert_eq!(operation.collections[0], "dashboards", "the stranger has dashboards to put things in");
+            let own = match operation.collections[0].as_str() {
+                "dashboards" => &objects.dashboard,
+                "data-sources" => &objects.source,
+                other => panic!("the stranger has none of the {other} to look for things in"),
+            };
             let (theirs, nobodys) = (&inner.there[spelling], inner.nowhere[spelling]);
-            let there = operation.ask(stranger, &[&objects.dashboard, theirs]).await;
-            let nowhere = operation.ask(stranger, &[&objects.dashboard, nobodys]).await;
+            let there = operation.ask(stranger, &[own, theirs]).await;
+            let nowhere = operation.ask(stranger, &[own, nobodys]).await;
             there.refuses(404, "not_found");
             assert_alike((&there, theirs), (&nowhere, nobodys), &operation.entry.named());
         }

@@ -24,6 +24,8 @@ pub enum Page {
     Endless,
     /// Nothing, over an open connection.
     Silent,
+    /// The beginning of a file, and nothing more.
+    Stalled,
 }
 
 /// The server, which ends with the test.
@@ -102,6 +104,11 @@ impl Shared {
                 loop {
                     stream.write_all(&[b'1', b'\n'].repeat(32_768)).await?;
                 }
+            }
+            Some(Page::Stalled) => {
+                stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/csv\r\nContent-Length: 99\r\n\r\na\n").await?;
+                let _ = stream.read_u8().await;
+                return Ok(());
             }
             Some(Page::Silent) => {
                 let _ = stream.read_u8().await;

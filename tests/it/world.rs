@@ -132,6 +132,7 @@ impl Default for Plot {
             allowed_dirs: Vec::new(),
             outbound: OutboundRules {
                 guard: Arc::new(Guard::new(vec!["127.0.0.1".parse().unwrap()], Names::System)),
+                patience: Duration::from_secs(30),
                 file_limit: 1 << 20,
             },
             keys: KeyRules {

@@ -2,6 +2,7 @@
 
 mod appended;
 mod formats;
+mod fuzzed;
 mod options;
 mod workbooks;
 

@@ -8,11 +8,13 @@ use datafusion::catalog::{
     CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider,
     SchemaProvider, TableProvider,
 };
+use datafusion::common::Column;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
 use datafusion::datasource::physical_plan::ParquetSource;
 use datafusion::datasource::source::DataSourceExec;
+use datafusion::datasource::{ViewTable, provider_as_source};
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionState;
 use datafusion::execution::context::SQLOptions;
@@ -31,15 +33,17 @@ use parking_lot::Mutex;
 use super::checked::CheckIntegers;
 use super::names::{self, KnownTable};
 use super::{errors, functions, guard, value};
-use crate::domain::result::Column;
+use crate::domain::result::Column as ResultColumn;
 use crate::engine::threads::Hands;
 use crate::engine::{defect, internal};
-use crate::worker::protocol::{Failure, FailureCode, QueryLimits, TableFile};
+use crate::worker::protocol::{ColumnView, Failure, FailureCode, QueryLimits, TableFile};
 
 /// The catalog that all tables are in; nobody has to name it.
 const CATALOG: &str = "claribi";
 /// The schema of names without one, when no source was chosen: it is always empty.
 const NOWHERE: &str = "no_source";
+/// What an extract is called below a view of it; no query can name it.
+const EXTRACT: &str = "extract";
 /// Extracts whose schemas are remembered.
 const REMEMBERED: usize = 512;
 
@@ -89,7 +93,8 @@ impl Engine {
         let mut schemas: HashMap<&str, Arc<MemorySchemaProvider>> = HashMap::new();
         let mut known = Vec::with_capacity(tables.len());
         for file in tables {
-            let provider = self.extract(file).await?;
+            let extract = self.extract(file).await?;
+            let provider = if file.columns.is_empty() { extract } else { seen(extract, &file.columns)? };
             known.push(KnownTable {
                 source: file.source.clone(),
                 table: file.table.clone(),
@@ -153,6 +158,27 @@ impl Engine {
     }
 }
 
+/// A table as its queries see it: some columns under other names, some not at all. The planner sees through it, so that
+/// no more of the extract is read than otherwise.
+fn seen(extract: Arc<dyn TableProvider>, views: &[ColumnView]) -> Result<Arc<dyn TableProvider>, Failure> {
+    let views: HashMap<&str, Option<&str>> =
+        views.iter().map(|view| (view.column.as_str(), view.name.as_deref())).collect();
+    let schema = extract.schema();
+    let columns = schema.fields().iter().filter_map(|field| {
+        let name = match views.get(field.name().as_str()) {
+            None => field.name(),
+            Some(Some(name)) => *name,
+            Some(None) => return None,
+        };
+        Some(Expr::Column(Column::new(Some(EXTRACT), field.name())).alias(name))
+    });
+    let plan = LogicalPlanBuilder::scan(EXTRACT, provider_as_source(extract), None)
+        .and_then(|scan| scan.project(columns))
+        .and_then(LogicalPlanBuilder::build)
+        .map_err(|error| internal("a table cannot be seen otherwise", &error))?;
+    Ok(Arc::new(ViewTable::new(plan, None)))
+}
+
 /// One caller's view: some tables, limited resources.
 pub struct Session {
     state: SessionState,
@@ -163,7 +189,7 @@ pub struct Session {
 /// A query that runs.
 pub struct Running {
     /// The columns of its rows.
-    pub columns: Vec<Column>,
+    pub columns: Vec<ResultColumn>,
     /// Its rows.
     pub stream: SendableRecordBatchStream,
     /// Whether it would have the same rows at another time: it asks neither clock nor chance.

@@ -1,5 +1,7 @@
 //! What queries may ask, what they are told, and how results are written.
 
+mod fuzzed;
+
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -57,8 +59,12 @@ impl Shop {
             writer.close().unwrap();
             path
         };
-        let table =
-            |source: &str, table: &str, path: PathBuf| TableFile { source: source.into(), table: table.into(), path };
+        let table = |source: &str, table: &str, path: PathBuf| TableFile {
+            columns: Vec::new(),
+            source: source.into(),
+            table: table.into(),
+            path,
+        };
         let tables = vec![
             table("shop", "orders", save("orders.parquet", orders)),
             table("shop", "customers", save("customers.parquet", customers.clone())),

@@ -11,9 +11,10 @@ use crate::http::credential::Credential;
 use crate::http::fault::Reply;
 use crate::http::list_query::ListQuery;
 use crate::http::new_source::NewSource;
-use crate::http::params::{Exchanged, Named};
+use crate::http::params::{Exchanged, NameInPath, Named};
 use crate::http::reply::{Changed, CreatedOrAccepted, DoneOrAccepted, Json, One};
 use crate::http::upload::{Look, NewFiles, Upload};
+use crate::http::wire::catalog::{DataSourceTable, DataSourceTables, TablePatch, TableProfile};
 use crate::http::wire::import::Preview;
 use crate::http::wire::source::{DataSource, DataSourcePatch};
 use crate::http::wire::sync::DataSourceSync;
@@ -122,6 +123,57 @@ impl DataSourcesApi {
     ) -> Reply<Json<Counted<DataSourceSync<Id>>>> {
         let page = self.0.syncs(&caller, &id.id, &id.spelled, &list.0)?;
         Ok(Json(Counted::of(page.map(DataSourceSync::of), &exchange.0)))
+    }
+
+    /// Get the tables of a data source with their columns.
+    ///
+    /// Beside what queries can name, it has what is hidden and what has vanished but still has words.
+    #[oai(path = "/:id/tables", method = "get", operation_id = "data_sources_tables")]
+    async fn tables(&self, Credential(caller): Credential, id: Named<SourceOf>) -> Reply<One<DataSourceTables<Id>>> {
+        Ok(One(self.0.source(&caller, &id.id, &id.spelled)?.into()))
+    }
+
+    /// Get a table with its columns.
+    ///
+    /// By its name in queries, or else by the one that it has in its source.
+    #[oai(path = "/:id/tables/:table", method = "get", operation_id = "data_sources_table")]
+    async fn table(
+        &self,
+        Credential(caller): Credential,
+        id: Named<SourceOf>,
+        table: NameInPath,
+    ) -> Reply<One<DataSourceTable>> {
+        Ok(One(self.0.source_table(&caller, (&id.id, &id.spelled), &table.0)?.into()))
+    }
+
+    /// Describe, rename and hide a table and its columns.
+    ///
+    /// Holds for the data that is here and for all that comes later. Queries, those of widgets and reports too, go by the
+    /// new names from then on, and by these alone; what is hidden is not there for them. Nothing is renamed within them.
+    /// Files that are sent later still find their table by the name that it has in its source.
+    #[oai(path = "/:id/tables/:table", method = "patch", operation_id = "data_sources_table_update")]
+    async fn update_table(
+        &self,
+        Credential(caller): Credential,
+        id: Named<SourceOf>,
+        table: NameInPath,
+        Body(patch): Body<TablePatch>,
+    ) -> Reply<Changed<DataSourceTable>> {
+        Ok(Changed(self.0.update_table(&caller, (&id.id, &id.spelled), &table.0, patch.read()?).await?.into()))
+    }
+
+    /// Get what the columns of a table hold.
+    ///
+    /// Nulls, distinct values, bounds, means, distributions and the most frequent values of the columns that queries can
+    /// name. Computed when it is first asked for, and kept for as long as the data is the same.
+    #[oai(path = "/:id/tables/:table/profile", method = "get", operation_id = "data_sources_table_profile")]
+    async fn table_profile(
+        &self,
+        Credential(caller): Credential,
+        id: Named<SourceOf>,
+        table: NameInPath,
+    ) -> Reply<One<TableProfile>> {
+        Ok(One(self.0.table_profile(&caller, (&id.id, &id.spelled), &table.0).await?.into()))
     }
 
     /// Delete a data source with its data.

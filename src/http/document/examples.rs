@@ -89,6 +89,10 @@ pub fn request(schema: &str, face: Face) -> Option<Value> {
         "RotateRequest" => json!({"grace_seconds": 3_600}),
         "UserPatch" => json!({"role": "analyst"}),
         "RunRequest" => json!({"format": "pdf"}),
+        "TablePatch" => json!({
+            "description": "The airlines that flew from New York in 2013.",
+            "columns": [{"column": "carrier", "description": "The airline's code of two letters."}],
+        }),
         "SetupRequest" => json!({
             "token": "what stands behind the # in the setup link", "organization": "Acme Corp",
             "email": "ada@example.com", "password": "a few unrelated words",
@@ -125,6 +129,7 @@ pub fn variable(collection: &str, face: Face) -> Option<Value> {
         "reports" => id(face, world::REPORT),
         "runs" => id(face, world::RUN),
         "sessions" => id(face, world::SESSION),
+        "tables" => json!("airlines"),
         "users" => id(face, world::OWNER),
         "widgets" => id(face, world::WIDGET),
         _ => return None,

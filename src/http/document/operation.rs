@@ -152,6 +152,7 @@ fn parameters(described: &mut Value, path: &str, face: Face) {
             ),
             "explain" => ("A method and a path on any face, such as `POST /v1/reports/generate`.", json!({})),
             "address" => ("With `explain`: the IP address that the call would come from.", json!({})),
+            "table" => ("A table by its name in queries, or else by the one that it has in its source.", json!({})),
             "id" | "widget_id" => ("An id in any spelling of this face.", json!({})),
             _ => continue,
         };

@@ -9,8 +9,8 @@ use super::*;
 use crate::domain::operation::{BodyKind, Needs};
 use crate::http::body;
 use crate::http::wire::{
-    Counted, Deleted, Hex, Integer, Listing, UuidText, credits, dashboard, import, key, limits, organization, query,
-    report, session, setup, source, structured, sync, usage, user, widget,
+    Counted, Deleted, Hex, Integer, Listing, UuidText, catalog, credits, dashboard, import, key, limits, organization,
+    query, report, session, setup, source, structured, sync, usage, user, widget,
 };
 
 fn document(face: Face) -> Value {
@@ -125,6 +125,7 @@ fn documented_request_fields_are_the_ones_that_are_read() {
     check::<report::ReportPatch>();
     check::<source::NewDataSource>();
     check::<source::DataSourcePatch>();
+    check::<catalog::TablePatch>();
     check::<import::NewImportOptions>();
     check::<import::NewColumnOptions>();
     check::<sync::Connection>();
@@ -234,10 +235,9 @@ fn sample(schema: &Value, schemas: &Value) -> Value {
     }
     match (schema["type"].as_str(), schema["format"].as_str()) {
         (Some("object"), _) => {
-            let Some(properties) = schema["properties"].as_object() else {
-                return json!({"name": sample(&schema["additionalProperties"], schemas)});
-            };
-            properties.iter().map(|(name, property)| (name.clone(), sample(property, schemas))).collect()
+            // Of maps nothing is fixed; some have themselves as values.
+            let properties = schema["properties"].as_object().into_iter().flatten();
+            properties.map(|(name, property)| (name.clone(), sample(property, schemas))).collect()
         }
         (Some("array"), _) => json!([sample(&schema["items"], schemas)]),
         (Some("string"), Some("date-time")) => json!("2026-04-06T09:14:22Z"),

@@ -44,6 +44,78 @@ impl From<NewImportOptions> for import::ImportOptions {
     }
 }
 
+/// How files are read, where that was not left to detection.
+#[derive(Debug, Serialize, Object)]
+#[oai(skip_serializing_if_is_none)]
+pub struct ImportOptions {
+    /// The character between fields.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    separator: Option<String>,
+    /// The character around fields; empty where nothing is quoted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quote: Option<String>,
+    /// How bytes spell characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    encoding: Option<TextEncoding>,
+    /// Whether the first row has the columns' names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    header: Option<bool>,
+    /// Lines of text, or rows of a sheet, that are passed over at the start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    skip_lines: Option<u64>,
+    /// What stands for a missing value beside an empty one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nulls: Option<Vec<String>>,
+    /// The one sheet of a workbook that is read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sheet: Option<String>,
+    /// The types of columns, by their names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    columns: Option<BTreeMap<String, ColumnOptions>>,
+    /// What holds for one file alone, by its name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    files: Option<BTreeMap<String, ImportOptions>>,
+}
+
+impl From<import::ImportOptions> for ImportOptions {
+    fn from(options: import::ImportOptions) -> Self {
+        let import::ImportOptions { separator, quote, encoding, header, skip_lines, nulls, sheet, columns, files } =
+            options;
+        let columns: BTreeMap<_, _> = columns.into_iter().map(|(name, column)| (name, column.into())).collect();
+        let files: BTreeMap<_, _> = files.into_iter().map(|(name, options)| (name, options.into())).collect();
+        Self {
+            separator,
+            quote,
+            encoding: encoding.map(TextEncoding::from),
+            header,
+            skip_lines,
+            nulls,
+            sheet,
+            columns: (!columns.is_empty()).then_some(columns),
+            files: (!files.is_empty()).then_some(files),
+        }
+    }
+}
+
+/// How a column is read, where that was not left to detection.
+#[derive(Debug, Serialize, Object)]
+pub struct ColumnOptions {
+    /// The type that its values have.
+    #[serde(rename = "type")]
+    #[oai(rename = "type")]
+    kind: ColumnType,
+    /// How its dates or times are written, as strftime has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[oai(skip_serializing_if_is_none)]
+    format: Option<String>,
+}
+
+impl From<import::ColumnOptions> for ColumnOptions {
+    fn from(column: import::ColumnOptions) -> Self {
+        Self { kind: column.kind.into(), format: column.format }
+    }
+}
+
 /// How a column is read.
 #[derive(Debug, Deserialize, Object)]
 #[serde(deny_unknown_fields)]

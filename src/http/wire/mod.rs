@@ -2,6 +2,7 @@
 //! face says differently altogether stands in the face.
 
 pub mod audit;
+pub mod catalog;
 pub mod credits;
 pub mod dashboard;
 pub mod import;

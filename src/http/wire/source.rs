@@ -4,6 +4,7 @@ use poem_openapi::types::{MaybeUndefined, ParseFromJSON, ToJSON, Type};
 use poem_openapi::{Enum, Object};
 use serde::{Deserialize, Serialize};
 
+use super::import::ImportOptions;
 use super::sync::{Connection, LastSync, NewSchedule, NewSecret, Schedule};
 use super::{Spelling, Stamp};
 use crate::domain::connection::{Credentials, Kind, Mode};
@@ -28,9 +29,12 @@ pub struct DataSource<I: Type + ParseFromJSON + ToJSON> {
     has_secret: bool,
     /// When it is read again; null when nothing says so.
     schedule: Option<Schedule>,
+    /// How its files are read where that is not left to detection; later files are read so too.
+    options: ImportOptions,
     status: SourceStatus,
     /// Why it has no data; null when it has some, or may still get it.
     error: Option<String>,
+    /// The tables and columns that queries can name, by these names.
     tables: Vec<Table>,
     /// When its data was last replaced; null before the first time.
     last_synced_at: Option<Stamp>,
@@ -45,7 +49,9 @@ pub struct DataSource<I: Type + ParseFromJSON + ToJSON> {
 impl<I: Spelling> From<domain::Source> for DataSource<I> {
     fn from(source: domain::Source) -> Self {
         let notes = notes(&source);
-        let schedule = source.schedule.as_ref().map(|schedule| Schedule::of(schedule, source.next_sync_at));
+        let schedule =
+            source.schedule.as_ref().map(|schedule| Schedule::of(schedule, source.next_sync_at, source.paused));
+        let tables = source.visible_tables().into_iter().map(Table::from).collect();
         Self {
             id: I::of(source.id, source.uuid),
             name: source.name,
@@ -55,9 +61,10 @@ impl<I: Spelling> From<domain::Source> for DataSource<I> {
             connection: source.connection.as_ref().and_then(Connection::of),
             has_secret: source.has_secret,
             schedule,
+            options: source.options.into(),
             status: source.status.into(),
             error: source.error,
-            tables: source.tables.into_iter().map(Table::from).collect(),
+            tables,
             last_synced_at: source.last_synced_at.map(Stamp::from),
             last_sync: source.last_sync.map(LastSync::from),
             notes,

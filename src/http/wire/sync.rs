@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Spelling, Stamp};
+use crate::domain::code::Code;
 use crate::domain::connection::{Credentials, SecretText};
+use crate::domain::time::Timestamp;
 use crate::domain::{connection, schedule, sync as domain};
 use crate::http::reply::DoneOrAccepted;
 use crate::service::sources::ScheduleRequest;
@@ -144,15 +146,18 @@ pub struct Schedule {
     time_zone: String,
     /// The next time: that of the schedule, or a second attempt before it.
     next_sync_at: Option<Stamp>,
+    /// Why the last time passed without a sync, as one of the codes of errors, such as `trial_ended`; null when none did.
+    paused: Option<String>,
 }
 
 impl Schedule {
     /// A schedule with its next time.
-    pub fn of(schedule: &schedule::Schedule, next: Option<crate::domain::time::Timestamp>) -> Self {
+    pub fn of(schedule: &schedule::Schedule, next: Option<Timestamp>, paused: Option<Code>) -> Self {
         Self {
             cron: schedule.cron().to_owned(),
             time_zone: schedule.zone().to_owned(),
             next_sync_at: next.map(Stamp::from),
+            paused: paused.map(|code| code.as_str().to_owned()),
         }
     }
 }

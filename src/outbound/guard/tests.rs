@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use proptest::prelude::*;
 
 use super::*;
+use crate::domain::fuzzing::cases;
 
 fn guard(allow: &[&str]) -> Guard {
     let names = |host: &str| match host {
@@ -200,6 +201,8 @@ async fn a_name_that_answers_differently_the_second_time_gains_nothing() {
 }
 
 proptest! {
+    #![proptest_config(cases(256))]
+
     #[test]
     fn no_text_leads_inside(text in "(https?|HTTP|ftp|file)?:?[/\\\\]{0,3}[a-z0-9.\\[\\]:@%#?x]{0,40}(/[a-z]{0,4})?") {
         let guard = guard(&[]);

@@ -101,7 +101,7 @@ fn profiled(db: &Reader<'_, Main>, caller: &Caller, new: &NewReport) -> Result<S
 
 fn profile_work<'s>(sources: impl Iterator<Item = &'s Source>) -> Work {
     let (mut sections, mut rows) = (0, 0);
-    for table in sources.flat_map(|source| &source.tables) {
+    for table in sources.flat_map(Source::visible_tables) {
         sections += 1;
         rows += table.rows;
     }

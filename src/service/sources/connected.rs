@@ -21,8 +21,8 @@ use crate::service::caller::Caller;
 use crate::service::conditions::Standing;
 use crate::service::once::Effect;
 use crate::store::Tx;
+use crate::store::main::connections;
 use crate::store::main::sources::{self, NewSource};
-use crate::store::main::{connections, syncs};
 
 /// When a source is read again, as somebody asked for it: cron expression and zone.
 pub type ScheduleRequest = (String, Option<String>);
@@ -162,7 +162,7 @@ impl App {
     /// Begins the sync that brings a source's first data.
     fn first_sync(&self, tx: &Tx<'_>, caller: &Caller, source: SourceId) -> Result<Lease> {
         let (org, org_uuid) = (caller.org(), caller.identity().holder.org_uuid);
-        let sync = syncs::begin(tx, org, source, (Trigger::Create, 1), &self.boot, caller.at)?;
+        let sync = self.begin_run(tx, (org, source), (Trigger::Create, 1), caller.at)?;
         Ok(Lease { org, org_uuid, source, sync, trigger: Trigger::Create, attempt: 1 })
     }
 

@@ -60,8 +60,7 @@ impl App {
     ) -> Result<Brought> {
         let name = file.name();
         let tables = table_names(&[&name])?;
-        // As many files at once as fit the disk beside the rest, whoever waits.
-        let _turn = self.fetching.acquire().await.map_err(Error::internal)?;
+        let _turn = self.fetching.take(lease.org).await?;
         let scratch = self.data.scratch(&format!("sync-{}", lease.sync.prefixed())).map_err(Error::internal)?;
         let path = scratch.path().join("0");
         progress(0.0, 0);
@@ -71,6 +70,7 @@ impl App {
             known: known(source),
             limit: self.settings.outbound.file_limit,
             deadline: self.settings.job_timeout,
+            patience: self.settings.outbound.patience,
             into: path.clone(),
         };
         let fetched = client::fetch(&self.settings.outbound.guard, request).await.map_err(unavailable)?;

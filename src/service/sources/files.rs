@@ -159,13 +159,13 @@ impl App {
     ) -> Result<JoinHandle<Result<()>>> {
         caller.require(Permission::DataSourcesCreate)?;
         let files = incoming.files.to_import()?;
-        let (org, id, boot, now) = (caller.org(), source.id, self.boot.clone(), caller.at);
+        let (app, org, id, now) = (self.clone(), caller.org(), source.id, caller.at);
         let sync = self
             .store
             .write(move |tx| {
-                sources::restart(tx, org, id, &boot, now)?;
-                syncs::give_up(tx, id, now, now)?;
-                Ok(syncs::begin(tx, org, id, (Trigger::Create, 1), &boot, now)?)
+                sources::restart(tx, org, id, &app.boot, now)?;
+                syncs::give_up(tx, id, &app.boot, now, now)?;
+                app.begin_run(tx, (org, id), (Trigger::Create, 1), now)
             })
             .await?;
         let loading = Loading { source: id, uuid: source.uuid, sync };
@@ -212,15 +212,15 @@ impl App {
         (name, slug): (String, String),
         options: Option<ImportOptions>,
     ) -> Result<Loading> {
-        let (writer, boot) = (caller.clone(), self.boot.clone());
+        let (app, writer) = (self.clone(), caller.clone());
         self.store
             .write(move |tx| {
                 let new = NewSource { uuid, name: &name, slug: &slug, connection: None };
-                let source = sources::create(tx, writer.org(), &new, &boot, writer.at)?;
+                let source = sources::create(tx, writer.org(), &new, &app.boot, writer.at)?;
                 if let Some(options) = options {
                     sources::keep_options(tx, writer.org(), source, &options)?;
                 }
-                let sync = syncs::begin(tx, writer.org(), source, (Trigger::Create, 1), &boot, writer.at)?;
+                let sync = app.begin_run(tx, (writer.org(), source), (Trigger::Create, 1), writer.at)?;
                 let after = json!({"name": name, "slug": slug, "kind": "file"});
                 writer.record(tx, "data_source.create", &source.prefixed(), None, Some(after))?;
                 writer.begin(tx, Effect::Source(source))?;
@@ -272,7 +272,7 @@ impl App {
             deadline: self.settings.job_timeout,
         };
         let target = self.data.extract(org_uuid, source, extract);
-        let data = self.data.clone();
+        let (data, names) = (self.data.clone(), names(&files));
         let imported = self
             .pool
             .background(
@@ -292,10 +292,21 @@ impl App {
             .await
             .map_err(error_of)?;
         match imported {
-            Outcome::Imported { tables } => Ok((extract, tables.into_iter().map(table_of).collect())),
+            Outcome::Imported { tables } => Ok((extract, made(tables, &names))),
             other => Err(Error::internal(format!("an import gave {other:?}"))),
         }
     }
+}
+
+/// What files are called, and the tables that they are to become.
+pub(super) fn names(files: &[ImportFile]) -> Vec<(String, String)> {
+    files.iter().map(|file| (file.name.clone(), file.table.clone())).collect()
+}
+
+/// The tables that were made of files.
+pub(super) fn made(tables: Vec<ImportedTable>, files: &[(String, String)]) -> Vec<SourceTable> {
+    let names = || files.iter().map(|(file, table)| (file.as_str(), table.as_str()));
+    tables.into_iter().map(|table| table_of(table).made_of(names())).collect()
 }
 
 pub(super) fn table_of(table: ImportedTable) -> SourceTable {
@@ -303,6 +314,8 @@ pub(super) fn table_of(table: ImportedTable) -> SourceTable {
         name: table.name,
         rows: table.rows,
         bytes: table.bytes,
+        loaded_at: None,
+        file: None,
         columns: table
             .columns
             .into_iter()

@@ -7,19 +7,21 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::failure::error_of;
-use super::files::{IncomingFiles, table_of};
+use super::files::{self, IncomingFiles, names};
+use super::syncs::asked_by;
 use crate::datadir::{DataDir, Scratch};
 use crate::domain::access::Permission;
 use crate::domain::connection::Kind;
 use crate::domain::error::{Error, Result};
-use crate::domain::id::{IdRef, Source as SourceKind};
-use crate::domain::import::FilesMode;
+use crate::domain::id::{IdRef, Source as SourceKind, SourceId, SyncId};
+use crate::domain::import::{FilesMode, ImportOptions};
 use crate::domain::source::{Source, SourceStatus, SourceTable};
 use crate::service::app::App;
 use crate::service::caller::Caller;
 use crate::service::conditions::Standing;
 use crate::service::once::Answer;
 use crate::store::main::sources::{self, Arrival};
+use crate::store::main::syncs::{self, Ending};
 use crate::worker::pool::Errand;
 use crate::worker::protocol::{BaseTable, ImportFile, ImportedColumn, ImportedTable, Job, Outcome};
 
@@ -55,14 +57,55 @@ impl App {
             incoming.options = Some(source.options.clone().only_for(&names));
         }
         let files = incoming.to_import()?;
+        let sync = self.begin_load(caller, source.id).await?;
+        let loaded = self.load_files(caller, (source, sync), (files, mode), given, answer).await;
+        if let Err(error) = &loaded {
+            self.fail_load(caller, sync, error).await?;
+        }
+        loaded
+    }
+
+    /// Takes the source's lease: one load of its data goes on at a time.
+    async fn begin_load(&self, caller: &Caller, id: SourceId) -> Result<SyncId> {
+        let (app, writer) = (self.clone(), caller.clone());
+        self.reap_syncs().await?;
+        self.store
+            .write(move |tx| {
+                let found = sources::find(tx, writer.org(), &IdRef::Number(id))?;
+                let found = found.ok_or_else(|| Error::not_found::<SourceKind>(id.prefixed()))?;
+                writer.expects(Standing::Source(&found))?;
+                if app.running_sync(tx, (writer.org(), id), writer.at)?.is_some() {
+                    return Err(being_read());
+                }
+                app.begin_run(tx, (writer.org(), id), (asked_by(&writer), 1), writer.at)
+            })
+            .await
+    }
+
+    async fn fail_load(&self, caller: &Caller, sync: SyncId, error: &Error) -> Result<()> {
+        let ending = Ending::Failed(error.code(), error.to_string());
+        let (org, boot, now) = (caller.org(), self.boot.clone(), self.clock.now());
+        self.store.write(move |tx| Ok(syncs::finish(tx, org, sync, &ending, &boot, now).map(drop)?)).await
+    }
+
+    async fn load_files<A: Answer>(
+        &self,
+        caller: &Caller,
+        (source, sync): (Source, SyncId),
+        (files, mode): (Vec<ImportFile>, FilesMode),
+        given: Option<ImportOptions>,
+        answer: impl FnOnce(Source) -> A + Send + 'static,
+    ) -> Result<A> {
         let (extract, tables) = self.extract_beside(caller, &source, files, mode).await?;
-        let (writer, data, now) = (caller.clone(), self.data.clone(), self.clock.now());
+        let (app, writer, now) = (self.clone(), caller.clone(), self.clock.now());
         self.store
             .write(move |tx| {
                 let (org, found) = (writer.org(), sources::find(tx, writer.org(), &IdRef::Number(source.id))?);
                 let found = found.ok_or_else(|| Error::not_found::<SourceKind>(source.id.prefixed()))?;
-                writer.expects(Standing::Source(&found))?;
-                if found.extract != source.extract {
+                let (rows_of_all, bytes) =
+                    tables.iter().fold((0, 0), |(rows, bytes), table| (rows + table.rows, bytes + table.bytes));
+                let ending = Ending::Done { rows: rows_of_all, bytes, unchanged: false };
+                if !syncs::finish(tx, org, sync, &ending, &app.boot, now)? || found.extract != source.extract {
                     return Err(Error::Conflict(
                         "The source's data was changed meanwhile; send the files again.".to_owned(),
                     ));
@@ -76,7 +119,7 @@ impl App {
                 let what = format!("data_source.{}", mode.as_str());
                 writer.record(tx, &what, &found.id.prefixed(), Some(before), Some(after))?;
                 if let Some(old) = found.extract {
-                    let old = data.extract(writer.identity().holder.org_uuid, found.uuid, old);
+                    let old = app.data.extract(writer.identity().holder.org_uuid, found.uuid, old);
                     tx.after_commit(move || DataDir::retire(&old, now.into()));
                 }
                 let stored = sources::find(tx, org, &IdRef::Number(found.id))?;
@@ -105,7 +148,7 @@ impl App {
         let errand = Errand { org: caller.org().raw(), read: read.collect(), deadline: self.settings.job_timeout };
         let extract = self.entropy.uuid(self.clock.now());
         let target = self.data.extract(org_uuid, source.uuid, extract);
-        let (data, known) = (self.data.clone(), source.tables.clone());
+        let (data, known, names) = (self.data.clone(), source.tables.clone(), names(&files));
         self.pool
             .background(
                 &errand,
@@ -121,7 +164,7 @@ impl App {
                         return Err(std::io::Error::other("an import gave another outcome"));
                     };
                     let made = scratch.join("extract");
-                    let tables = merged(known, tables);
+                    let tables = merged(known, files::made(tables, &names));
                     keep_others(&tables, old.as_deref(), &made)?;
                     data.adopt(&made, &target)?;
                     Ok((extract, tables))
@@ -137,9 +180,13 @@ fn check_takes_files(source: &Source) -> Result<()> {
         return Err(Error::Conflict("The data source is made of no files; sync it instead.".to_owned()));
     }
     if source.status == SourceStatus::Syncing {
-        return Err(Error::Conflict("The data source is being read; send files when it is active.".to_owned()));
+        return Err(being_read());
     }
     Ok(())
+}
+
+fn being_read() -> Error {
+    Error::Conflict("The data source is being read; send the files when that is over.".to_owned())
 }
 
 fn base(extract: &Path, table: &SourceTable) -> BaseTable {
@@ -154,9 +201,9 @@ fn base(extract: &Path, table: &SourceTable) -> BaseTable {
 }
 
 /// The tables that there were, those that were made in their place, and new ones behind them.
-fn merged(known: Vec<SourceTable>, made: Vec<ImportedTable>) -> Vec<SourceTable> {
+fn merged(known: Vec<SourceTable>, made: Vec<SourceTable>) -> Vec<SourceTable> {
     let mut tables = known;
-    for table in made.into_iter().map(table_of) {
+    for table in made {
         match tables.iter_mut().find(|known| known.name == table.name) {
             Some(known) => *known = table,
             None => tables.push(table),

@@ -13,6 +13,7 @@ use super::fetch::Brought;
 use super::files::Progress;
 use crate::datadir::DataDir;
 use crate::domain::access::Permission;
+use crate::domain::code::Code;
 use crate::domain::connection::Kind;
 use crate::domain::error::{Error, Result};
 use crate::domain::id::{IdRef, OrgId, Source as SourceKind, SourceId, SyncId};
@@ -26,7 +27,7 @@ use crate::store::Tx;
 use crate::store::main::changes::{self, NewChange, Origin};
 use crate::store::main::connections::{self, Due};
 use crate::store::main::sources::{self, Arrival};
-use crate::store::main::syncs::{self, Ending, Runs};
+use crate::store::main::syncs::{self, Ending};
 
 /// Sources that are begun to be synced at one look at the schedules.
 const AT_ONCE: u32 = 8;
@@ -114,6 +115,7 @@ impl App {
 
     async fn begin_sync(&self, caller: &Caller, id: &IdRef<SourceKind>, spelled: &str) -> Result<Begun> {
         let (app, writer, id, spelled) = (self.clone(), caller.clone(), *id, spelled.to_owned());
+        self.reap_syncs().await?;
         self.store
             .write(move |tx| {
                 let found = sources::find(tx, writer.org(), &id)?;
@@ -123,13 +125,11 @@ impl App {
                         "The data source is of uploaded files, which are nowhere else to be read again.".to_owned(),
                     ));
                 }
-                syncs::give_up(tx, found.id, app.given_up_before(writer.at), writer.at)?;
-                if let Some(running) = syncs::running(tx, writer.org(), found.id)? {
+                if let Some(running) = app.running_sync(tx, (writer.org(), found.id), writer.at)? {
                     return Ok(Begun::Joined(running));
                 }
-                let trigger =
-                    if matches!(writer.identity().who, Who::Operator(_)) { Trigger::Cli } else { Trigger::Api };
-                let sync = syncs::begin(tx, writer.org(), found.id, (trigger, 1), &app.boot, writer.at)?;
+                let trigger = asked_by(&writer);
+                let sync = app.begin_run(tx, (writer.org(), found.id), (trigger, 1), writer.at)?;
                 let after = json!({"sync": sync.prefixed()});
                 writer.record(tx, "data_source.sync", &found.id.prefixed(), None, Some(after))?;
                 let org_uuid = writer.identity().holder.org_uuid;
@@ -141,7 +141,8 @@ impl App {
     /// Begins the syncs whose time has come; gives them while they go on. One that was missed comes once.
     pub async fn sync_due(&self) -> Result<Vec<JoinHandle<Result<()>>>> {
         let now = self.clock.now();
-        let given_up = self.given_up_before(now);
+        self.reap_syncs().await?;
+        let given_up = (self.given_up_before(now), self.boot.as_str());
         let due = self.store.read_now(|db| Ok(connections::due(db, now, given_up, AT_ONCE)?))?;
         if due.is_empty() {
             return Ok(Vec::new());
@@ -154,15 +155,17 @@ impl App {
 
     /// Begins a due sync in the transaction that says when the next one is.
     fn begin_due(&self, tx: &Tx<'_>, due: &Due, now: Timestamp) -> Result<Option<Lease>> {
-        let Due { org, org_uuid, source: id } = *due;
+        let Due { org, org_uuid, source: id, on: (made, plan) } = due;
+        let (org, org_uuid, id) = (*org, *org_uuid, *id);
         let Some(source) = sources::find(tx, org, &IdRef::Number(id))? else { return Ok(None) };
         connections::due_at(tx, org, id, source.schedule.as_ref().and_then(|schedule| schedule.next(now)))?;
-        syncs::give_up(tx, id, self.given_up_before(now), now)?;
-        if syncs::running(tx, org, id)?.is_some() {
+        let pause = self.plan(plan)?.is_over(*made, now).then_some(Code::TrialEnded);
+        connections::pause(tx, org, id, pause)?;
+        if pause.is_some() || self.running_sync(tx, (org, id), now)?.is_some() {
             return Ok(None);
         }
         let attempt = source.last_sync.as_ref().map_or(1, next_attempt);
-        let sync = syncs::begin(tx, org, id, (Trigger::Schedule, attempt), &self.boot, now)?;
+        let sync = self.begin_run(tx, (org, id), (Trigger::Schedule, attempt), now)?;
         Ok(Some(Lease { org, org_uuid, source: id, sync, trigger: Trigger::Schedule, attempt }))
     }
 
@@ -247,22 +250,16 @@ impl App {
         Ok(())
     }
 
-    /// Fails the syncs of this process that go on: at a stop. Those that follow a schedule are made up for.
-    pub async fn release_syncs(&self) -> Result<()> {
-        let (boot, now) = (self.boot.clone(), self.clock.now());
-        self.store.write(move |tx| Ok(syncs::repair(tx, Runs::Of(&boot), now).map(drop)?)).await
-    }
-
     /// The sync with how far it is, where this process knows.
     fn with_progress(&self, sync: Sync) -> Sync {
         let progress = self.underway.0.lock().get(&sync.id).copied();
         Sync { progress: progress.filter(|_| sync.status == SyncStatus::Running), ..sync }
     }
+}
 
-    /// Syncs that began before this and go on are of a process that is no more: no step of theirs takes so long.
-    fn given_up_before(&self, now: Timestamp) -> Timestamp {
-        now.minus(self.settings.job_timeout * 3 + Duration::from_secs(60))
-    }
+/// Why a sync begins that somebody asks for.
+pub(super) fn asked_by(caller: &Caller) -> Trigger {
+    if matches!(caller.identity().who, Who::Operator(_)) { Trigger::Cli } else { Trigger::Api }
 }
 
 /// The number of the attempt after one that failed, where that is to be tried again; otherwise the first.

@@ -3,6 +3,7 @@
 use rusqlite::OptionalExtension;
 use uuid::Uuid;
 
+use crate::domain::code::Code;
 use crate::domain::connection::Connection;
 use crate::domain::id::{OrgId, SourceId};
 use crate::domain::schedule::Schedule;
@@ -67,7 +68,7 @@ pub fn follow(
     let (cron, zone) = schedule.map(|(schedule, _)| (schedule.cron(), schedule.zone())).unzip();
     let next = schedule.map(|(_, next)| next);
     tx.prepare(
-        "UPDATE sources SET schedule = ?3, time_zone = ?4, next_sync_at = ?5, updated_at = ?6, version = version + 1
+        "UPDATE sources SET schedule = ?3, time_zone = ?4, next_sync_at = ?5, paused = NULL, updated_at = ?6, version = version + 1
          WHERE org_id = ?1 AND id = ?2",
     )?
     .execute(rusqlite::params![org, id, cron, zone, next, now])?;
@@ -81,29 +82,44 @@ pub fn due_at(tx: &Tx<'_>, org: OrgId, id: SourceId, at: Option<Timestamp>) -> R
     Ok(())
 }
 
+/// Says why the time of a source was passed over; `None` when it was not.
+pub fn pause(tx: &Tx<'_>, org: OrgId, id: SourceId, why: Option<Code>) -> Result<(), StoreError> {
+    tx.prepare("UPDATE sources SET paused = ?3 WHERE org_id = ?1 AND id = ?2 AND paused IS NOT ?3")?
+        .execute(rusqlite::params![org, id, why.map(Code::as_str)])?;
+    Ok(())
+}
+
 /// A source whose time has come.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Due {
     /// Whose.
     pub org: OrgId,
     /// The organisation's directory.
     pub org_uuid: Uuid,
+    /// When the organisation was made, and its plan.
+    pub on: (Timestamp, String),
     /// The source.
     pub source: SourceId,
 }
 
 /// The sources of all organisations whose time has come and of which no sync goes on, the longest due first. Syncs that
-/// began before `given_up` count for nothing.
-pub fn due(db: &Reader<'_, Main>, now: Timestamp, given_up: Timestamp, most: u32) -> Result<Vec<Due>, StoreError> {
+/// began before `given_up` in another process than the one with this boot id count for nothing.
+pub fn due(
+    db: &Reader<'_, Main>,
+    now: Timestamp,
+    (given_up, boot): (Timestamp, &str),
+    most: u32,
+) -> Result<Vec<Due>, StoreError> {
     let mut statement = db.prepare(
-        "SELECT s.org_id, o.uuid, s.id FROM sources s JOIN organizations o ON o.id = s.org_id
+        "SELECT s.org_id, o.uuid, o.created_at, o.plan, s.id FROM sources s JOIN organizations o ON o.id = s.org_id
          WHERE s.next_sync_at <= ?1 AND s.status <> 'syncing'
          AND NOT EXISTS (SELECT 1 FROM syncs y WHERE y.source_id = s.id AND y.status = 'running'
-             AND y.created_at >= ?2)
+             AND (y.created_at >= ?2 OR y.boot = ?4))
          ORDER BY s.next_sync_at, s.id LIMIT ?3",
     )?;
-    let rows = statement.query_map(rusqlite::params![now, given_up, most], |row| {
-        Ok(Due { org: row.get(0)?, org_uuid: uuid(row, "uuid")?, source: row.get(2)? })
+    let rows = statement.query_map(rusqlite::params![now, given_up, most, boot], |row| {
+        let on = (row.get("created_at")?, row.get("plan")?);
+        Ok(Due { org: row.get(0)?, org_uuid: uuid(row, "uuid")?, on, source: row.get("id")? })
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }

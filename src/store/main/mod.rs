@@ -2,6 +2,7 @@
 //! and the purge of `idempotency`.
 
 pub mod access;
+pub mod catalog;
 pub mod changes;
 pub mod connections;
 pub mod credits;

@@ -3,7 +3,8 @@
 use rusqlite::Row;
 use uuid::Uuid;
 
-use super::syncs;
+use super::syncs::{self, Runs};
+use crate::domain::code::Code;
 use crate::domain::connection::{Connection, Kind, Mode};
 use crate::domain::error::{Error, Result};
 use crate::domain::id::{DashboardId, IdRef, OrgId, ReportId, Source as SourceKind, SourceId, SyncId};
@@ -16,11 +17,14 @@ use crate::store::row::{UuidBytes, is_duplicate, json, optional_json, parsed, uu
 use crate::store::{Main, Reader, StoreError, Tx};
 
 const SELECT: &str = "SELECT t.id, t.uuid, t.name, t.slug, t.kind, t.mode, t.status, t.error, t.connection,
-    t.secret IS NOT NULL AS has_secret, t.state, t.schedule, t.time_zone, t.next_sync_at, t.extract, t.tables, t.options,
+    t.secret IS NOT NULL AS has_secret, t.state, t.schedule, t.time_zone, t.next_sync_at, t.paused, t.extract, t.tables, t.options,
     t.last_synced_at, t.created_at, t.updated_at, t.version, y.id AS sync_id, y.source_id AS sync_source,
     y.\"trigger\" AS sync_trigger, y.status AS sync_status, y.attempt AS sync_attempt, y.unchanged AS sync_unchanged,
     y.\"rows\" AS sync_rows, y.bytes AS sync_bytes, y.code AS sync_code, y.reason AS sync_reason,
-    y.created_at AS sync_started_at, y.finished_at AS sync_finished_at
+    y.created_at AS sync_started_at, y.finished_at AS sync_finished_at,
+    (SELECT json_group_array(json_object('table', c.\"table\", 'column', c.\"column\", 'name', c.name,
+        'description', c.description, 'hidden', json(iif(c.hidden, 'true', 'false'))) ORDER BY c.id)
+        FROM catalog c WHERE c.source_id = t.id) AS words
     FROM sources t LEFT JOIN syncs y ON y.id = (SELECT max(id) FROM syncs WHERE source_id = t.id)";
 const VIEW: View = View { select: SELECT, table: "sources", name: "t.name" };
 
@@ -42,10 +46,12 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Source> {
         state: row.get("state")?,
         schedule: schedule.zip(zone).and_then(|(cron, zone)| Schedule::stored(cron, &zone)),
         next_sync_at: row.get("next_sync_at")?,
+        paused: row.get::<_, Option<String>>("paused")?.and_then(|code| Code::parse(&code)),
         status: parsed(row, "status", SourceStatus::parse)?,
         error: row.get("error")?,
         extract: row.get::<_, Option<UuidBytes>>("extract")?.map(|uuid| uuid.0),
         tables: json(row, "tables")?,
+        words: json(row, "words")?,
         options: json(row, "options")?,
         last_synced_at: row.get("last_synced_at")?,
         last_sync: synced.map(|_| syncs::read(row)).transpose()?,
@@ -117,9 +123,11 @@ pub struct Arrival<'a> {
     pub state: Option<&'a str>,
 }
 
-/// Points a source at a new extract: the commit is the swap.
+/// Points a source at a new extract: the commit is the swap. Tables that do not say when they came came now.
 pub fn swap(tx: &Tx<'_>, org: OrgId, id: SourceId, new: &Arrival<'_>, now: Timestamp) -> Result<()> {
-    let tables = serde_json::to_string(new.tables).map_err(Error::internal)?;
+    let stamped = |table: &SourceTable| SourceTable { loaded_at: table.loaded_at.or(Some(now)), ..table.clone() };
+    let tables: Vec<SourceTable> = new.tables.iter().map(stamped).collect();
+    let tables = serde_json::to_string(&tables).map_err(Error::internal)?;
     tx.prepare(
         "UPDATE sources SET extract = ?3, tables = ?4, state = ?5, status = 'active', error = NULL, boot = NULL,
              last_synced_at = ?6, updated_at = ?6, version = version + 1 WHERE org_id = ?1 AND id = ?2",
@@ -197,15 +205,17 @@ pub fn delete(tx: &Tx<'_>, org: OrgId, id: SourceId) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Fails the syncs that an earlier run of the server left behind.
-pub fn repair(tx: &Tx<'_>, boot: &str, now: Timestamp) -> Result<usize, StoreError> {
+/// Fails the sources whose first data was read by processes that are no more.
+pub fn repair(tx: &Tx<'_>, runs: Runs<'_>, now: Timestamp) -> Result<usize, StoreError> {
+    let (condition, boot) = runs.condition();
     Ok(tx
-        .prepare(
+        .prepare(&format!(
             "UPDATE sources SET status = CASE WHEN extract IS NULL THEN 'error' ELSE 'active' END, boot = NULL,
-                 error = CASE kind WHEN 'file' THEN 'The server stopped while the data was read; upload it again.'
-                     ELSE 'The server stopped while the data was read; sync it again.' END, updated_at = ?2,
-                 version = version + 1 WHERE status = 'syncing' AND boot <> ?1",
-        )?
+                 error = CASE kind WHEN 'file' THEN '{whoever} stopped while the data was read; upload it again.'
+                     ELSE '{whoever} stopped while the data was read; sync it again.' END, updated_at = ?2,
+                 version = version + 1 WHERE status = 'syncing' AND {condition}",
+            whoever = runs.whoever(),
+        ))?
         .execute(rusqlite::params![boot, now])?)
 }
 

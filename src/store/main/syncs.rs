@@ -141,13 +141,14 @@ pub fn finish(
     Ok(ended > 0)
 }
 
-/// Fails the sync of a source that began before an instant and goes on: whoever ran it is no more.
-pub fn give_up(tx: &Tx<'_>, source: SourceId, before: Timestamp, now: Timestamp) -> Result<(), StoreError> {
+/// Fails the sync of a source that began before an instant in another process than the one with this boot id and goes on:
+/// whoever ran it is no more. This one ends its own by itself, however long they wait for their turn.
+pub fn give_up(tx: &Tx<'_>, source: SourceId, boot: &str, before: Timestamp, now: Timestamp) -> Result<(), StoreError> {
     tx.prepare(
         "UPDATE syncs SET status = 'failed', code = ?4, reason = 'It never ended.', boot = NULL, finished_at = ?3
-         WHERE source_id = ?1 AND status = 'running' AND created_at < ?2",
+         WHERE source_id = ?1 AND status = 'running' AND created_at < ?2 AND boot <> ?5",
     )?
-    .execute(rusqlite::params![source, before, now, Code::Internal.as_str()])?;
+    .execute(rusqlite::params![source, before, now, Code::Internal.as_str(), boot])?;
     Ok(())
 }
 
@@ -158,23 +159,48 @@ pub enum Runs<'b> {
     Of(&'b str),
     /// Of all but the process with this boot id: they are no more.
     OfOthers(&'b str),
+    /// Of the command with this boot id, which is no more.
+    OfCommand(&'b str),
+}
+
+impl<'b> Runs<'b> {
+    /// The condition on `boot`, and the boot id that it speaks of as `?1`.
+    pub(super) fn condition(self) -> (&'static str, &'b str) {
+        match self {
+            Runs::Of(boot) | Runs::OfCommand(boot) => ("boot = ?1", boot),
+            Runs::OfOthers(boot) => ("boot <> ?1", boot),
+        }
+    }
+
+    /// Who it was, as a sentence begins.
+    pub(super) fn whoever(self) -> &'static str {
+        match self {
+            Runs::Of(_) | Runs::OfOthers(_) => "The server",
+            Runs::OfCommand(_) => "The command",
+        }
+    }
+}
+
+/// The processes other than this one in which syncs go on, as the rows have it.
+pub fn elsewhere(db: &Reader<'_, Main>, boot: &str) -> Result<Vec<String>, StoreError> {
+    let mut statement = db.prepare("SELECT DISTINCT boot FROM syncs WHERE status = 'running' AND boot <> ?1")?;
+    let rows = statement.query_map([boot], |row| row.get(0))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 /// Fails what goes on in processes that end or are no more; sources that follow a schedule are due at once.
 pub fn repair(tx: &Tx<'_>, runs: Runs<'_>, now: Timestamp) -> Result<usize, StoreError> {
-    let (condition, boot) = match runs {
-        Runs::Of(boot) => ("status = 'running' AND boot = ?1", boot),
-        Runs::OfOthers(boot) => ("status = 'running' AND boot <> ?1", boot),
-    };
+    let (condition, boot) = runs.condition();
     tx.prepare(&format!(
         "UPDATE sources SET next_sync_at = min(next_sync_at, ?2) WHERE next_sync_at IS NOT NULL
-         AND id IN (SELECT source_id FROM syncs WHERE {condition})"
+         AND id IN (SELECT source_id FROM syncs WHERE status = 'running' AND {condition})"
     ))?
     .execute(rusqlite::params![boot, now])?;
     Ok(tx
         .prepare(&format!(
             "UPDATE syncs SET status = 'failed', code = ?3, boot = NULL, finished_at = ?2,
-                 reason = 'The server stopped while the data was read.' WHERE {condition}"
+                 reason = '{whoever} stopped while the data was read.' WHERE status = 'running' AND {condition}",
+            whoever = runs.whoever(),
         ))?
         .execute(rusqlite::params![boot, now, Code::Internal.as_str()])?)
 }

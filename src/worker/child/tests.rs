@@ -172,6 +172,7 @@ fn the_sandbox_is_imported_queried_refreshed_and_profiled() {
     let tables: Vec<TableFile> = TABLES
         .iter()
         .map(|table| TableFile {
+            columns: Vec::new(),
             source: "nyc_flights".into(),
             table: (*table).into(),
             path: extracts.join(format!("{table}.parquet")),
@@ -280,7 +281,7 @@ fn profiles(server: &mut Server, tables: &[TableFile]) {
     assert_eq!((&delay.minimum, &delay.maximum), (&Some(Cell::Integer(-43)), &Some(Cell::Integer(1_301))));
     assert!((delay.deviation.unwrap() - 40.210_060_922_6).abs() < 1e-6, "{:?}", delay.deviation);
     assert!((2..=20).contains(&delay.histogram.len()));
-    assert_eq!(delay.histogram.iter().map(|bin| bin.2).sum::<u64>(), 336_776 - 8_255);
+    assert_eq!(delay.histogram.iter().map(|bin| bin.rows).sum::<u64>(), 336_776 - 8_255);
     let month = column("month");
     assert_eq!((month.histogram.len(), month.top.len()), (12, 10));
     let trend = flights.trend.as_ref().unwrap();

@@ -20,6 +20,7 @@ use crate::http::exchange::Exchange;
 use crate::http::face::Face;
 use crate::http::reply::{CreatedOrAccepted, Raw};
 use crate::http::wire::audit::{AuditEntry, csv_line, json_line};
+use crate::http::wire::catalog::{DataSourceTable, DataSourceTables, TableProfile};
 use crate::http::wire::credits::{Estimate, LedgerEntry};
 use crate::http::wire::dashboard::{Dashboard, DashboardSummary, Refreshed};
 use crate::http::wire::import::Preview;
@@ -75,6 +76,13 @@ fn one<I: Spelling>(Which { operation, schema, status }: Which<'_>) -> Option<Va
         "DashboardSummary" => written(&DashboardSummary::<I>::from(world::dashboard())),
         "DataSource" if status == 202 => written(&DataSource::<I>::from(world::source(SourceStatus::Syncing))),
         "DataSource" => written(&DataSource::<I>::from(world::source(SourceStatus::Active))),
+        "DataSourceTables" => written(&DataSourceTables::<I>::from(world::source(SourceStatus::Active))),
+        "DataSourceTable" => world::source(SourceStatus::Active)
+            .catalog()
+            .into_iter()
+            .next()
+            .and_then(|table| written(&DataSourceTable::from(table))),
+        "TableProfile" => written(&TableProfile::from(files::profile())),
         "DataSourceSync" if status == 202 => written(&DataSourceSync::<I>::of(syncs::asked_for(SyncStatus::Running))),
         "DataSourceSync" => written(&DataSourceSync::<I>::of(syncs::asked_for(SyncStatus::Succeeded))),
         "Deleted" => written(&Deleted::of(deleted::<I>(operation)?)),

@@ -164,8 +164,14 @@ pub fn refresh() -> Refresh {
 pub fn source(status: SourceStatus) -> Source {
     let text =
         |name: &str| SourceColumn { column: Column { name: name.to_owned(), kind: ColumnType::Text }, nullable: false };
-    let airlines =
-        SourceTable { name: "airlines".to_owned(), rows: 16, bytes: 873, columns: vec![text("carrier"), text("name")] };
+    let airlines = SourceTable {
+        name: "airlines".to_owned(),
+        rows: 16,
+        bytes: 873,
+        loaded_at: None,
+        file: Some("airlines.csv.zst".to_owned()),
+        columns: vec![text("carrier"), text("name")],
+    };
     let is_there = status == SourceStatus::Active;
     Source {
         id: FLIGHTS.0,
@@ -179,10 +185,12 @@ pub fn source(status: SourceStatus) -> Source {
         state: None,
         schedule: None,
         next_sync_at: None,
+        paused: None,
         status,
         error: None,
         extract: None,
         tables: if is_there { vec![airlines] } else { Vec::new() },
+        words: Vec::new(),
         options: ImportOptions::default(),
         last_synced_at: is_there.then_some(MADE),
         last_sync: Some(syncs::first(status)),

@@ -1,0 +1,71 @@
+//! DuckDB in a Python process of its own, on the same cores.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::{Failure, table};
+
+const PYTHON: &str = "CLARIBI_BENCH_ENGINE_PYTHON";
+
+/// The process.
+pub struct Duck {
+    process: Child,
+    answers: BufReader<ChildStdout>,
+    /// The most bytes that it has had in memory.
+    pub peak: u64,
+}
+
+impl Duck {
+    /// Starts it in a directory, on so many cores.
+    pub fn start(directory: &Path, cores: usize) -> Result<Self, Failure> {
+        let python = std::env::var(PYTHON).map_err(|_| format!("{PYTHON} is not set: run `just bench-engine`"))?;
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/engine/duck.py");
+        let mut process = Command::new("taskset")
+            .args(["-c", &format!("0-{}", cores - 1), &python])
+            .arg(script)
+            .current_dir(directory)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let answers = BufReader::new(process.stdout.take().ok_or("no standard output")?);
+        let mut duck = Self { process, answers, peak: 0 };
+        duck.query(&format!("SET threads = {cores}"))?;
+        Ok(duck)
+    }
+
+    /// Makes a Parquet file of separated values, compressed as our extracts are, and a view of it.
+    pub fn import(&mut self, file: &Path) -> Result<Duration, Failure> {
+        let (name, path) = (table(file)?, file.display());
+        let (took, _) = self.query(&format!(
+            "COPY (SELECT * FROM read_csv('{path}', nullstr = ['', 'NA'])) TO '{name}.parquet' \
+             (FORMAT parquet, COMPRESSION lz4_raw)"
+        ))?;
+        self.query(&format!("CREATE VIEW {name} AS SELECT * FROM read_parquet('{name}.parquet')"))?;
+        Ok(took)
+    }
+
+    /// Runs a query; gives its time and answer.
+    pub fn query(&mut self, sql: &str) -> Result<(Duration, Value), Failure> {
+        let mut input = self.process.stdin.as_ref().ok_or("no standard input")?;
+        writeln!(input, "{}", json!({"sql": sql}))?;
+        input.flush()?;
+        let mut line = String::new();
+        if self.answers.read_line(&mut line)? == 0 {
+            return Err(format!("DuckDB ended with `{sql}`").into());
+        }
+        let answer: Value = serde_json::from_str(&line)?;
+        self.peak = answer["peak"].as_u64().unwrap_or(0);
+        Ok((Duration::from_secs_f64(answer["seconds"].as_f64().ok_or("no time")?), answer))
+    }
+}
+
+impl Drop for Duck {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
