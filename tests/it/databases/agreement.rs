@@ -15,6 +15,7 @@ const TABLES: [&str; 5] = ["flights", "weather", "planes", "airports", "airlines
 type Columns = Vec<(String, String)>;
 
 /// Rows that are read of each table; `just agreement` reads all of them.
+#[expect(clippy::disallowed_methods, reason = "the recipe's choice, not a setting")]
 fn most() -> usize {
     std::env::var("CLARIBI_TEST_FLIGHTS").map_or(40_000, |text| text.parse().unwrap())
 }
