@@ -109,7 +109,8 @@ impl<'q> Writer<'q> {
         outputs.extend(keys.iter().map(|key| format!("kinds.{key} AS {key}")));
         outputs.extend(self.measures.iter().map(Output::filled));
         let mut on = vec![format!("facts.{at} = axis.b")];
-        on.extend(keys.iter().map(|key| format!("facts.{key} IS NOT DISTINCT FROM kinds.{key}")));
+        // Without its parentheses the comparison would take what stands behind it along.
+        on.extend(keys.iter().map(|key| format!("(facts.{key} IS NOT DISTINCT FROM kinds.{key})")));
         let mut from = "axis".to_owned();
         if !keys.is_empty() {
             sql.push_str(&format!(", kinds AS (SELECT DISTINCT {} FROM facts)", keys.join(", ")));

@@ -158,6 +158,28 @@ fn query() -> impl Strategy<Value = StructuredQuery> {
 }
 
 #[test]
+fn a_filled_axis_takes_several_dimensions() {
+    let shop = visits();
+    let columns: Vec<Column> = COLUMNS.into_iter().map(|(name, kind)| Column { name: name.to_owned(), kind }).collect();
+    let (from, to) = (Some("2022-01-07".to_owned()), Some("2022-01-10".to_owned()));
+    let time = TimeAxis { column: "day".to_owned(), grain: Grain::Day, from, to, fill: true };
+    let query = StructuredQuery {
+        table: "visits".to_owned(),
+        measures: vec![Measure { column: None, aggregate: Aggregate::Count, name: None }],
+        dimensions: vec!["Country".to_owned(), "paid".to_owned()],
+        time: Some(time),
+        ..StructuredQuery::default()
+    };
+    let written = query.written("shop", &columns).unwrap();
+    let (_, body) = shop.run(QueryJob { parameters: written.parameters, ..shop.job(&written.sql) }).unwrap();
+    let rows = serde_json::from_str::<Value>(&body).unwrap()["rows"].take();
+    assert_eq!(
+        rows,
+        json!([["2022-01-07", "DE", true, 0], ["2022-01-08", "DE", true, 1], ["2022-01-09", "DE", true, 0]])
+    );
+}
+
+#[test]
 fn whatever_parts_are_accepted_run_and_say_no_more_than_they_were_asked() {
     let shop = visits();
     let columns: Vec<Column> = COLUMNS.into_iter().map(|(name, kind)| Column { name: name.to_owned(), kind }).collect();
