@@ -43,7 +43,7 @@ impl Numbers {
     fn ask(&self, sql: &str) -> Result<Value, Failure> {
         let path = self.directory.path().join("n");
         let job = QueryJob {
-            tables: vec![TableFile { source: "t".into(), table: "n".into(), path }],
+            tables: vec![TableFile { source: "t".into(), table: "n".into(), path, columns: Vec::new() }],
             source: Some("t".into()),
             sql: sql.into(),
             parameters: Vec::new(),
