@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 /// The system's certificates in PEM, one after the other; those that cannot be read are left out.
-pub fn of_the_system() -> String {
+pub(super) fn of_the_system() -> String {
     let found = rustls_native_certs::load_native_certs();
     for error in &found.errors {
         tracing::debug!(%error, "a certificate of the system cannot be read");

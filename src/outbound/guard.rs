@@ -12,6 +12,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use parking_lot::RwLock;
 use reqwest::{Certificate, Url};
 
+use super::authorities;
 use super::resolve::{Failure, Names};
 use crate::domain::reach::{Destination, is_public};
 
@@ -21,6 +22,8 @@ pub struct Guard {
     allow: Vec<Destination>,
     names: Names,
     authorities: Vec<Certificate>,
+    /// The same in PEM, for workers.
+    authorities_pem: String,
     own: RwLock<Vec<SocketAddr>>,
 }
 
@@ -82,7 +85,7 @@ pub enum Refusal {
 impl Guard {
     /// A guard that lets everybody to public addresses, and to what is listed.
     pub fn new(allow: Vec<Destination>, names: Names) -> Self {
-        Self { allow, names, authorities: Vec::new(), own: RwLock::new(Vec::new()) }
+        Self { allow, names, authorities: Vec::new(), authorities_pem: String::new(), own: RwLock::default() }
     }
 
     /// The same, believing these authorities (PEM) beside those that the system trusts.
@@ -94,12 +97,18 @@ impl Guard {
         if authorities.is_empty() {
             return Err("it holds none".to_owned());
         }
-        Ok(Self { authorities, ..self })
+        let authorities_pem = String::from_utf8_lossy(pem).into_owned();
+        Ok(Self { authorities, authorities_pem, ..self })
     }
 
     /// The authorities that are believed beside those that the system trusts.
     pub(super) fn authorities(&self) -> impl Iterator<Item = Certificate> {
         self.authorities.iter().cloned()
+    }
+
+    /// What servers' certificates are checked by, in PEM: what the system trusts, and the operator's own.
+    pub fn trusted_pem(&self) -> String {
+        authorities::of_the_system() + &self.authorities_pem
     }
 
     /// Tells where this server listens: it is no source of itself.

@@ -1,6 +1,6 @@
 //! What leaves the server for other machines. Each connection goes to an address that was resolved here.
 
-pub mod authorities;
+mod authorities;
 pub mod client;
 pub mod guard;
 pub mod redis;

@@ -28,7 +28,7 @@ use crate::worker::protocol::{
 };
 
 const LIMITS: QueryLimits =
-    QueryLimits { rows: 100, bytes: 1 << 20, memory_bytes: 64 << 20, spill_bytes: 1 << 20, millis: 120_000 };
+    QueryLimits { rows: 100, bytes: 1 << 20, memory_bytes: 64 << 20, spill_bytes: 1 << 20, millis: 300_000 };
 
 struct Shop {
     directory: TempDir,

@@ -15,7 +15,6 @@ use super::syncs::Lease;
 use crate::domain::connection::{Connection, SecretText, SqliteFile, Tls};
 use crate::domain::error::{Error, Result};
 use crate::domain::source::Source;
-use crate::outbound::authorities;
 use crate::outbound::guard::Purpose;
 use crate::service::app::App;
 use crate::service::caller::{Caller, Who};
@@ -167,7 +166,7 @@ impl App {
             settled.map_err(|refusal| Error::SourceUnavailable(format!("The place of the database {refusal}")))?;
         let authorities = match (server.tls, &server.authority) {
             (Tls::Verify, Some(given)) => Some(given.clone()),
-            (Tls::Verify, None) => Some(authorities::of_the_system()),
+            (Tls::Verify, None) => Some(self.settings.outbound.guard.trusted_pem()),
             (Tls::Off | Tls::Require, _) => None,
         };
         Ok(Place::Server(Reached {
