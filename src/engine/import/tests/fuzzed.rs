@@ -73,7 +73,9 @@ proptest! {
 
     #[test]
     fn any_file_with_any_options_is_read_or_refused_in_words(bytes in text(), options in options()) {
-        prop_assume!(options.check(&["sales.csv"]).is_ok());
+        if options.check(&["sales.csv"]).is_err() {
+            return Ok(());
+        }
         let import = Import::new();
         let file = ImportFile { options, ..import.file(&bytes) };
         match import.run_file(file.clone(), Options::default()) {
