@@ -207,7 +207,7 @@ async fn managing_keys_takes_a_session_or_the_read_write_preset() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_operation_with_a_body_refuses_fields_that_it_does_not_know() {
-    let world = World::new().await;
+    let world = World::with(|plot| plot.settings.key_per_minute = 10_000).await;
     let owner = world.owner().await;
     for entry in entries().iter().filter(|entry| entry.operation.body == BodyKind::Json) {
         let mut sent = body(entry.operation);
