@@ -73,6 +73,7 @@ async fn profile_of(actor: &Actor, source: &str) -> Value {
 async fn body(owner: &Actor, operation: &Operation, number: usize) -> Value {
     match operation.id {
         "dashboards_create" | "keys_create" => json!({"name": "Once"}),
+        "queries_create" => json!({"name": format!("Once {number}"), "query": {"sql": "SELECT 1"}}),
         "users_create" => json!({"email": format!("once-{number}@example.com"), "role": "viewer"}),
         "reports_create" | "reports_generate" => profile_of(owner, "ds_1").await,
         _ => json!({}),

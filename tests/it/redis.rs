@@ -226,7 +226,7 @@ fn a_redis_that_answers_late_is_waited_for_once_and_taken_again_when_it_is_quick
     assert_eq!(serving.get(LIST, &key).unwrap().header(MODE), None);
     way.is_slow.store(true, Ordering::Relaxed);
     until(&serving, &key, Some("degraded"));
-    assert!(serving.log().contains("no answer within 250 ms"), "{}", serving.log());
+    serving.until_logged("no answer within 250 ms");
     way.is_slow.store(false, Ordering::Relaxed);
     until(&serving, &key, None);
     // What this server admitted before the outage counts in it.

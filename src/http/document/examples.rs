@@ -5,6 +5,7 @@ mod answers;
 mod files;
 mod log;
 mod metering;
+mod people;
 mod queries;
 mod syncs;
 mod world;

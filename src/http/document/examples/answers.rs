@@ -8,7 +8,7 @@ use serde_json::Value;
 use serde_json::value::to_raw_value;
 
 use super::super::SERVER;
-use super::{files, log, metering, queries, syncs, world};
+use super::{files, log, metering, people, queries, syncs, world};
 use crate::domain::id::{Kind, RequestId};
 use crate::domain::page::{More, Page};
 use crate::domain::report::RunStatus;
@@ -98,10 +98,10 @@ fn one<I: Spelling>(Which { operation, schema, status }: Which<'_>) -> Option<Va
         "ApiKey" if operation == "keys_revoke" => written(&Key::<I>::of(world::revoked_key(), world::NOW)),
         "ApiKey" => written(&Key::<I>::of(world::used_key(), world::NOW)),
         "KeyActivity" => written(&KeyActivity::from(world::activity())),
-        "OneTimeLink" => written(&OneTimeLink::of(&world::link(Purpose::Reset), &exchange)),
-        "Session" => written(&Session::<I>::of(&world::session(), &world::caller())),
+        "OneTimeLink" => written(&OneTimeLink::of(&people::link(Purpose::Reset), &exchange)),
+        "Session" => written(&Session::<I>::of(&people::session(), &world::caller())),
         "User" if operation == "users_create" || operation == "users_invite" => {
-            written(&User::<I>::invited((world::invited(), world::link(Purpose::Invitation)), &exchange))
+            written(&User::<I>::invited((people::invited(), people::link(Purpose::Invitation)), &exchange))
         }
         "Organization" => written(&Organization::<I>::from(world::organization())),
         "Preview" => written(&Preview::from(vec![files::preview()])),
@@ -120,10 +120,10 @@ fn one<I: Spelling>(Which { operation, schema, status }: Which<'_>) -> Option<Va
         "Tokens" => written(&Tokens::from(sessions::Tokens { access: token("access"), refresh: token("refresh") })),
         "UsageOfKeys" => written(&UsageOfKeys::<I>::from(metering::ranking(world::key().key))),
         "UsageOfOperations" => written(&UsageOfOperations::from(metering::ranking("dashboards_list".to_owned()))),
-        "UsageOfUsers" => written(&UsageOfUsers::<I>::from(metering::ranking(world::user()))),
+        "UsageOfUsers" => written(&UsageOfUsers::<I>::from(metering::ranking(people::user()))),
         "UsageSeries" => written(&UsageSeries::from(metering::series())),
         "Usage" => written(&Usage::of(&world::usage(), I::FACE)),
-        "User" => written(&User::<I>::from(world::user())),
+        "User" => written(&User::<I>::from(people::user())),
         "Verification" => written(&Verification::<I>::of(&world::caller(), world::verified())),
         "Widget" => written(&Widget::<I>::from(world::kpi())),
         _ => None,

@@ -2,7 +2,6 @@
 //! that what the reference shows can be sent to one and is answered.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::value::to_raw_value;
 use uuid::Uuid;
@@ -22,19 +21,15 @@ use crate::domain::org::{Org, OrgKind};
 use crate::domain::plan::Plan;
 use crate::domain::report::{Report, ReportFormat, ReportTemplate, Run, RunStatus, TemplateKind};
 use crate::domain::result::{Cell, Column, ColumnType, Series, Table, WidgetData};
-use crate::domain::session::Session;
 use crate::domain::source::{Source, SourceColumn, SourceStatus, SourceTable};
 use crate::domain::time::Timestamp;
-use crate::domain::user::{Purpose, Status, User};
 use crate::domain::widget::{Format, FormatStyle, WidgetKind};
 use crate::domain::window::{Class, Headroom, Limits, Surface, WindowSet};
 use crate::service::caller::{Caller, Holder, Identity, KeyFacts, Who};
 use crate::service::dashboards::Refresh;
 use crate::service::explain::Verified;
 use crate::service::keys::{Activity, KeyUsage, KeyView};
-use crate::service::links::Link;
 use crate::service::organizations::Organization;
-use crate::service::sessions::SessionView;
 use crate::service::usage::{Credits, Usage};
 
 /// When a sandbox says that its objects were made: 2026-07-01T06:00:00Z.
@@ -75,7 +70,7 @@ pub const OWNER: Both<crate::domain::id::User> = (UserId::new(1), uuid(0x79b5_81
 /// A session of the owner's.
 pub const SESSION: Both<crate::domain::id::Session> = (SessionId::new(1), uuid(0x7d0e_91c2_3f5a_0b6d_77c4));
 /// A user who was invited.
-const GRACE: Both<crate::domain::id::User> = (UserId::new(5), uuid(0x7a44_8e19_02cd_5f3b_61aa));
+pub const GRACE: Both<crate::domain::id::User> = (UserId::new(5), uuid(0x7a44_8e19_02cd_5f3b_61aa));
 /// The organisation.
 pub const ORG: Both<crate::domain::id::Org> = (OrgId::new(1), uuid(0x753c_b6d7_6cec_99e0_7585));
 
@@ -374,7 +369,7 @@ pub fn usage() -> Usage {
     Usage { credits: credits(), headroom: Some(headroom()), requests: [1_204, 6_310, 20_117] }
 }
 
-fn owner() -> Holder {
+pub(super) fn owner() -> Holder {
     Holder {
         user: OWNER.0,
         user_uuid: OWNER.1,
@@ -395,72 +390,6 @@ fn owner() -> Holder {
 /// What the key may do, without a question about one call.
 pub fn verified() -> Verified {
     Verified { headroom: Some(headroom()), explanation: None }
-}
-
-/// The owner as a person.
-pub fn user() -> User {
-    let Holder { user, user_uuid, email, names, role, org, .. } = owner();
-    User {
-        name: format!("{} {}", names.0, names.1),
-        status: Status::Active,
-        id: user,
-        uuid: user_uuid,
-        org,
-        email,
-        first_name: names.0,
-        last_name: names.1,
-        role,
-        created_at: MADE,
-        updated_at: MADE,
-    }
-}
-
-/// A user who was invited.
-pub fn invited() -> User {
-    User {
-        id: GRACE.0,
-        uuid: GRACE.1,
-        email: "grace@example.com".to_owned(),
-        name: "Grace Hopper".to_owned(),
-        first_name: "Grace".to_owned(),
-        last_name: "Hopper".to_owned(),
-        role: Role::Analyst,
-        status: Status::Invited,
-        created_at: NOW,
-        updated_at: NOW,
-        ..user()
-    }
-}
-
-/// The look of a one-time link, which leads nowhere.
-pub fn link(purpose: Purpose) -> Link {
-    let secret = "0123456789abcdef".repeat(4);
-    let ttl = match purpose {
-        Purpose::Invitation => Duration::from_secs(7 * 86_400),
-        Purpose::Reset => Duration::from_secs(3_600),
-    };
-    Link { token: format!("{}{secret}", purpose.token_prefix()).into(), expires_at: NOW.plus(ttl) }
-}
-
-/// The owner's session.
-pub fn session() -> SessionView {
-    let session = Session {
-        id: SESSION.0,
-        uuid: SESSION.1,
-        user: OWNER,
-        acts_in: ORG,
-        created_at: NOW,
-        expires_at: NOW.plus(Duration::from_secs(7 * 86_400)),
-        address: Some([203, 0, 113, 9].into()),
-        user_agent: Some("curl/8.14.1".to_owned()),
-    };
-    let usage = KeyUsage {
-        calls: 3,
-        last_at: NOW,
-        last_operation: "dashboards_list".to_owned(),
-        last_address: "203.0.113.9".to_owned(),
-    };
-    SessionView { session, usage: Some(usage) }
 }
 
 /// The sandbox's organisation.
