@@ -131,7 +131,7 @@ impl App {
                 "is of `{}`, which is live; widgets are drawn of data that is here, so copy it by a source that is not.",
                 source.slug
             );
-            return Err(Error::field("data_source_id", reason));
+            return Err(Error::field("query.data_source_id", reason));
         }
         Ok(StoredWidget {
             uuid: self.entropy.uuid(caller.at),

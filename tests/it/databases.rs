@@ -3,6 +3,7 @@
 mod agreement;
 mod faults;
 mod growing;
+mod live;
 mod servers;
 mod types;
 

@@ -38,6 +38,8 @@ use crate::worker::protocol::Server;
 
 /// How long an address may take to answer.
 const ANSWER: Duration = Duration::from_secs(10);
+/// Has the server end a statement when nobody is there any more to hear its answer.
+const LOOKING: &str = "SET client_connection_check_interval = '1s'";
 /// Says that a numeric column has no precision of its own.
 const UNBOUNDED: i32 = -1;
 
@@ -56,7 +58,11 @@ impl<'a> Postgres<'a> {
         let (client, driver) = wait(hands, control, connect(server, hands))?;
         let postgres = Self { client, driver, hands, control };
         let begin = begin(control);
-        postgres.wait(async { postgres.client.batch_execute(&begin).await.map_err(|error| not_let_in(&error)) })?;
+        postgres.wait(async {
+            // Older servers, and those of some systems, do not look: they go on until the statement's time is over.
+            let _ = postgres.client.batch_execute(LOOKING).await;
+            postgres.client.batch_execute(&begin).await.map_err(|error| not_let_in(&error))
+        })?;
         Ok(postgres)
     }
 
