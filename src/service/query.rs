@@ -249,12 +249,12 @@ fn hinted(error: Error, sql: &str, live: &[String]) -> Error {
     let text = sql.to_lowercase();
     let is_named = |slug: &&String| text.contains(&format!("{slug}.")) || text.contains(&format!("\"{slug}\"."));
     match (error, live.iter().find(is_named)) {
-        (Error::InvalidSql { message, .. }, Some(slug)) => {
+        (Error::InvalidSql { message, position }, Some(slug)) => {
             let hint = format!(
                 "`{slug}` is live, so it is queried alone and in its own SQL: send the query with its `data_source_id`, and \
                  without `{slug}.`."
             );
-            Error::InvalidSql { message: format!("{message} {hint}"), position: None }
+            Error::InvalidSql { message: format!("{message} {hint}"), position }
         }
         (error, _) => error,
     }
