@@ -174,7 +174,7 @@ async fn no_query_of_a_live_source_writes_or_leaves_its_database() {
         for sql in shared.iter().chain(own) {
             let refusal = ask(&owner, &source, sql).await;
             assert!(refusal.message().contains("refuses the query"), "{}: {sql}: {}", source["slug"], refusal.text());
-            refusal.refuses(422, "invalid_sql");
+            refusal.refuses(400, "invalid_sql");
         }
         assert_eq!(told(&owner, &source, "SELECT count(*) FROM orders").await, json!([[3]]));
     }
@@ -238,8 +238,8 @@ async fn values_of_parameters_are_bound_by_the_database() {
             assert_eq!(send(&sql, json!([0, null])).await.is(200)["rows"], json!([]), "{sql}");
             let refusal = send(&sql, json!([0])).await;
             assert!(refusal.message().contains("takes 2 parameters, and 1"), "{}", refusal.text());
-            refusal.refuses(422, "invalid_sql");
-            send(&sql, json!([0, ["x"]])).await.refuses(422, "invalid_sql");
+            refusal.refuses(400, "invalid_sql");
+            send(&sql, json!([0, ["x"]])).await.refuses(400, "invalid_sql");
         }
     }
 }
@@ -290,7 +290,7 @@ async fn what_needs_data_that_is_here_is_refused_of_a_live_source() {
     says(owner.post("/v1/query", parts.clone()).await, 400, "invalid_request", "its own SQL");
     says(owner.post("/v1/queries", json!({"name": "x", "query": parts})).await, 400, "invalid_request", "its own SQL");
     for sql in ["SELECT * FROM shop.orders", "SELECT * FROM \"shop\".orders"] {
-        says(owner.post("/v1/query", json!({"sql": sql})).await, 422, "invalid_sql", "`shop` is live");
+        says(owner.post("/v1/query", json!({"sql": sql})).await, 400, "invalid_sql", "`shop` is live");
     }
     let query = json!({"data_source_id": source["id"], "sql": "SELECT count(*) FROM orders"});
     let widget = json!({"type": "kpi", "title": "Orders", "query": query});
