@@ -207,7 +207,7 @@ impl Rows for Held<'_> {
 
     fn end_row(&mut self) -> Result<ControlFlow<()>, Fault> {
         self.rows += 1;
-        if self.rows % ROWS == 0 || self.bytes > self.limits.memory_bytes {
+        if self.rows.is_multiple_of(ROWS) || self.bytes > self.limits.memory_bytes {
             self.check()?;
         }
         Ok(if self.rows as u64 >= self.wanted { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
