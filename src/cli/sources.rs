@@ -18,7 +18,7 @@ use super::operator::OrgOption;
 use super::output::{Form, Output, drawn, grouped};
 use super::previews;
 use super::read_as::ReadAs;
-use crate::domain::connection::Connection;
+use crate::domain::connection::{Connection, Mode};
 use crate::domain::id::IdRef;
 use crate::domain::import::FilesMode;
 use crate::domain::page::{ListRequest, MAX_SIZE, More};
@@ -250,7 +250,7 @@ fn run_list(instance: &Instance, list: &ListSources, output: Output) -> Result<(
 }
 
 fn row(source: &Source) -> Vec<String> {
-    let rows: u64 = source.visible_tables().iter().map(|table| table.rows).sum();
+    let rows: u64 = source.visible_tables().iter().filter_map(|table| table.rows).sum();
     vec![
         source.id.prefixed(),
         source.name.clone(),
@@ -271,7 +271,11 @@ fn print(source: &Source, output: Output) -> Result<(), Failure> {
             let rows: Vec<Vec<String>> = tables
                 .iter()
                 .map(|table| {
-                    vec![format!("{}.{}", source.slug, table.name), table.rows.to_string(), columns(table, ", ")]
+                    vec![
+                        format!("{}.{}", source.slug, table.name),
+                        counted(table, |rows| rows.to_string()),
+                        columns(table, ", "),
+                    ]
                 })
                 .collect();
             output.lines(&rows)?;
@@ -281,7 +285,7 @@ fn print(source: &Source, output: Output) -> Result<(), Failure> {
             output.line(&format!("{} ({id}, in SQL {}) is {}.\n", source.name, source.slug, source.status.as_str()))?;
             let rows: Vec<Vec<String>> = tables
                 .iter()
-                .map(|table| vec![table.name.clone(), grouped(table.rows), columns(table, "\n")])
+                .map(|table| vec![table.name.clone(), counted(table, grouped), columns(table, "\n")])
                 .collect();
             output.line(&drawn(&["table", "rows", "columns"], &rows, &[1]))?;
             notes(source).iter().try_for_each(|note| output.line(note))?;
@@ -297,7 +301,15 @@ fn print(source: &Source, output: Output) -> Result<(), Failure> {
     }
 }
 
+/// How many rows a table has; nobody here knows that of a live one.
+fn counted(table: &SourceTable, written: impl Fn(u64) -> String) -> String {
+    table.rows.map_or_else(|| "-".to_owned(), written)
+}
+
 fn ready_query(source: &Source, table: &SourceTable) -> String {
+    if source.mode == Mode::Live {
+        return format!("claribi query --source {} \"SELECT * FROM {} LIMIT 10\"", source.slug, table.name);
+    }
     format!("claribi query \"SELECT * FROM {}.{} LIMIT 10\"", source.slug, table.name)
 }
 

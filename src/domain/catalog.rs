@@ -52,8 +52,8 @@ pub struct CatalogTable {
     pub hidden: bool,
     /// Whether the present extract has it.
     pub present: bool,
-    /// Its rows.
-    pub rows: u64,
+    /// Its rows; none of a live source, which counts them for itself.
+    pub rows: Option<u64>,
     /// The length of its extract in bytes.
     pub bytes: u64,
     /// When its data came.
@@ -121,7 +121,7 @@ impl Source {
             description: words.description,
             hidden: words.hidden,
             present: false,
-            rows: 0,
+            rows: Some(0),
             bytes: 0,
             loaded_at: None,
             file: None,

@@ -4,6 +4,7 @@
 //! Deliberately not here: whether an address may be reached (`outbound::guard`), and how it is read
 //! (`engine::connect`).
 
+mod live;
 pub mod secret;
 
 use std::collections::BTreeMap;

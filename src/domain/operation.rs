@@ -229,7 +229,7 @@ operations! {
         &[NotFound, Conflict, PreconditionFailed, TrialEnded];
     "query_run" of(Permission::AnalyticsQuery), General, Json,
         &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, NotAcceptable, NotReady, InvalidSql,
-          QueryTimeout, QueryTooLarge, QueryCanceled];
+          SourceUnavailable, QueryTimeout, QueryTooLarge, QueryCanceled];
     "query_running" of(Permission::AnalyticsQuery), General, None, &[];
     "query_cancel" of(Permission::AnalyticsQuery), General, Json,
         &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound];
@@ -241,8 +241,8 @@ operations! {
         &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, PreconditionFailed, TrialEnded];
     "queries_delete" of(Permission::AnalyticsQuery), General, None, &[NotFound, PreconditionFailed, TrialEnded];
     "queries_result" of(Permission::AnalyticsQuery), General, None,
-        &[NotFound, NotAcceptable, NotReady, PreconditionFailed, InvalidRequest, InvalidSql, QueryTimeout, QueryTooLarge,
-          QueryCanceled];
+        &[NotFound, NotAcceptable, NotReady, PreconditionFailed, InvalidRequest, InvalidSql, SourceUnavailable,
+          QueryTimeout, QueryTooLarge, QueryCanceled];
     "reports_list" of(Permission::ReportsRead), General, None, PAGE;
     "reports_create" of(Permission::ReportsGenerate), General, Json,
         &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, TrialEnded], Once;

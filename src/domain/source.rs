@@ -134,8 +134,8 @@ impl SourceFilter {
 pub struct SourceTable {
     /// Its name in SQL.
     pub name: String,
-    /// Its rows.
-    pub rows: u64,
+    /// Its rows; none of a live source, which counts them for itself.
+    pub rows: Option<u64>,
     /// The length of its extract in bytes.
     pub bytes: u64,
     /// When its data came; none where it came with all of its source.

@@ -8,6 +8,7 @@ use super::conditions::Standing;
 use super::once::Answer;
 use super::sources::{error_of, failure_of};
 use crate::domain::access::Permission;
+use crate::domain::connection::Mode;
 use crate::domain::credits::Work;
 use crate::domain::dashboard::{
     Dashboard, DashboardFilter, DashboardPatch, NewDashboard, NewWidget, Widget, WidgetError,
@@ -125,6 +126,13 @@ impl App {
         let (source, spelled) = &widget.source;
         let found = sources::find(db, caller.org(), source)?;
         let source = found.ok_or_else(|| Error::not_found::<SourceKind>(spelled))?;
+        if source.mode == Mode::Live {
+            let reason = format!(
+                "is of `{}`, which is live; widgets are drawn of data that is here, so copy it by a source that is not.",
+                source.slug
+            );
+            return Err(Error::field("query.data_source_id", reason));
+        }
         Ok(StoredWidget {
             uuid: self.entropy.uuid(caller.at),
             kind: widget.kind,

@@ -68,7 +68,7 @@ impl App {
         let mut rows = 0;
         for source in dashboard.widgets.iter().filter_map(|widget| widget.source) {
             let found = self.store.read_now(|db| Ok(sources::find(db, caller.org(), &IdRef::Number(source.id))?))?;
-            let largest = found.iter().flat_map(Source::visible_tables).map(|table| table.rows).max();
+            let largest = found.iter().flat_map(Source::visible_tables).filter_map(|table| table.rows).max();
             rows += largest.unwrap_or(0);
         }
         Ok(Work::Refresh { widgets: dashboard.widgets.len() as u64, rows })

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::app::App;
 use super::caller::Caller;
-use super::sources::error_of;
+use super::sources::{Ask, error_of};
 use crate::datadir::Scratch;
 use crate::domain::access::Permission;
 use crate::domain::connection::Mode;
@@ -18,7 +18,6 @@ use crate::domain::id::{IdRef, Source as SourceKind};
 use crate::domain::result::Column;
 use crate::domain::source::{Source, SourceFilter, SourceStatus};
 pub use crate::domain::structured::{StructuredQuery, Written};
-use crate::domain::time::Timestamp;
 use crate::store::Slice;
 use crate::store::main::sources;
 use crate::worker::pool::{Done, Errand, Refused};
@@ -81,8 +80,17 @@ pub(super) struct Prepared {
     pub(super) limits: QueryLimits,
     /// How its result is written.
     pub(super) format: ResultFormat,
+    /// The live source that it is sent to, instead of reading extracts.
+    pub(super) live: Option<Source>,
+    /// The organisation's live sources, by slug, which no query of others reads.
+    elsewhere: Vec<String>,
+}
+
+impl Prepared {
     /// Whether all that it may read stays as it is until another extract comes.
-    pub(super) reads_extracts: bool,
+    pub(super) fn reads_extracts(&self) -> bool {
+        self.live.is_none()
+    }
 }
 
 impl Content {
@@ -100,9 +108,10 @@ impl App {
     pub async fn query(&self, caller: &Caller, request: QueryRequest) -> Result<QueryAnswer> {
         caller.require(Permission::AnalyticsQuery)?;
         let prepared = self.prepare_query(caller, request)?;
-        let sql = prepared.written.sql.clone();
-        let work = self.run_query(self.query_errand(caller), prepared, caller.at);
-        self.running.watch(caller, &sql, None, work).await.map_err(error_of)
+        let (sql, elsewhere) = (prepared.written.sql.clone(), prepared.elsewhere.clone());
+        let work = self.run_query(self.query_errand(caller), prepared, caller);
+        let done = self.running.watch(caller, &sql, None, work).await;
+        done.map_err(|refused| hinted(error_of(refused), &sql, &elsewhere))
     }
 
     /// What a request comes to: checked, with the tables that it may read as they are now.
@@ -125,18 +134,13 @@ impl App {
                 return Err(Error::field("sql", "is missing; write one SELECT, or give `table` and `measures`."));
             }
         };
-        let reads_extracts = match &found {
-            Some(found) => found.mode == Mode::Extract,
-            None => self.all_are_extracts(caller)?,
+        let (tables, elsewhere) = match &found {
+            None => self.tables_of_all(caller)?,
+            Some(found) => (self.table_files(caller.identity().holder.org_uuid, found), Vec::new()),
         };
-        let (tables, source) = match found {
-            None => (self.all_table_files(caller)?, None),
-            Some(found) => {
-                let tables = self.table_files(caller.identity().holder.org_uuid, &found);
-                (tables, Some((found.slug, found.uuid)))
-            }
-        };
-        Ok(Prepared { tables, source, written, limits, format: request.format, reads_extracts })
+        let source = found.as_ref().map(|found| (found.slug.clone(), found.uuid));
+        let live = found.filter(|found| found.mode == Mode::Live);
+        Ok(Prepared { tables, source, written, limits, format: request.format, live, elsewhere })
     }
 
     /// Has a worker run a query.
@@ -144,13 +148,18 @@ impl App {
         &self,
         errand: Errand,
         prepared: Prepared,
-        at: Timestamp,
+        caller: &Caller,
     ) -> Result<QueryAnswer, Refused> {
         self.effort.count_query();
-        let holder = self.data.scratch(&format!("query-{}", self.entropy.uuid(at).simple()));
+        let holder = self.data.scratch(&format!("query-{}", self.entropy.uuid(caller.at).simple()));
         let holder = holder.map_err(std::io::Error::other)?;
         let target = holder.path().join("result");
-        let Prepared { tables, source, written, limits, format, .. } = prepared;
+        let Prepared { tables, source, written, limits, format, live, .. } = prepared;
+        if let Some(source) = live {
+            let Written { sql, parameters } = written;
+            let ask = Ask { org: caller.org(), source, sql, parameters, limits, format };
+            return self.ask(ask, errand.deadline, holder).await;
+        }
         self.pool
             .query(
                 &errand,
@@ -170,10 +179,12 @@ impl App {
             .await
     }
 
-    fn all_are_extracts(&self, caller: &Caller) -> Result<bool> {
-        let org = caller.org();
+    /// The tables of all extracts, and the sources that have none because they are live.
+    fn tables_of_all(&self, caller: &Caller) -> Result<(Vec<TableFile>, Vec<String>)> {
+        let (org, org_uuid) = (caller.org(), caller.identity().holder.org_uuid);
         let all = self.store.read_now(|db| Ok(sources::list(db, org, &SourceFilter::active(), &Slice::all())?))?;
-        Ok(all.iter().all(|source| source.mode == Mode::Extract))
+        let live = all.iter().filter(|source| source.mode == Mode::Live).map(|source| source.slug.clone()).collect();
+        Ok((all.iter().flat_map(|source| self.table_files(org_uuid, source)).collect(), live))
     }
 
     /// What a query worker of the caller's organisation may touch, and how long one job of it may take.
@@ -216,6 +227,14 @@ impl App {
 /// A query of parts in SQL, by the table that it is about.
 pub(super) fn written(parts: &StructuredQuery, source: Option<&Source>) -> Result<Written> {
     let source = source.ok_or_else(|| Error::field("data_source_id", "is missing; a query of parts is about one."))?;
+    if source.mode == Mode::Live {
+        let reason = format!(
+            "is of `{}`, which is live and answers queries in its own SQL alone; write `sql`, or copy the data by a source \
+             that is none.",
+            source.slug
+        );
+        return Err(Error::field("data_source_id", reason));
+    }
     let tables = source.visible_tables();
     let table = tables.iter().find(|table| table.name == parts.table).ok_or_else(|| {
         let known: Vec<&str> = tables.iter().map(|table| table.name.as_str()).collect();
@@ -225,7 +244,23 @@ pub(super) fn written(parts: &StructuredQuery, source: Option<&Source>) -> Resul
     parts.written(&source.slug, &columns)
 }
 
-fn answer(done: Done, made: PathBuf, target: PathBuf, holder: Scratch) -> std::io::Result<QueryAnswer> {
+/// The same refusal, with where to ask if the query is about live sources.
+fn hinted(error: Error, sql: &str, live: &[String]) -> Error {
+    let text = sql.to_lowercase();
+    let is_named = |slug: &&String| text.contains(&format!("{slug}.")) || text.contains(&format!("\"{slug}\"."));
+    match (error, live.iter().find(is_named)) {
+        (Error::InvalidSql { message, position }, Some(slug)) => {
+            let hint = format!(
+                "`{slug}` is live, so it is queried alone and in its own SQL: send the query with its `data_source_id`, and \
+                 without `{slug}.`."
+            );
+            Error::InvalidSql { message: format!("{message} {hint}"), position }
+        }
+        (error, _) => error,
+    }
+}
+
+pub(super) fn answer(done: Done, made: PathBuf, target: PathBuf, holder: Scratch) -> std::io::Result<QueryAnswer> {
     let Outcome::Queried(outcome) = done.outcome else {
         return Err(std::io::Error::other("a query gave another outcome"));
     };

@@ -173,7 +173,7 @@ impl App {
     ) -> Result<SavedResult> {
         let saved = self.saved_query(caller, id, spelled)?;
         let prepared = self.prepare_query(caller, self.saved_request(&saved, given, format)?)?;
-        if !prepared.reads_extracts {
+        if !prepared.reads_extracts() {
             return Ok(SavedResult::Fresh(self.run_saved(caller, &saved, prepared).await?, None));
         }
         let org = caller.identity().holder.org_uuid;
@@ -206,7 +206,7 @@ impl App {
 
     async fn run_saved(&self, caller: &Caller, saved: &SavedQuery, prepared: Prepared) -> Result<QueryAnswer> {
         let sql = prepared.written.sql.clone();
-        let work = self.run_query(self.query_errand(caller), prepared, caller.at);
+        let work = self.run_query(self.query_errand(caller), prepared, caller);
         self.running.watch(caller, &sql, Some((saved.id, saved.uuid)), work).await.map_err(error_of)
     }
 
@@ -219,7 +219,7 @@ impl App {
                 return Ok(kept);
             }
             let sql = prepared.written.sql.clone();
-            let work = app.run_query(app.query_errand(&caller), prepared, caller.at);
+            let work = app.run_query(app.query_errand(&caller), prepared, &caller);
             let answer = app.running.watch(&caller, &sql, Some(saved), work).await?;
             if answer.is_lasting {
                 let (app, answer) = (app.clone(), answer.clone());

@@ -192,6 +192,15 @@ impl Worker {
                 let (tables, notes) = connect::run(job, &self.threads.hands(), control)?;
                 Ok((Outcome::Connected { tables, notes }, None))
             }
+            Job::Describe(job) => {
+                let tables = connect::describe(job, &self.threads.hands(), control)?;
+                Ok((Outcome::Connected { tables, notes: Vec::new() }, None))
+            }
+            Job::Ask(job) => {
+                let (outcome, body) = connect::ask(job, &self.threads.hands(), control)?;
+                let body = outcome.file_bytes.is_none().then_some(body);
+                Ok((Outcome::Queried(outcome), body))
+            }
             Job::Query(job) => {
                 let (outcome, body) = self.threads.watch(query::run(self.engine.clone(), job, control))?;
                 let body = outcome.file_bytes.is_none().then_some(body);

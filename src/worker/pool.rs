@@ -58,6 +58,8 @@ pub struct Errand {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum LaneName {
     Query,
+    /// That of queries, in a worker that is not kept.
+    Live,
     Background,
 }
 
@@ -114,6 +116,31 @@ impl Pool {
             Some(worker) => worker,
             None => self.start(errand, LaneName::Query, None).await?,
         };
+        self.work(worker, errand, job, take).await
+    }
+
+    /// As [`Pool::query`], in a worker of its own that may connect to this TCP port: it has its turn among the
+    /// organisation's other queries.
+    pub async fn ask<T>(
+        &self,
+        errand: &Errand,
+        port: Option<u16>,
+        job: impl FnOnce(&Path) -> Job,
+        take: impl FnOnce(Done, &Path) -> io::Result<T>,
+    ) -> Result<T, Refused> {
+        let _place = self.0.queries.enter(errand.org).await.ok_or(Refused::Full)?;
+        let worker = self.start(errand, LaneName::Live, port).await?;
+        self.work(worker, errand, job, take).await
+    }
+
+    /// Has a worker do a job that is called off when the future is dropped.
+    async fn work<T>(
+        &self,
+        worker: Worker,
+        errand: &Errand,
+        job: impl FnOnce(&Path) -> Job,
+        take: impl FnOnce(Done, &Path) -> io::Result<T>,
+    ) -> Result<T, Refused> {
         let scratch = worker.scratch.clone();
         let mut leased = Leased { pool: self, worker: Some(worker), is_at_work: true };
         let done = leased.run(job(&scratch), errand.deadline).await;
@@ -228,7 +255,7 @@ impl Pool {
         // Idle workers of others make room before there are more than there are places.
         let surplus = {
             let mut idle = self.0.idle.lock();
-            if lane == LaneName::Query && idle.len() >= self.0.settings.queries { idle.pop_front() } else { None }
+            if lane != LaneName::Background && idle.len() >= self.0.settings.queries { idle.pop_front() } else { None }
         };
         if let Some(worker) = surplus {
             worker.end().await;
@@ -280,7 +307,7 @@ impl Pool {
 
     /// Keeps a worker of the query lane for its organisation's next job.
     async fn keep(&self, mut worker: Worker) {
-        if worker.lane == LaneName::Background || worker.jobs >= RECYCLE_JOBS {
+        if worker.lane != LaneName::Query || worker.jobs >= RECYCLE_JOBS {
             worker.end().await;
             return;
         }

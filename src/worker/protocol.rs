@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-pub use self::connect::{ConnectJob, Database, Server};
+pub use self::connect::{AskJob, ConnectJob, Database, DescribeJob, Server};
 use crate::domain::import::ImportOptions;
 use crate::domain::result::{Column, ColumnType, WidgetData};
 use crate::domain::widget::{Format, WidgetKind};
@@ -123,6 +123,10 @@ pub enum Job {
     },
     /// Tables of a database become Parquet extracts.
     Connect(ConnectJob),
+    /// The tables of a database are looked up, and nothing of what they hold; the outcome is `Connected`.
+    Describe(DescribeJob),
+    /// One query that a database answers itself; the outcome is `Queried`.
+    Ask(AskJob),
     /// One query, its result encoded in the media type that was asked for.
     Query(QueryJob),
     /// The widgets of a dashboard.

@@ -3,6 +3,7 @@
 mod agreement;
 mod faults;
 mod growing;
+mod live;
 mod servers;
 mod types;
 
@@ -241,6 +242,10 @@ fn the_command_line_adds_databases_with_the_password_from_elsewhere() {
     let file = file.to_str().unwrap();
     let (code, said, complained) = claribi(&installation, &["source", "add", file, "--name", "Lite"], &[], "");
     assert!(code == 0 && said.contains("lite.orders\t3\t"), "{said}{complained}");
+    let (code, said, complained) = claribi(&installation, &["source", "add", file, "--name", "Now", "--live"], &[], "");
+    assert!(code == 0 && said.contains("now.orders\t-\t") && said.contains("query --source now"), "{said}{complained}");
+    let count = ["query", "--source", "now", "SELECT count(*) AS n FROM orders"];
+    assert_eq!(claribi(&installation, &count, &[], "").1, "n\n3\n");
 
     let with_password = pg.replace("reader@", "reader:secret@");
     let own = installation.data().join("claribi.db");
@@ -254,6 +259,7 @@ fn the_command_line_adds_databases_with_the_password_from_elsewhere() {
         (&["source", "add", file, "--name", "x", "--cursor", "orders"], 2, "--cursor"),
         (&["source", "add", file, "--name", "x", "--cursor", "people=id"], 1, "people"),
         (&["source", "add", "Cargo.toml", "--name", "x", "--table", "a"], 2, "databases"),
+        (&["source", "add", "https://example.com/a.csv", "--name", "x", "--live"], 2, "databases"),
         (&["source", "add", "sqlite:/nowhere.db", "--name", "x"], 1, "/nowhere.db"),
         (&["source", "add", own.to_str().unwrap(), "--name", "x"], 2, "this installation itself"),
     ] {

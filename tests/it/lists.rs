@@ -1,6 +1,7 @@
 //! What narrows lists and what orders them, on every face.
 
 use claribi::domain::access::{Role, Scope};
+use claribi::domain::connection::Mode;
 use claribi::domain::time::Timestamp;
 use claribi::http::document;
 use claribi::http::face::Face;
@@ -233,7 +234,7 @@ async fn sources_are_found_by_status_and_kind_and_the_external_face_shows_active
         .app
         .store
         .write(move |tx| {
-            let new = NewSource { uuid, name: "On its way", slug: "on_its_way", connection: None };
+            let new = NewSource { uuid, name: "On its way", slug: "on_its_way", mode: Mode::Extract, connection: None };
             sources::create(tx, org, &new, "boot", now)
         })
         .await

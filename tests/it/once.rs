@@ -1,6 +1,7 @@
 //! Requests with an Idempotency-Key: what they ask for happens once, however often they come.
 
 use claribi::domain::access::Scope;
+use claribi::domain::connection::Mode;
 use claribi::domain::id::{IdRef, KeyId, SourceId};
 use claribi::domain::operation::{BodyKind, OPERATIONS, Operation, Repeats};
 use claribi::jobs::Jobs;
@@ -359,7 +360,8 @@ async fn an_upload_that_a_crash_cut_off_goes_on_with_its_source() {
         let mut earlier = idempotency::find(tx, &claim, claribi::domain::time::Timestamp::from_millis(0))?.unwrap();
         stored_sources::delete(tx, org, SourceId::new(1))?;
         let id = {
-            let new = stored_sources::NewSource { uuid, name: "Cut", slug: "cut", connection: None };
+            let new =
+                stored_sources::NewSource { uuid, name: "Cut", slug: "cut", mode: Mode::Extract, connection: None };
             stored_sources::create(tx, org, &new, "an earlier start", now)?
         };
         earlier.outcome = Outcome::Begun(Effect::Source(id));

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
 use crate::cli::failure::Failure;
-use crate::domain::connection::{Credentials, Kind, SecretText};
+use crate::domain::connection::{Credentials, Kind, Mode, SecretText};
 
 /// The longest password, in bytes: those of clouds are signed texts.
 const PASSWORD: u64 = 4_000;
@@ -30,6 +30,9 @@ pub struct DatabaseOptions {
     /// A column of a table that only grows: later syncs read what is beyond its greatest value.
     #[arg(long = "cursor", value_name = "TABLE=COLUMN")]
     cursors: Vec<String>,
+    /// Copy nothing: send each query to the database, in its own SQL.
+    #[arg(long)]
+    live: bool,
     /// How the connection to a database server is protected: not at all, encrypted whoever answers, or, unless told, only
     /// where the server's certificate is one for its name.
     #[arg(long, value_name = "MODE")]
@@ -58,6 +61,12 @@ impl DatabaseOptions {
             || self.tls.is_some()
             || self.authority.is_some()
             || self.password_stdin
+            || self.live
+    }
+
+    /// How queries reach the data.
+    pub fn mode(&self) -> Mode {
+        if self.live { Mode::Live } else { Mode::Extract }
     }
 
     /// Kind, connection and secret of a database; `None` for what names none.

@@ -11,7 +11,7 @@ use crate::cli::compose::Instance;
 use crate::cli::failure::Failure;
 use crate::cli::operator::OrgOption;
 use crate::cli::output::{Form, Output, grouped};
-use crate::domain::connection::{Credentials, Kind};
+use crate::domain::connection::{Credentials, Kind, Mode};
 use crate::domain::error::Error;
 use crate::domain::id::IdRef;
 use crate::domain::sync::{Sync, SyncStatus};
@@ -43,6 +43,7 @@ pub(super) fn connect_request(add: &AddSource) -> Result<Option<ConnectRequest>,
         return Ok(read.map(|(kind, connection, credentials)| ConnectRequest {
             name: add.name.clone(),
             kind,
+            mode: add.database.mode(),
             connection,
             credentials,
             schedule,
@@ -50,7 +51,7 @@ pub(super) fn connect_request(add: &AddSource) -> Result<Option<ConnectRequest>,
     }
     if add.database.is_given() {
         return Err(Failure::usage(
-            "--table, --query, --cursor, --tls, --authority and --password-stdin are for databases",
+            "--table, --query, --cursor, --live, --tls, --authority and --password-stdin are for databases",
         ));
     }
     let urls: Vec<&str> = add.paths.iter().filter_map(|path| path.to_str()).filter(|text| is_url(text)).collect();
@@ -69,6 +70,7 @@ pub(super) fn connect_request(add: &AddSource) -> Result<Option<ConnectRequest>,
     Ok(Some(ConnectRequest {
         name: add.name.clone(),
         kind: Kind::Url,
+        mode: Mode::Extract,
         connection: json!({"url": url}),
         credentials,
         schedule,

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{CatalogTable, Entry, Words};
+use crate::domain::connection::Mode;
 use crate::domain::error::{Error, Result};
 use crate::domain::org;
 use crate::domain::source::{Source, sql_name};
@@ -71,6 +72,7 @@ impl TableChange {
     /// `InvalidField` for a column that is not there and for words that cannot be, `Conflict` for a name that another
     /// has, for a table of which nothing would be left to see, and for more words than a source may have.
     pub fn applied(&self, source: &Source, table: &CatalogTable) -> Result<Vec<Entry>> {
+        self.check_mode(source.mode)?;
         let own = table.source_name.as_str();
         let is_there = |entry: &&Entry| entry.table == own && entry.column.is_some();
         let mut entries: Vec<Entry> = source.words.iter().filter(is_there).cloned().collect();
@@ -97,6 +99,23 @@ impl TableChange {
         let after = Source { words: others.chain(entries.iter().cloned()).collect(), ..source.clone() };
         check(source, &after, own)?;
         Ok(entries)
+    }
+}
+
+impl TableChange {
+    /// Queries of live sources are sent as they are: what is called otherwise or hidden would be found all the same.
+    fn check_mode(&self, mode: Mode) -> Result<()> {
+        let all = [&self.table].into_iter().chain(self.columns.iter().map(|(_, change)| change));
+        let changes = |change: &&WordsChange| matches!(change.name, Some(Some(_))) || change.hidden == Some(true);
+        match all.filter(|_| mode == Mode::Live).find(changes) {
+            None => Ok(()),
+            Some(change) => {
+                let field = if change.hidden == Some(true) { "hidden" } else { "name" };
+                let reason = "is not for live sources, whose queries go to the database as they are; what its user may \
+                              not see is for the database to say.";
+                Err(Error::field(field, reason))
+            }
+        }
     }
 }
 

@@ -17,7 +17,7 @@ fn source(tables: &[(&str, &[&str])]) -> Source {
     };
     let table = |(name, columns): &(&str, &[&str])| SourceTable {
         name: (*name).to_owned(),
-        rows: 1,
+        rows: Some(1),
         bytes: 10,
         loaded_at: None,
         file: None,

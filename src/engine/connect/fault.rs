@@ -80,6 +80,17 @@ pub enum Fault {
         /// The limit.
         limit: u64,
     },
+    /// A query wants other values than there are.
+    #[error("parameters")]
+    Parameters {
+        /// How many it wants.
+        wanted: usize,
+        /// How many there are.
+        given: usize,
+    },
+    /// A value that no parameter can be: a list or an object. Counted from one.
+    #[error("no value")]
+    NoValue(usize),
     /// The job has to stop.
     #[error("stopped")]
     Stopped(Failure),
@@ -94,6 +105,26 @@ pub enum Fault {
 impl From<Failure> for Fault {
     fn from(failure: Failure) -> Self {
         Self::Stopped(failure)
+    }
+}
+
+impl Fault {
+    /// Why a query got no answer that was sent on to the database: what is wrong with it is its author's to know.
+    pub fn of_query(self) -> Failure {
+        let said = |text: &str| Error::clipped(text.trim_end_matches('.'));
+        match self {
+            Self::Refused { said: why, .. } => {
+                Failure::new(FailureCode::InvalidSql, format!("The database refuses the query: {}.", said(&why)))
+            }
+            Self::Lost(why) => {
+                let message = format!("The database broke off while it answered: {}; ask again.", said(&why));
+                Failure::new(FailureCode::Source, message)
+            }
+            fault @ (Self::TooManyColumns { .. } | Self::NoColumns(_)) => {
+                Failure { code: FailureCode::InvalidSql, ..fault.into() }
+            }
+            other => other.into(),
+        }
     }
 }
 
@@ -147,6 +178,15 @@ impl From<Fault> for Failure {
             }
             Fault::TooManyRows { limit } => {
                 format!("The database gives more than {limit} rows; read fewer, or raise `sources.max_rows`.")
+            }
+            Fault::Parameters { wanted, given } => {
+                let message = format!("The query takes {wanted} parameters, and {given} are given; give as many.");
+                return Failure::new(FailureCode::InvalidSql, message);
+            }
+            Fault::NoValue(number) => {
+                let message =
+                    format!("Parameter {number} is a list or an object; give a text, number, boolean or null.");
+                return Failure::new(FailureCode::InvalidSql, message);
             }
             Fault::Stopped(failure) => return failure,
             Fault::Machine(error) => return internal("reading a database failed", &error),

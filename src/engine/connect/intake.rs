@@ -4,6 +4,7 @@
 //! rows are only looked at, to learn all types that have to be wider, and the table is read again under these.
 
 use std::fs::File;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::fault::Fault;
 use super::progress::Progress;
+use super::rows::Rows;
 use super::target::{Cell, Target};
 use super::words;
 use crate::engine::import::extract::Extract;
@@ -109,45 +111,6 @@ impl<'a, 'p> Intake<'a, 'p> {
         Ok(())
     }
 
-    /// Puts in the next cell of a row.
-    pub fn cell(&mut self, index: usize, cell: Cell<'_>) {
-        if let Cell::Text(text) | Cell::Decimal(text) = cell {
-            self.bytes += text.len();
-        } else if let Cell::Bytes(bytes) = cell {
-            self.bytes += 2 * bytes.len();
-        }
-        let column = &mut self.columns[index];
-        if !column.push(&cell) {
-            column.widen(&cell);
-            // What was written is of no use any more; that it goes is told by the file's absence alone.
-            self.extract = None;
-        }
-    }
-
-    /// Puts in a cell that is not what the database has.
-    pub fn changed(&mut self, index: usize, note: Note, cell: Cell<'_>) {
-        self.columns[index].notes[note as usize] += 1;
-        self.cell(index, cell);
-    }
-
-    /// Puts in text of which nobody promised that it is Unicode.
-    pub fn text(&mut self, index: usize, bytes: &[u8]) {
-        match std::str::from_utf8(bytes) {
-            Ok(text) => self.cell(index, Cell::Text(text)),
-            Err(_) => self.changed(index, Note::NotUnicode, Cell::Text(&String::from_utf8_lossy(bytes))),
-        }
-    }
-
-    /// Ends a row that every column has a cell of.
-    pub fn end_row(&mut self) -> Result<(), Fault> {
-        self.held += 1;
-        self.rows += 1;
-        if self.progress.rows() + self.rows > self.max_rows {
-            return Err(Fault::TooManyRows { limit: self.max_rows });
-        }
-        if self.held == BATCH_ROWS || self.bytes >= BATCH_BYTES { self.flush() } else { Ok(()) }
-    }
-
     fn flush(&mut self) -> Result<(), Fault> {
         (self.held, self.bytes) = (0, 0);
         let arrays: Vec<ArrayRef> = self.columns.iter_mut().map(Column::take).collect();
@@ -190,7 +153,41 @@ impl<'a, 'p> Intake<'a, 'p> {
     }
 }
 
-struct Column {
+impl Rows for Intake<'_, '_> {
+    fn cell(&mut self, index: usize, cell: Cell<'_>) {
+        if let Cell::Text(text) | Cell::Decimal(text) = cell {
+            self.bytes += text.len();
+        } else if let Cell::Bytes(bytes) = cell {
+            self.bytes += 2 * bytes.len();
+        }
+        let column = &mut self.columns[index];
+        if !column.push(&cell) {
+            column.widen(&cell);
+            // What was written is of no use any more; that it goes is told by the file's absence alone.
+            self.extract = None;
+        }
+    }
+
+    fn changed(&mut self, index: usize, note: Note, cell: Cell<'_>) {
+        self.columns[index].notes[note as usize] += 1;
+        self.cell(index, cell);
+    }
+
+    fn end_row(&mut self) -> Result<ControlFlow<()>, Fault> {
+        self.held += 1;
+        self.rows += 1;
+        if self.progress.rows() + self.rows > self.max_rows {
+            return Err(Fault::TooManyRows { limit: self.max_rows });
+        }
+        if self.held == BATCH_ROWS || self.bytes >= BATCH_BYTES {
+            self.flush()?;
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+}
+
+/// A column in the making.
+pub(super) struct Column {
     target: Target,
     builder: Builder,
     /// A null was put in.
@@ -220,12 +217,13 @@ macro_rules! put {
 }
 
 impl Column {
-    fn new(target: Target) -> Self {
+    /// Without rows.
+    pub(super) fn new(target: Target) -> Self {
         Self { target, builder: Builder::of(target), nullable: false, any: false, notes: [0; Note::ALL.len()] }
     }
 
-    /// Whether the cell fits.
-    fn push(&mut self, cell: &Cell<'_>) -> bool {
+    /// Puts the cell in where it fits, and says whether it does.
+    pub(super) fn push(&mut self, cell: &Cell<'_>) -> bool {
         if *cell == Cell::Null {
             self.nullable = true;
             self.builder.null();
@@ -257,7 +255,8 @@ impl Column {
         self.any = true;
     }
 
-    fn take(&mut self) -> ArrayRef {
+    /// What was put in since the last time.
+    pub(super) fn take(&mut self) -> ArrayRef {
         match &mut self.builder {
             Builder::Nulls(count) => new_null_array(&DataType::Utf8, std::mem::take(count)),
             Builder::Boolean(builder) => Arc::new(builder.finish()),

@@ -7,12 +7,14 @@
 //!
 //! Deliberately not here: whether the database may be reached, and what its name's addresses are.
 
+mod ask;
 mod cursors;
 mod fault;
 mod intake;
 mod mysql;
 mod postgres;
 mod progress;
+mod rows;
 mod sqlite;
 mod target;
 mod tls;
@@ -21,24 +23,31 @@ mod words;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::Value;
 
+pub use self::ask::{ask, describe};
 use self::cursors::{Cursors, Earlier};
 use self::fault::Fault;
 use self::intake::{Intake, Intaken};
 use self::progress::Progress;
+use self::rows::Rows;
 use self::target::Target;
 use super::control::Control;
 use super::import::csv::MAX_COLUMNS;
 use super::import::{column_names, file_name};
 use super::threads::Hands;
 use crate::domain::connection::{Reading, What};
+use crate::domain::result::ColumnType;
 use crate::domain::source::sql_name;
 use crate::worker::protocol::{ConnectJob, Database, Failure, ImportedTable};
 
 /// Tables that are read without being named.
 const MOST_TABLES: usize = 500;
+
+/// By how much a server gives a statement longer than the job has itself, so that the reason is the job's own.
+const GRACE: Duration = Duration::from_millis(100);
 
 /// Sentences about what was not kept as it was.
 const MOST_NOTES: usize = 100;
@@ -48,8 +57,24 @@ trait Connector {
     /// The tables that are read when none is named: schema where it is needed, and name.
     fn tables(&mut self) -> Result<Vec<(Option<String>, String)>, Fault>;
 
-    /// What a table or a query has.
+    /// What a table or a query has, as far as the database promises it.
     fn describe(&mut self, what: &What) -> Result<Described, Fault>;
+
+    /// Learns the types of columns of which nothing is promised, where that takes looking at their values.
+    fn measure(&mut self, _: &mut Described) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    /// What columns of which nothing is promised mostly are.
+    fn unmeasured(&self) -> ColumnType {
+        ColumnType::Text
+    }
+
+    /// What a query has that somebody asks as it is; its rows are had by [`Connector::rows`].
+    fn ask(&mut self, question: Question) -> Result<Described, Fault> {
+        let described = self.describe(&What::Query(question.sql.clone()))?;
+        Ok(Described { question: Some(question), ..described })
+    }
 
     /// The greatest value of a column, by the database's own order; `None` of no rows.
     fn greatest(&mut self, described: &Described, column: usize) -> Result<Option<Value>, Fault>;
@@ -59,7 +84,7 @@ trait Connector {
         &mut self,
         described: &Described,
         beyond: Option<(usize, &Value)>,
-        intake: &mut Intake<'_, '_>,
+        into: &mut dyn Rows,
     ) -> Result<(), Fault>;
 }
 
@@ -75,6 +100,32 @@ struct Described {
     from: String,
     /// About how many rows there are.
     expected: Option<u64>,
+    /// What somebody asked, if it is that.
+    question: Option<Question>,
+}
+
+/// A query that somebody asks as it is.
+struct Question {
+    /// In the database's own SQL.
+    sql: String,
+    /// The values of its parameters.
+    values: Vec<Value>,
+    /// Rows that are wanted.
+    rows: u64,
+}
+
+impl Described {
+    /// The statement that gives the rows.
+    fn statement(&self, condition: &str) -> String {
+        let Self { select, from, question, .. } = self;
+        let limit = question.as_ref().map(|question| format!(" LIMIT {}", question.rows));
+        format!("SELECT {select} FROM {from}{condition}{}", limit.unwrap_or_default())
+    }
+
+    /// The values of its parameters.
+    fn values(&self) -> &[Value] {
+        self.question.as_ref().map_or(&[], |question| &question.values)
+    }
 }
 
 /// Reads the tables into `<table>.parquet` under the existing, empty directory of the job, durably. Gives them, and what
@@ -87,11 +138,7 @@ pub fn run(job: ConnectJob, hands: &Hands, control: &Control) -> Result<(Vec<Imp
 
 fn read(job: ConnectJob, hands: &Hands, control: &Control) -> Result<(Vec<ImportedTable>, Vec<String>), Fault> {
     let ConnectJob { database, readings, cursors, previous, into, max_rows } = job;
-    let mut connector: Box<dyn Connector + '_> = match &database {
-        Database::Sqlite { path } => Box::new(sqlite::Sqlite::open(path, &into, control)?),
-        Database::Postgres(server) => Box::new(postgres::Postgres::connect(server, hands, control)?),
-        Database::Mysql(server) => Box::new(mysql::Mysql::connect(server, hands, control)?),
-    };
+    let mut connector = open(&database, &into, hands, control)?;
     let readings = if readings.is_empty() { listed(connector.as_mut(), &cursors)? } else { readings };
     let mut progress = Progress::new(control, readings.len());
     let earlier = previous.as_deref().map(Cursors::load).unwrap_or_default();
@@ -110,16 +157,41 @@ fn read(job: ConnectJob, hands: &Hands, control: &Control) -> Result<(Vec<Import
     Ok((tables, notes))
 }
 
-/// A reading for each table that the database lists.
-fn listed(connector: &mut dyn Connector, cursors: &BTreeMap<String, String>) -> Result<Vec<Reading>, Fault> {
+/// A connection to the database. A file that has to be recovered first is copied into `scratch`.
+fn open<'a>(
+    database: &Database,
+    scratch: &Path,
+    hands: &'a Hands,
+    control: &'a Control,
+) -> Result<Box<dyn Connector + 'a>, Fault> {
+    Ok(match database {
+        Database::Sqlite { path } => Box::new(sqlite::Sqlite::open(path, scratch, control)?),
+        Database::Postgres(server) => Box::new(postgres::Postgres::connect(server, hands, control)?),
+        Database::Mysql(server) => Box::new(mysql::Mysql::connect(server, hands, control)?),
+    })
+}
+
+/// The tables that the database lists.
+fn all_tables(connector: &mut dyn Connector) -> Result<Vec<(Option<String>, String)>, Fault> {
     let tables = connector.tables()?;
-    if tables.len() > MOST_TABLES {
-        return Err(Fault::TooManyTables { limit: MOST_TABLES });
+    match tables.len() {
+        0 => Err(Fault::NoTables),
+        1..=MOST_TABLES => Ok(tables),
+        _ => Err(Fault::TooManyTables { limit: MOST_TABLES }),
     }
-    let spelled = |(schema, name): &(Option<String>, String)| match schema {
+}
+
+/// A table as the database spells it.
+fn spelled((schema, name): &(Option<String>, String)) -> String {
+    match schema {
         Some(schema) => format!("{schema}.{name}"),
         None => name.clone(),
-    };
+    }
+}
+
+/// A reading for each table that the database lists.
+fn listed(connector: &mut dyn Connector, cursors: &BTreeMap<String, String>) -> Result<Vec<Reading>, Fault> {
+    let tables = all_tables(connector)?;
     let mut readings: Vec<Reading> = Vec::with_capacity(tables.len());
     for found in &tables {
         let (table, full) = (sql_name(&found.1), spelled(found));
@@ -133,7 +205,6 @@ fn listed(connector: &mut dyn Connector, cursors: &BTreeMap<String, String>) -> 
     let unread = |key: &&String| !tables.iter().any(|found| spelled(found) == **key || found.1 == **key);
     match cursors.keys().find(unread) {
         Some(key) => Err(Fault::NoCursorTable(key.clone())),
-        None if readings.is_empty() => Err(Fault::NoTables),
         None => Ok(readings),
     }
 }
@@ -154,7 +225,8 @@ impl Table<'_> {
         earlier: Option<Earlier>,
         progress: &mut Progress<'_>,
     ) -> Result<(ImportedTable, Option<Value>), Fault> {
-        let described = self.connector.describe(&self.reading.what)?;
+        let mut described = self.connector.describe(&self.reading.what)?;
+        self.connector.measure(&mut described)?;
         let names = names(&described)?;
         let mut targets: Vec<Target> = described.columns.iter().map(|(_, target)| *target).collect();
         let cursor = self.cursor(&described)?;
@@ -236,7 +308,23 @@ fn full_name(schema: Option<&str>, name: &str, quote: char) -> String {
 
 /// A query as one that can stand in another: without a semicolon behind it, and with its last comment ended.
 fn subquery(sql: &str) -> String {
-    format!("({}\n)", sql.trim_end().trim_end_matches(';'))
+    format!("({}\n)", unended(sql))
+}
+
+/// A query without a semicolon behind it.
+fn unended(sql: &str) -> &str {
+    sql.trim_end().trim_end_matches(';')
+}
+
+/// As many values as a statement takes, which are the first.
+fn counted(values: &[Value], wanted: usize) -> Result<&[Value], Fault> {
+    let Some(values) = values.get(..wanted) else {
+        return Err(Fault::Parameters { wanted, given: values.len() });
+    };
+    match values.iter().position(|value| value.is_array() || value.is_object()) {
+        Some(index) => Err(Fault::NoValue(index + 1)),
+        None => Ok(values),
+    }
 }
 
 /// Removes a file that may not be there.

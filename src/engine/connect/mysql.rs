@@ -14,9 +14,9 @@ use mysql_async::{Column, Conn, Error, OptsBuilder, Params, SslOpts};
 use serde_json::Value;
 
 use super::fault::Fault;
-use super::intake::Intake;
+use super::rows::Rows;
 use super::target::Target;
-use super::{Connector, Described, full_name, quoted, subquery, title, tls};
+use super::{Connector, Described, GRACE, Question, full_name, quoted, subquery, title, tls, unended};
 use crate::domain::connection::{Tls, What};
 use crate::engine::control::Control;
 use crate::engine::threads::Hands;
@@ -45,7 +45,7 @@ impl<'a> Mysql<'a> {
         let mut mysql = Self { connection: None, hands, control };
         let connection = mysql.wait(async |_| enter(server).await)?;
         mysql.connection = Some(connection);
-        let millis = control.left().as_millis();
+        let millis = (control.left() + GRACE).as_millis();
         mysql.wait(async |connection| begin(open(connection)?, millis).await)?;
         Ok(mysql)
     }
@@ -105,7 +105,24 @@ impl Connector for Mysql<'_> {
             };
             Ok((columns, expected))
         })?;
-        Ok(Described { title, columns, select: "*".to_owned(), from, expected })
+        Ok(Described { title, columns, select: "*".to_owned(), from, expected, question: None })
+    }
+
+    /// The query is sent as it is, because as a subquery it would lose its order. What cannot stand as one is refused
+    /// before: that leaves nothing but a query.
+    fn ask(&mut self, question: Question) -> Result<Described, Fault> {
+        let Described { title, from, .. } = self.describe(&What::Query(question.sql.clone()))?;
+        let question = Question { sql: unended(&question.sql).to_owned(), ..question };
+        let (sql, rows) = (&question.sql, question.rows);
+        let columns = self.wait(async |connection| {
+            let connection = open(connection)?;
+            let limited = connection.query_drop(format!("SET SESSION sql_select_limit = {rows}")).await;
+            limited.map_err(|error| refused(&error, &title))?;
+            let statement = connection.prep(sql).await.map_err(|error| refused(&error, &title))?;
+            let columns = statement.columns();
+            Ok(columns.iter().map(|column| (column.name_str().into_owned(), kind_of(column))).collect())
+        })?;
+        Ok(Described { title, columns, select: String::new(), from, expected: None, question: Some(question) })
     }
 
     fn greatest(&mut self, described: &Described, column: usize) -> Result<Option<Value>, Fault> {
@@ -121,23 +138,32 @@ impl Connector for Mysql<'_> {
         &mut self,
         described: &Described,
         beyond: Option<(usize, &Value)>,
-        intake: &mut Intake<'_, '_>,
+        into: &mut dyn Rows,
     ) -> Result<(), Fault> {
-        let Described { columns, select, from, title, .. } = described;
+        let Described { columns, title, .. } = described;
         let (condition, parameters) = beyond.map_or((String::new(), Params::Empty), |(column, value)| {
             let (name, target) = &columns[column];
             compared(&quoted(name, '`'), *target, value.as_str().unwrap_or_default())
         });
-        let sql = format!("SELECT {select} FROM {from}{condition}");
+        let sql = described.question.as_ref().map(|question| question.sql.clone());
+        let sql = sql.unwrap_or_else(|| described.statement(&condition));
         self.wait(async |connection| {
             let connection = open(connection)?;
-            let rows = connection.exec_iter(sql, parameters).await;
+            let statement = connection.prep(sql).await.map_err(|error| refused(&error, title))?;
+            let parameters = match beyond {
+                Some(_) => parameters,
+                None => value::bound(described.values(), usize::from(statement.num_params()))?,
+            };
+            let rows = connection.exec_iter(statement, parameters).await;
             let mut rows = rows.map_err(|error| refused(&error, title))?;
             while let Some(row) = rows.next().await.map_err(|error| refused(&error, title))? {
                 for (index, column) in row.columns_ref().iter().enumerate() {
-                    value::put(intake, index, column, row.as_ref(index));
+                    value::put(into, index, column, row.as_ref(index));
                 }
-                intake.end_row()?;
+                if into.end_row()?.is_break() {
+                    // What else would come goes with the connection.
+                    return Ok(());
+                }
             }
             rows.drop_result().await.map_err(|error| refused(&error, title))
         })

@@ -25,18 +25,21 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Column, Config, Error};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use self::value::{Raw, put};
+use self::value::{Raw, bound, put};
 use super::fault::Fault;
-use super::intake::Intake;
+use super::rows::Rows;
 use super::target::Target;
-use super::{Connector, Described, full_name, quoted, subquery, title, tls};
+use super::{Connector, Described, GRACE, Question, full_name, quoted, subquery, title, tls};
 use crate::domain::connection::What;
+use crate::domain::result::ColumnType;
 use crate::engine::control::Control;
 use crate::engine::threads::Hands;
 use crate::worker::protocol::Server;
 
 /// How long an address may take to answer.
 const ANSWER: Duration = Duration::from_secs(10);
+/// Has the server end a statement when nobody is there any more to hear its answer.
+const LOOKING: &str = "SET client_connection_check_interval = '1s'";
 /// Says that a numeric column has no precision of its own.
 const UNBOUNDED: i32 = -1;
 
@@ -55,7 +58,11 @@ impl<'a> Postgres<'a> {
         let (client, driver) = wait(hands, control, connect(server, hands))?;
         let postgres = Self { client, driver, hands, control };
         let begin = begin(control);
-        postgres.wait(async { postgres.client.batch_execute(&begin).await.map_err(|error| not_let_in(&error)) })?;
+        postgres.wait(async {
+            // Older servers, and those of some systems, do not look: they go on until the statement's time is over.
+            let _ = postgres.client.batch_execute(LOOKING).await;
+            postgres.client.batch_execute(&begin).await.map_err(|error| not_let_in(&error))
+        })?;
         Ok(postgres)
     }
 
@@ -104,23 +111,20 @@ impl<'a> Postgres<'a> {
         };
         let (mut columns, mut selected) = (Vec::with_capacity(aliases.len()), Vec::with_capacity(aliases.len()));
         for (column, alias) in statement.columns().iter().zip(&aliases) {
-            let (mut target, cast) = kind_of(column);
-            if *column.type_() == Type::NUMERIC && column.type_modifier() == UNBOUNDED {
-                target = self.digits(&from, alias, &title).await?;
-            }
+            let (target, cast) = kind_of(column);
             columns.push((column.name().to_owned(), target));
             selected.push(format!("q.{alias}{cast}"));
         }
-        Ok(Described { title, columns, select: selected.join(", "), from, expected })
+        Ok(Described { title, columns, select: selected.join(", "), from, expected, question: None })
     }
 
     async fn pour(
         &self,
         described: &Described,
         beyond: Option<(usize, &Value)>,
-        intake: &mut Intake<'_, '_>,
+        into: &mut dyn Rows,
     ) -> Result<(), Fault> {
-        let Described { select, from, title, .. } = described;
+        let title = &described.title;
         let condition = match beyond {
             // Without a type, the text is read as one of the column's.
             Some((column, Value::String(value))) => {
@@ -128,17 +132,19 @@ impl<'a> Postgres<'a> {
             }
             _ => String::new(),
         };
-        let sql = format!("SELECT {select} FROM {from}{condition}");
+        let sql = described.statement(&condition);
         let statement = self.client.prepare(&sql).await.map_err(|error| refused(&error, title))?;
-        let none: [&(dyn tokio_postgres::types::ToSql + Sync); 0] = [];
-        let rows = self.client.query_raw(&statement, none).await.map_err(|error| refused(&error, title))?;
+        let values = bound(described.values(), statement.params().len())?;
+        let rows = self.client.query_raw(&statement, values).await.map_err(|error| refused(&error, title))?;
         let mut rows = pin!(rows);
         while let Some(row) = rows.try_next().await.map_err(|error| refused(&error, title))? {
             for (index, column) in row.columns().iter().enumerate() {
                 let Raw(bytes) = row.try_get(index).map_err(|error| refused(&error, title))?;
-                put(intake, index, column.type_(), bytes)?;
+                put(into, index, column.type_(), bytes)?;
             }
-            intake.end_row()?;
+            if into.end_row()?.is_break() {
+                break;
+            }
         }
         Ok(())
     }
@@ -167,6 +173,25 @@ impl Connector for Postgres<'_> {
         self.wait(self.describe_columns(what))
     }
 
+    fn measure(&mut self, described: &mut Described) -> Result<(), Fault> {
+        let Described { title, columns, from, .. } = described;
+        for (number, (_, target)) in (1..).zip(columns) {
+            if *target == Target::Nothing {
+                *target = self.wait(self.digits(from, &format!("c{number}"), title))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn unmeasured(&self) -> ColumnType {
+        ColumnType::Decimal
+    }
+
+    fn ask(&mut self, question: Question) -> Result<Described, Fault> {
+        let described = self.describe(&What::Query(question.sql.clone()))?;
+        Ok(Described { question: Some(question), ..described })
+    }
+
     fn greatest(&mut self, described: &Described, column: usize) -> Result<Option<Value>, Fault> {
         let sql = format!("SELECT max(q.c{})::text FROM {}", column + 1, described.from);
         let row = self.wait(async {
@@ -180,9 +205,9 @@ impl Connector for Postgres<'_> {
         &mut self,
         described: &Described,
         beyond: Option<(usize, &Value)>,
-        intake: &mut Intake<'_, '_>,
+        into: &mut dyn Rows,
     ) -> Result<(), Fault> {
-        self.wait(self.pour(described, beyond, intake))
+        self.wait(self.pour(described, beyond, into))
     }
 }
 
@@ -251,7 +276,7 @@ async fn reach(server: &Server) -> Result<TcpStream, Fault> {
 
 /// Begins the transaction, and says how values are to be written in it.
 fn begin(control: &Control) -> String {
-    let millis = control.left().as_millis().clamp(1, 2_147_483_647);
+    let millis = (control.left() + GRACE).as_millis().clamp(1, 2_147_483_647);
     format!(
         "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; \
          SET LOCAL statement_timeout = {millis}; SET LOCAL lock_timeout = 30000; \
@@ -267,6 +292,7 @@ fn kind_of(column: &Column) -> (Target, &'static str) {
         Type::INT2 | Type::INT4 | Type::INT8 => (Target::Integer, ""),
         Type::OID => (Target::Integer, "::int8"),
         Type::FLOAT4 | Type::FLOAT8 => (Target::Double, ""),
+        Type::NUMERIC if column.type_modifier() == UNBOUNDED => (Target::Nothing, ""),
         Type::NUMERIC => (numeric(column.type_modifier()), ""),
         Type::MONEY => (Target::Decimal { precision: 19, scale: 2 }, "::numeric"),
         Type::DATE => (Target::Date, ""),

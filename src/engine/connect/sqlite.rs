@@ -12,13 +12,13 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::types::{Value as SqlValue, ValueRef};
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Statement};
 use serde_json::Value;
 
 use super::fault::Fault;
-use super::intake::Intake;
+use super::rows::Rows;
 use super::target::{Cell, Target};
-use super::{Connector, Described, full_name, quoted, subquery, title};
+use super::{Connector, Described, counted, full_name, quoted, subquery, title};
 use crate::domain::connection::What;
 use crate::engine::control::Control;
 
@@ -183,7 +183,7 @@ impl Connector for Sqlite {
             }
             What::Query(_) => None,
         };
-        Ok(Described { title, columns, select, from, expected })
+        Ok(Described { title, columns, select, from, expected, question: None })
     }
 
     fn greatest(&mut self, described: &Described, column: usize) -> Result<Option<Value>, Fault> {
@@ -201,29 +201,52 @@ impl Connector for Sqlite {
         &mut self,
         described: &Described,
         beyond: Option<(usize, &Value)>,
-        intake: &mut Intake<'_, '_>,
+        into: &mut dyn Rows,
     ) -> Result<(), Fault> {
-        let Described { select, from, title, .. } = described;
+        let title = &described.title;
         let failed = |error: &rusqlite::Error| fault(error, title, &self.control);
         let condition = beyond.map(|(column, _)| format!(" WHERE {} > ?1", quoted(&described.columns[column].0, '"')));
-        let sql = format!("SELECT {select} FROM {from}{}", condition.unwrap_or_default());
+        let sql = described.statement(&condition.unwrap_or_default());
         let mut statement = self.connection.prepare(&sql).map_err(|error| failed(&error))?;
-        let parameter = beyond.map(|(_, value)| bound(value));
-        let mut rows = statement.query(rusqlite::params_from_iter(parameter)).map_err(|error| failed(&error))?;
+        match beyond {
+            Some((_, value)) => statement.raw_bind_parameter(1, bound(value)).map_err(|error| failed(&error))?,
+            None => bind(&mut statement, described.values(), &failed)?,
+        }
+        let mut rows = statement.raw_query();
         while let Some(row) = rows.next().map_err(|error| failed(&error))? {
             for index in 0..described.columns.len() {
                 match row.get_ref(index).map_err(|error| failed(&error))? {
-                    ValueRef::Null => intake.cell(index, Cell::Null),
-                    ValueRef::Integer(value) => intake.cell(index, Cell::Integer(value)),
-                    ValueRef::Real(value) => intake.cell(index, Cell::Double(value)),
-                    ValueRef::Text(text) => intake.text(index, text),
-                    ValueRef::Blob(bytes) => intake.cell(index, Cell::Bytes(bytes)),
+                    ValueRef::Null => into.cell(index, Cell::Null),
+                    ValueRef::Integer(value) => into.cell(index, Cell::Integer(value)),
+                    ValueRef::Real(value) => into.cell(index, Cell::Double(value)),
+                    ValueRef::Text(text) => into.text(index, text),
+                    ValueRef::Blob(bytes) => into.cell(index, Cell::Bytes(bytes)),
                 }
             }
-            intake.end_row()?;
+            if into.end_row()?.is_break() {
+                break;
+            }
         }
         Ok(())
     }
+}
+
+/// Binds the values of a query's parameters: `?` and `:name` by their place, `?2` and `$2` by their number.
+fn bind(
+    statement: &mut Statement<'_>,
+    values: &[Value],
+    failed: &impl Fn(&rusqlite::Error) -> Fault,
+) -> Result<(), Fault> {
+    let number = |name: &str| name.trim_start_matches(['?', '$']).parse::<usize>().ok();
+    let places = 1..=statement.parameter_count();
+    let numbers: Vec<usize> =
+        places.map(|place| statement.parameter_name(place).and_then(number).unwrap_or(place)).collect();
+    let values = counted(values, numbers.iter().copied().max().unwrap_or(0))?;
+    for (place, number) in (1..).zip(numbers) {
+        let value = number.checked_sub(1).and_then(|index| values.get(index)).map_or(SqlValue::Null, bound);
+        statement.raw_bind_parameter(place, value).map_err(|error| failed(&error))?;
+    }
+    Ok(())
 }
 
 fn bound(value: &Value) -> SqlValue {
@@ -233,6 +256,7 @@ fn bound(value: &Value) -> SqlValue {
             None => SqlValue::Real(number.as_f64().unwrap_or_default()),
         },
         Value::String(text) => SqlValue::Text(text.clone()),
+        Value::Bool(value) => SqlValue::Integer(i64::from(*value)),
         _ => SqlValue::Null,
     }
 }

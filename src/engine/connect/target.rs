@@ -134,6 +134,22 @@ impl Target {
         })
     }
 
+    /// Whether a value has its place in it, being no other one then.
+    pub fn holds(self, cell: &Cell<'_>) -> bool {
+        match self {
+            _ if matches!(cell, Cell::Null) => true,
+            Self::Nothing => false,
+            Self::Boolean => cell.boolean().is_some(),
+            Self::Date => cell.days().is_some(),
+            Self::Time => cell.time().is_some(),
+            Self::Timestamp => cell.instant().is_some(),
+            Self::Integer => cell.integer().is_some(),
+            Self::Decimal { precision, scale } => cell.decimal(precision, scale).is_some(),
+            Self::Double => cell.double().is_some(),
+            Self::Text => true,
+        }
+    }
+
     /// The narrowest that holds what both hold.
     pub fn join(self, other: Self) -> Self {
         match (self, other) {

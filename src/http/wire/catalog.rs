@@ -52,8 +52,9 @@ pub struct DataSourceTable {
     hidden: bool,
     /// Whether the data that is here has it; one that has vanished keeps what is said of it.
     present: bool,
-    rows: u64,
-    /// The length of its extract.
+    /// Null for a table of a live source.
+    rows: Option<u64>,
+    /// The length of its extract; 0 where there is none.
     bytes: u64,
     /// When its data came; null when there is none.
     loaded_at: Option<Stamp>,

@@ -20,18 +20,19 @@ use crate::service::query::{self as service, ResultFormat};
 #[derive(Debug, Deserialize, Object)]
 #[serde(deny_unknown_fields)]
 pub struct QueryRequest {
-    /// One `SELECT`. Tables are named `slug.table`; those of `data_source_id` need no slug.
+    /// One `SELECT`. Tables are named `slug.table`; those of `data_source_id` need no slug. Where that is a live source,
+    /// the text goes to its database, in whose own SQL it is.
     #[serde(default)]
     #[oai(validator(min_length = 1))]
     pub(super) sql: Option<String>,
-    /// The source to query; without it all sources are there, for SQL.
+    /// The source to query; without it all sources but live ones are there, for SQL.
     #[serde(default)]
     pub(super) data_source_id: Option<Reference>,
     /// Rows at most; 10,000 unless told.
     #[serde(default)]
     #[oai(validator(minimum(value = "1")))]
     pub(super) limit: Option<u64>,
-    /// Values for `$1`, `$2`, … in their order.
+    /// Values for `$1`, `$2`, … in their order; MySQL has `?` for them, SQLite both.
     #[serde(default)]
     pub(super) parameters: Option<Vec<Value>>,
     /// The table of a query of parts.

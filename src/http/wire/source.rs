@@ -95,6 +95,9 @@ pub struct NewDataSource {
     #[oai(validator(min_length = 1, max_length = 200))]
     name: String,
     kind: ConnectedKind,
+    /// Whether the data is copied, as it is unless told, or each query is sent to the database. That stays.
+    #[serde(default)]
+    mode: Option<SourceMode>,
     connection: Connection,
     #[serde(default)]
     secret: Option<NewSecret>,
@@ -108,6 +111,7 @@ impl NewDataSource {
         ConnectRequest {
             name: self.name,
             kind: self.kind.into(),
+            mode: self.mode.map_or(Mode::Extract, Mode::from),
             connection: self.connection.fields(),
             credentials: self.secret.map(NewSecret::read).unwrap_or_default(),
             schedule: self.schedule.map(Into::into),
@@ -214,14 +218,23 @@ impl From<Kind> for SourceKind {
 }
 
 /// How queries reach the data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Enum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Enum)]
 #[serde(rename_all = "lowercase")]
 #[oai(rename_all = "lowercase")]
 pub enum SourceMode {
     /// It was copied.
     Extract,
-    /// Each query is sent to the source.
+    /// Each query is sent to the source, in its own SQL; of databases only.
     Live,
+}
+
+impl From<SourceMode> for Mode {
+    fn from(mode: SourceMode) -> Self {
+        match mode {
+            SourceMode::Extract => Self::Extract,
+            SourceMode::Live => Self::Live,
+        }
+    }
 }
 
 impl From<Mode> for SourceMode {
@@ -261,8 +274,9 @@ impl From<domain::SourceStatus> for SourceStatus {
 pub struct Table {
     /// Its name in SQL, behind the source's slug.
     name: String,
-    rows: u64,
-    /// The length of its extract.
+    /// Null for a table of a live source.
+    rows: Option<u64>,
+    /// The length of its extract; 0 where there is none.
     bytes: u64,
     columns: Vec<TableColumn>,
 }

@@ -1,5 +1,6 @@
 //! What a report will be made of: its subject, and the work that its run is expected to be.
 
+use crate::domain::connection::Mode;
 use crate::domain::credits::{Pdf, Work};
 use crate::domain::error::{Error, Result};
 use crate::domain::id::{DashboardId, DashboardKind, IdRef, Source as SourceKind, SourceId, Template};
@@ -91,6 +92,10 @@ fn profiled(db: &Reader<'_, Main>, caller: &Caller, new: &NewReport) -> Result<S
                 source.slug
             )));
         }
+        if source.mode == Mode::Live {
+            let reason = format!("names `{}`, which is live: no data of it is here to be profiled.", source.slug);
+            return Err(Error::field("data_source_ids", reason));
+        }
         if !found.iter().any(|other| other.id == source.id) {
             found.push(source);
         }
@@ -103,7 +108,7 @@ fn profile_work<'s>(sources: impl Iterator<Item = &'s Source>) -> Work {
     let (mut sections, mut rows) = (0, 0);
     for table in sources.flat_map(Source::visible_tables) {
         sections += 1;
-        rows += table.rows;
+        rows += table.rows.unwrap_or(0);
     }
     Work::Report { sections, rows, pdf: Pdf::NotMade }
 }

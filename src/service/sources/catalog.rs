@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::error_of;
 use crate::domain::access::Permission;
 use crate::domain::catalog::{CatalogTable, Entry, TableChange};
+use crate::domain::connection::Mode;
 use crate::domain::error::{Error, Result};
 use crate::domain::id::{IdRef, Source as SourceKind};
 use crate::domain::profile::{Profile, TableProfile};
@@ -86,6 +87,12 @@ impl App {
         caller.require(Permission::AnalyticsQuery)?;
         let source = self.find_source(caller.org(), id, spelled)?;
         let table = table_of(&source, name)?;
+        if source.mode == Mode::Live {
+            return Err(Error::NotReady(format!(
+                "The data source `{}` is live: no data of its tables is here to be profiled; query them instead.",
+                source.slug
+            )));
+        }
         let Some(extract) = source.extract.filter(|_| table.present) else {
             return Err(Error::NotReady(format!(
                 "There is no data of the table `{}` here; look at it when it has some.",

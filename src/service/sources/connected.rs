@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 use super::files::Progress;
 use super::syncs::Lease;
 use crate::domain::access::Permission;
-use crate::domain::connection::{Connection, Credentials, Kind};
+use crate::domain::connection::{Connection, Credentials, Kind, Mode};
 use crate::domain::error::{Error, Result};
 use crate::domain::id::{IdRef, Source as SourceKind, SourceId};
 use crate::domain::org::name;
@@ -34,6 +34,8 @@ pub struct ConnectRequest {
     pub name: String,
     /// Its kind.
     pub kind: Kind,
+    /// How queries reach its data; that stays.
+    pub mode: Mode,
     /// The fields of its connection.
     pub connection: Value,
     /// What opens it.
@@ -106,7 +108,10 @@ impl App {
         if !Kind::SYNCED.contains(&request.kind) {
             return Err(Error::field("kind", kinds()));
         }
-        let connection = self.placed(caller, Connection::parse(request.kind, request.connection)?)?;
+        let mode = request.mode;
+        let connection = Connection::parse(request.kind, request.connection)?;
+        connection.check_mode(mode)?;
+        let connection = self.placed(caller, connection)?;
         request.credentials.check(request.kind)?;
         let schedule = request.schedule.map(|asked| self.scheduled(&asked, caller.at)).transpose()?;
         self.check_quota(caller.org())?;
@@ -116,7 +121,7 @@ impl App {
             .write(move |tx| {
                 let (org, now) = (writer.org(), writer.at);
                 let slug = source::sql_name(&source_name);
-                let new = NewSource { uuid, name: &source_name, slug: &slug, connection: Some(&connection) };
+                let new = NewSource { uuid, name: &source_name, slug: &slug, mode, connection: Some(&connection) };
                 let id = sources::create(tx, org, &new, &app.boot, now)?;
                 if !request.credentials.is_empty() {
                     app.keep_credentials(tx, (org, id), &request.credentials, now)?;
@@ -125,7 +130,7 @@ impl App {
                     connections::follow(tx, org, id, Some((schedule, *next)), now)?;
                 }
                 let after = json!({
-                    "name": source_name, "slug": slug, "kind": connection.kind().as_str(),
+                    "name": source_name, "slug": slug, "kind": connection.kind().as_str(), "mode": mode.as_str(),
                     "connection": connection.fields(), "schedule": schedule.as_ref().map(|(schedule, _)| schedule.cron()),
                 });
                 writer.record(tx, "data_source.create", &id.prefixed(), None, Some(after))?;
@@ -231,7 +236,9 @@ impl App {
     /// have it sent to themselves.
     fn pointed(&self, caller: &Caller, source: &Source, fields: Value, brings_secret: bool) -> Result<Connection> {
         is_elsewhere(source, "connection")?;
-        let to = self.placed(caller, Connection::parse(source.kind, fields)?)?;
+        let to = Connection::parse(source.kind, fields)?;
+        to.check_mode(source.mode)?;
+        let to = self.placed(caller, to)?;
         let shares = source.connection.as_ref().is_some_and(|from| from.shares_secret_with(&to));
         if source.has_secret && !shares && !brings_secret {
             let reason = "was given for another place; send it again with the new `connection`, or as null.";

@@ -9,11 +9,12 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::failure::error_of;
-use super::fetch::Brought;
+use super::fetch::{Brought, News};
 use super::files::{Progress, table_of};
 use super::syncs::Lease;
 use crate::domain::connection::{Connection, SecretText, SqliteFile, Tls};
 use crate::domain::error::{Error, Result};
+use crate::domain::id::OrgId;
 use crate::domain::source::Source;
 use crate::outbound::guard::Purpose;
 use crate::service::app::App;
@@ -29,13 +30,15 @@ struct State {
 }
 
 /// A database that may be read now.
-enum Place {
+pub(super) enum Place {
+    /// A SQLite file.
     File(PathBuf),
+    /// A server.
     Server(Reached),
 }
 
 /// A server whose name was resolved.
-struct Reached {
+pub(super) struct Reached {
     addresses: Vec<IpAddr>,
     password: Option<SecretText>,
     /// Certificates in PEM that its own is checked by.
@@ -112,7 +115,7 @@ impl App {
         progress: &mut Progress,
     ) -> Result<Brought> {
         progress(0.0, 0);
-        let place = self.locate(lease, source, connection).await?;
+        let place = self.locate(lease.org, source, connection).await?;
         let extract = self.entropy.uuid(self.clock.now());
         let of = |extract| self.data.extract(lease.org_uuid, source.uuid, extract);
         // Without a state it was read from elsewhere.
@@ -122,10 +125,7 @@ impl App {
             read: previous.iter().cloned().chain(place.files()).collect(),
             deadline: self.settings.job_timeout,
         };
-        let port = match place {
-            Place::File(_) => None,
-            Place::Server(_) => connection.server().map(|(_, port)| port),
-        };
+        let port = place.port(connection);
         let (target, data) = (of(extract), self.data.clone());
         let max_rows = self.settings.source_rows;
         let job = |scratch: &Path| {
@@ -151,11 +151,11 @@ impl App {
         };
         let state = serde_json::to_string(&State { notes }).map_err(Error::internal)?;
         let tables = tables.into_iter().map(table_of).collect();
-        Ok(Brought { from: source.connection.clone(), new: Some((extract, tables)), state: Some(state) })
+        Ok(Brought { from: source.connection.clone(), news: News::Extract(extract, tables), state: Some(state) })
     }
 
     /// Where the database is now, and what opens it.
-    async fn locate(&self, lease: &Lease, source: &Source, connection: &Connection) -> Result<Place> {
+    pub(super) async fn locate(&self, org: OrgId, source: &Source, connection: &Connection) -> Result<Place> {
         let (server, (host, port)) = match (connection, connection.server()) {
             (Connection::Postgres(server) | Connection::Mysql(server), Some(place)) => (server, place),
             (Connection::Sqlite(file), _) => return self.locate_file(file),
@@ -171,7 +171,7 @@ impl App {
         };
         Ok(Place::Server(Reached {
             addresses: settled.into_iter().map(|address| address.ip()).collect(),
-            password: self.credentials(lease.org, source)?.password,
+            password: self.credentials(org, source)?.password,
             authorities,
         }))
     }
@@ -197,7 +197,7 @@ pub fn notes(source: &Source) -> Vec<String> {
 
 impl Place {
     /// What the worker reads of this machine: the file, with what SQLite keeps beside it.
-    fn files(&self) -> Vec<PathBuf> {
+    pub(super) fn files(&self) -> Vec<PathBuf> {
         let Self::File(path) = self else { return Vec::new() };
         let beside = ["", "-wal", "-shm", "-journal"].map(|suffix| {
             let mut name = path.as_os_str().to_owned();
@@ -207,8 +207,16 @@ impl Place {
         beside.into_iter().filter(|path| path.exists()).collect()
     }
 
+    /// The port that the worker connects to.
+    pub(super) fn port(&self, connection: &Connection) -> Option<u16> {
+        match self {
+            Self::File(_) => None,
+            Self::Server(_) => connection.server().map(|(_, port)| port),
+        }
+    }
+
     /// As a worker is told of it.
-    fn database(self, connection: &Connection, scratch: &Path) -> Database {
+    pub(super) fn database(self, connection: &Connection, scratch: &Path) -> Database {
         let reached = match self {
             Self::File(path) => return Database::Sqlite { path },
             Self::Server(reached) => reached,

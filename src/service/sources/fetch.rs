@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::files::Progress;
 use super::syncs::Lease;
-use crate::domain::connection::{Connection, WebFile};
+use crate::domain::connection::{Connection, Mode, WebFile};
 use crate::domain::error::{Error, Result};
 use crate::domain::id::IdRef;
 use crate::domain::source::{Source, SourceTable, table_names};
@@ -18,20 +18,34 @@ use crate::worker::protocol::ImportFile;
 pub(super) struct Brought {
     /// From where.
     pub from: Option<Connection>,
-    /// A new extract with its tables; none when nothing was new.
-    pub new: Option<(Uuid, Vec<SourceTable>)>,
+    /// What is new.
+    pub news: News,
     /// What the connector wants to know the next time, as JSON.
     pub state: Option<String>,
+}
+
+/// What is new of a source.
+#[derive(Debug)]
+pub(super) enum News {
+    /// Nothing: what is here is what there is.
+    Nothing,
+    /// A new extract with its tables.
+    Extract(Uuid, Vec<SourceTable>),
+    /// The tables of a live source.
+    Tables(Vec<SourceTable>),
 }
 
 impl Brought {
     /// How the sync ended with it.
     pub fn ending(&self, source: &Source) -> Ending {
-        let tables = self.new.as_ref().map_or(&source.tables, |(_, tables)| tables);
+        let tables = match &self.news {
+            News::Nothing => &source.tables,
+            News::Extract(_, tables) | News::Tables(tables) => tables,
+        };
         Ending::Done {
-            rows: tables.iter().map(|table| table.rows).sum(),
+            rows: tables.iter().filter_map(|table| table.rows).sum(),
             bytes: tables.iter().map(|table| table.bytes).sum(),
-            unchanged: self.new.is_none(),
+            unchanged: matches!(self.news, News::Nothing),
         }
     }
 }
@@ -46,6 +60,7 @@ impl App {
         self.check_quota(lease.org)?;
         match &source.connection {
             Some(Connection::Url(file)) => self.bring_web_file(lease, &source, file, progress).await,
+            Some(database) if source.mode == Mode::Live => self.bring_tables(lease, &source, database, progress).await,
             Some(database) => self.bring_database(lease, &source, database, progress).await,
             None => Err(Error::internal(format!("nothing syncs sources of kind {}", source.kind.as_str()))),
         }
@@ -75,7 +90,9 @@ impl App {
         };
         let fetched = client::fetch(&self.settings.outbound.guard, request).await.map_err(unavailable)?;
         let from = source.connection.clone();
-        let Fetched::File { validators, .. } = fetched else { return Ok(Brought { from, new: None, state: None }) };
+        let Fetched::File { validators, .. } = fetched else {
+            return Ok(Brought { from, news: News::Nothing, state: None });
+        };
         let options = source.options.of_file(&name);
         let files = tables.into_iter().map(|table| ImportFile {
             path: path.clone(),
@@ -83,9 +100,10 @@ impl App {
             table,
             options: options.clone(),
         });
-        let new = self.extract((lease.org, lease.org_uuid), source.uuid, files.collect(), progress).await?;
+        let (extract, tables) =
+            self.extract((lease.org, lease.org_uuid), source.uuid, files.collect(), progress).await?;
         let state = serde_json::to_string(&validators).map_err(Error::internal)?;
-        Ok(Brought { from, new: Some(new), state: Some(state) })
+        Ok(Brought { from, news: News::Extract(extract, tables), state: Some(state) })
     }
 }
 

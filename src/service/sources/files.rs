@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::failure::error_of;
 use crate::datadir::Scratch;
 use crate::domain::access::Permission;
+use crate::domain::connection::Mode;
 use crate::domain::error::{Error, Result};
 use crate::domain::id::{IdRef, OrgId, SourceId, SyncId};
 use crate::domain::import::ImportOptions;
@@ -215,7 +216,7 @@ impl App {
         let (app, writer) = (self.clone(), caller.clone());
         self.store
             .write(move |tx| {
-                let new = NewSource { uuid, name: &name, slug: &slug, connection: None };
+                let new = NewSource { uuid, name: &name, slug: &slug, mode: Mode::Extract, connection: None };
                 let source = sources::create(tx, writer.org(), &new, &app.boot, writer.at)?;
                 if let Some(options) = options {
                     sources::keep_options(tx, writer.org(), source, &options)?;
@@ -242,8 +243,9 @@ impl App {
         match outcome {
             Ok((extract, tables)) => {
                 let write = move |tx: &Tx<'_>| {
-                    let (rows, bytes) =
-                        tables.iter().fold((0, 0), |(rows, bytes), table| (rows + table.rows, bytes + table.bytes));
+                    let (rows, bytes) = tables
+                        .iter()
+                        .fold((0, 0), |(rows, bytes), table| (rows + table.rows.unwrap_or(0), bytes + table.bytes));
                     syncs::finish(tx, org, loading.sync, &Ending::Done { rows, bytes, unchanged: false }, &boot, now)?;
                     sources::swap(tx, org, loading.source, &Arrival { extract, tables: &tables, state: None }, now)
                 };
@@ -312,7 +314,7 @@ pub(super) fn made(tables: Vec<ImportedTable>, files: &[(String, String)]) -> Ve
 pub(super) fn table_of(table: ImportedTable) -> SourceTable {
     SourceTable {
         name: table.name,
-        rows: table.rows,
+        rows: Some(table.rows),
         bytes: table.bytes,
         loaded_at: None,
         file: None,

@@ -102,8 +102,9 @@ impl App {
             .write(move |tx| {
                 let (org, found) = (writer.org(), sources::find(tx, writer.org(), &IdRef::Number(source.id))?);
                 let found = found.ok_or_else(|| Error::not_found::<SourceKind>(source.id.prefixed()))?;
-                let (rows_of_all, bytes) =
-                    tables.iter().fold((0, 0), |(rows, bytes), table| (rows + table.rows, bytes + table.bytes));
+                let (rows_of_all, bytes) = tables
+                    .iter()
+                    .fold((0, 0), |(rows, bytes), table| (rows + table.rows.unwrap_or(0), bytes + table.bytes));
                 let ending = Ending::Done { rows: rows_of_all, bytes, unchanged: false };
                 if !syncs::finish(tx, org, sync, &ending, &app.boot, now)? || found.extract != source.extract {
                     return Err(Error::Conflict(
@@ -195,7 +196,7 @@ fn base(extract: &Path, table: &SourceTable) -> BaseTable {
         kind: column.column.kind,
         nullable: column.nullable,
     });
-    let (rows, bytes, columns) = (table.rows, table.bytes, columns.collect());
+    let (rows, bytes, columns) = (table.rows.unwrap_or(0), table.bytes, columns.collect());
     let path = extract.join(format!("{}.parquet", table.name));
     BaseTable { path, table: ImportedTable { name: table.name.clone(), rows, bytes, columns } }
 }

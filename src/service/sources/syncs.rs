@@ -9,7 +9,7 @@ use serde_json::json;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use super::fetch::Brought;
+use super::fetch::{Brought, News};
 use super::files::Progress;
 use crate::datadir::DataDir;
 use crate::domain::access::Permission;
@@ -223,8 +223,10 @@ impl App {
 
     /// The data is here.
     fn settle(&self, tx: &Tx<'_>, lease: &Lease, source: &Source, brought: &Brought, now: Timestamp) -> Result<()> {
-        let Some((extract, tables)) = &brought.new else {
-            return Ok(sources::confirm(tx, lease.org, lease.source, now)?);
+        let (extract, tables) = match &brought.news {
+            News::Nothing => return Ok(sources::confirm(tx, lease.org, lease.source, now)?),
+            News::Tables(tables) => return sources::describe(tx, lease.org, lease.source, tables, now),
+            News::Extract(extract, tables) => (extract, tables),
         };
         let arrival = Arrival { extract: *extract, tables, state: brought.state.as_deref() };
         sources::swap(tx, lease.org, lease.source, &arrival, now)?;

@@ -78,21 +78,24 @@ pub struct NewSource<'s> {
     pub name: &'s str,
     /// Its schema in SQL.
     pub slug: &'s str,
+    /// How queries reach its data.
+    pub mode: Mode,
     /// Where its data is; none of files.
     pub connection: Option<&'s Connection>,
 }
 
 /// Makes a source that waits for its data; a slug that is taken is a conflict.
 pub fn create(tx: &Tx<'_>, org: OrgId, new: &NewSource<'_>, boot: &str, now: Timestamp) -> Result<SourceId> {
-    let NewSource { uuid, name, slug, connection } = new;
+    let NewSource { uuid, name, slug, mode, connection } = new;
     let kind = connection.map_or(Kind::File, Connection::kind);
     let fields = connection.map(|connection| connection.fields().to_string());
     let inserted = tx
         .prepare(
-            "INSERT INTO sources (uuid, org_id, name, slug, kind, connection, status, boot, created_at, updated_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'syncing', ?7, ?8, ?8)",
+            "INSERT INTO sources
+                 (uuid, org_id, name, slug, kind, connection, status, boot, created_at, updated_at, mode)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'syncing', ?7, ?8, ?8, ?9)",
         )?
-        .execute(rusqlite::params![UuidBytes(*uuid), org, name, slug, kind.as_str(), fields, boot, now]);
+        .execute(rusqlite::params![UuidBytes(*uuid), org, name, slug, kind.as_str(), fields, boot, now, mode.as_str()]);
     match inserted {
         Ok(_) => Ok(SourceId::new(tx.last_id())),
         Err(error) if is_duplicate(&error) => Err(Error::Conflict(format!(
@@ -136,6 +139,17 @@ pub fn swap(tx: &Tx<'_>, org: OrgId, id: SourceId, new: &Arrival<'_>, now: Times
     Ok(())
 }
 
+/// Keeps which tables a live source has.
+pub fn describe(tx: &Tx<'_>, org: OrgId, id: SourceId, tables: &[SourceTable], now: Timestamp) -> Result<()> {
+    let tables = serde_json::to_string(tables).map_err(Error::internal)?;
+    tx.prepare(
+        "UPDATE sources SET tables = ?3, status = 'active', error = NULL, boot = NULL, last_synced_at = ?4,
+             updated_at = ?4, version = version + 1 WHERE org_id = ?1 AND id = ?2",
+    )?
+    .execute(rusqlite::params![org, id, tables, now])?;
+    Ok(())
+}
+
 /// Notes that a source was looked at and has the data that is here.
 pub fn confirm(tx: &Tx<'_>, org: OrgId, id: SourceId, now: Timestamp) -> Result<(), StoreError> {
     tx.prepare("UPDATE sources SET last_synced_at = ?3, version = version + 1 WHERE org_id = ?1 AND id = ?2")?
@@ -147,7 +161,7 @@ pub fn confirm(tx: &Tx<'_>, org: OrgId, id: SourceId, now: Timestamp) -> Result<
 pub fn fail(tx: &Tx<'_>, org: OrgId, id: SourceId, reason: &str, now: Timestamp) -> Result<(), StoreError> {
     tx.prepare(
         "UPDATE sources SET status = 'error', error = ?3, boot = NULL, updated_at = ?4, version = version + 1
-         WHERE org_id = ?1 AND id = ?2 AND extract IS NULL",
+         WHERE org_id = ?1 AND id = ?2 AND extract IS NULL AND last_synced_at IS NULL",
     )?
     .execute(rusqlite::params![org, id, reason, now])?;
     Ok(())

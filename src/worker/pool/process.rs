@@ -56,6 +56,8 @@ impl Worker {
             .env("MALLOC_ARENA_MAX", "2")
             // What counts against its limit of memory is what is writable: to be so as it is used, not as it is reserved.
             .env("MIMALLOC_ARENA_EAGER_COMMIT", "0")
+            // Of what SQLite sorts, what is too much for memory goes where the worker may write.
+            .env("SQLITE_TMPDIR", &scratch)
             .current_dir(&scratch)
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::null())

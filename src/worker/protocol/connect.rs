@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::{QueryLimits, ResultFormat};
 use crate::domain::connection::{Reading, SecretText, Tls};
 
 /// Tables of a database become Parquet extracts.
@@ -23,6 +24,34 @@ pub struct ConnectJob {
     pub into: PathBuf,
     /// Rows of all tables together, beyond which the job fails.
     pub max_rows: u64,
+}
+
+/// The tables of a database that queries can be sent to.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DescribeJob {
+    /// The database.
+    pub database: Database,
+    /// The tables, with their schemas where they need one; none stands for all that it lists.
+    pub tables: Vec<(Option<String>, String)>,
+    /// An existing directory; is left empty.
+    pub scratch: PathBuf,
+}
+
+/// A query that is sent to a database, its result encoded in the media type that was asked for.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct AskJob {
+    /// The database.
+    pub database: Database,
+    /// One `SELECT` in its own SQL.
+    pub sql: String,
+    /// The values of its parameters.
+    pub parameters: Vec<serde_json::Value>,
+    /// What it may use.
+    pub limits: QueryLimits,
+    /// How the result is written.
+    pub format: ResultFormat,
+    /// Where a result over [`super::INLINE_LIMIT`] goes.
+    pub into: PathBuf,
 }
 
 /// A database that can be read.

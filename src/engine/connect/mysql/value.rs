@@ -2,17 +2,37 @@
 
 use chrono::{Datelike, NaiveDate};
 use mysql_async::consts::ColumnType;
-use mysql_async::{Column, Value};
+use mysql_async::{Column, Params, Value};
+use serde_json::Value as Json;
 
 use super::BINARY;
-use crate::engine::connect::intake::{Intake, Note};
+use crate::engine::connect::counted;
+use crate::engine::connect::fault::Fault;
+use crate::engine::connect::intake::Note;
+use crate::engine::connect::rows::Rows;
 use crate::engine::connect::target::{Cell, read_short};
 
 /// Days from the first day of the common era to 1970-01-01.
 const EPOCH_DAYS: i32 = 719_163;
 
+/// The values that a statement takes, which are the first of these.
+pub fn bound(values: &[Json], wanted: usize) -> Result<Params, Fault> {
+    let values = counted(values, wanted)?.iter().map(|value| match value {
+        Json::Bool(value) => Value::Int(i64::from(*value)),
+        Json::Number(number) => match (number.as_i64(), number.as_u64()) {
+            (Some(whole), _) => Value::Int(whole),
+            (None, Some(whole)) => Value::UInt(whole),
+            (None, None) => Value::Double(number.as_f64().unwrap_or_default()),
+        },
+        Json::String(text) => Value::Bytes(text.clone().into_bytes()),
+        Json::Null | Json::Array(_) | Json::Object(_) => Value::NULL,
+    });
+    let values: Vec<Value> = values.collect();
+    Ok(if values.is_empty() { Params::Empty } else { Params::Positional(values) })
+}
+
 /// Puts a value into its column.
-pub fn put(intake: &mut Intake<'_, '_>, index: usize, column: &Column, value: Option<&Value>) {
+pub fn put(intake: &mut dyn Rows, index: usize, column: &Column, value: Option<&Value>) {
     match value {
         None | Some(Value::NULL) => intake.cell(index, Cell::Null),
         Some(Value::Int(value)) => intake.cell(index, Cell::Integer(*value)),
@@ -43,7 +63,7 @@ pub fn put(intake: &mut Intake<'_, '_>, index: usize, column: &Column, value: Op
     }
 }
 
-fn put_bytes(intake: &mut Intake<'_, '_>, index: usize, column: &Column, bytes: &[u8]) {
+fn put_bytes(intake: &mut dyn Rows, index: usize, column: &Column, bytes: &[u8]) {
     match column.column_type() {
         ColumnType::MYSQL_TYPE_BIT => intake.cell(index, bits(bytes)),
         ColumnType::MYSQL_TYPE_DECIMAL | ColumnType::MYSQL_TYPE_NEWDECIMAL => match std::str::from_utf8(bytes) {

@@ -2,10 +2,14 @@
 
 use std::error::Error;
 
-use tokio_postgres::types::{FromSql, Type};
+use bytes::BytesMut;
+use serde_json::Value;
+use tokio_postgres::types::{Format, FromSql, IsNull, ToSql, Type, to_sql_checked};
 
+use crate::engine::connect::counted;
 use crate::engine::connect::fault::Fault;
-use crate::engine::connect::intake::{Intake, Note};
+use crate::engine::connect::intake::Note;
+use crate::engine::connect::rows::Rows;
 use crate::engine::connect::target::{Cell, FIRST_DAY, FIRST_MICROS, LAST_DAY, LAST_MICROS, read_short};
 
 /// Days from 1970-01-01 to 2000-01-01, which PostgreSQL counts from.
@@ -34,8 +38,38 @@ impl<'a> FromSql<'a> for Raw<'a> {
     }
 }
 
+/// A value of a parameter, written as the server reads one of whatever type it takes there to be.
+#[derive(Debug)]
+pub struct Bound<'a>(&'a Value);
+
+/// The values that a statement takes, which are the first of these.
+pub fn bound(values: &[Value], wanted: usize) -> Result<Vec<Bound<'_>>, Fault> {
+    Ok(counted(values, wanted)?.iter().map(Bound).collect())
+}
+
+impl ToSql for Bound<'_> {
+    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
+        match self.0 {
+            Value::Null => return Ok(IsNull::Yes),
+            Value::String(text) => out.extend_from_slice(text.as_bytes()),
+            other => out.extend_from_slice(other.to_string().as_bytes()),
+        }
+        Ok(IsNull::No)
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    fn encode_format(&self, _: &Type) -> Format {
+        Format::Text
+    }
+
+    to_sql_checked!();
+}
+
 /// Puts a value into its column.
-pub fn put(intake: &mut Intake<'_, '_>, index: usize, kind: &Type, bytes: Option<&[u8]>) -> Result<(), Fault> {
+pub fn put(intake: &mut dyn Rows, index: usize, kind: &Type, bytes: Option<&[u8]>) -> Result<(), Fault> {
     let Some(bytes) = bytes else {
         intake.cell(index, Cell::Null);
         return Ok(());
@@ -64,7 +98,7 @@ fn malformed() -> Fault {
     Fault::Lost("it sent a value that is none of its type".to_owned())
 }
 
-fn put_date(intake: &mut Intake<'_, '_>, index: usize, days: i32) {
+fn put_date(intake: &mut dyn Rows, index: usize, days: i32) {
     match days {
         i32::MAX => intake.changed(index, Note::Infinite, Cell::Date(LAST_DAY)),
         i32::MIN => intake.changed(index, Note::Infinite, Cell::Date(FIRST_DAY)),
@@ -72,7 +106,7 @@ fn put_date(intake: &mut Intake<'_, '_>, index: usize, days: i32) {
     }
 }
 
-fn put_instant(intake: &mut Intake<'_, '_>, index: usize, micros: i64) {
+fn put_instant(intake: &mut dyn Rows, index: usize, micros: i64) {
     match micros {
         i64::MAX => intake.changed(index, Note::Infinite, Cell::Timestamp(LAST_MICROS)),
         i64::MIN => intake.changed(index, Note::Infinite, Cell::Timestamp(FIRST_MICROS)),
@@ -80,7 +114,7 @@ fn put_instant(intake: &mut Intake<'_, '_>, index: usize, micros: i64) {
     }
 }
 
-fn put_number(intake: &mut Intake<'_, '_>, index: usize, bytes: &[u8]) -> Result<(), Fault> {
+fn put_number(intake: &mut dyn Rows, index: usize, bytes: &[u8]) -> Result<(), Fault> {
     match number(bytes).ok_or_else(malformed)? {
         Number::Digits(text) => intake.cell(index, Cell::Decimal(&text)),
         Number::Word(word) => intake.cell(index, Cell::Text(word)),

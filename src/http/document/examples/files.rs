@@ -31,7 +31,7 @@ pub fn profile() -> Profiled {
         description: None,
         hidden: false,
         present: true,
-        rows: 16,
+        rows: Some(16),
         bytes: 873,
         loaded_at: Some(MADE),
         file: Some("airlines.csv.zst".to_owned()),

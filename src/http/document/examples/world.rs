@@ -161,7 +161,7 @@ pub fn source(status: SourceStatus) -> Source {
         |name: &str| SourceColumn { column: Column { name: name.to_owned(), kind: ColumnType::Text }, nullable: false };
     let airlines = SourceTable {
         name: "airlines".to_owned(),
-        rows: 16,
+        rows: Some(16),
         bytes: 873,
         loaded_at: None,
         file: Some("airlines.csv.zst".to_owned()),
