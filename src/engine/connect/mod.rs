@@ -3,7 +3,8 @@
 //! A connector describes a table or a query, and pours its rows into an [`Intake`]; all rows of a job are of one
 //! moment, where the database can do that. Types are decided by the columns' own and by every value (`target`). With a
 //! cursor only rows beyond the last value that was seen are read, and appended to the extract that is there; where the
-//! columns have changed since, everything is read anew.
+//! columns have changed since, everything is read anew. Queries of live sources go the same way ([`ask()`]), and into no
+//! extract.
 //!
 //! Deliberately not here: whether the database may be reached, and what its name's addresses are.
 
