@@ -419,7 +419,7 @@ async fn what_makes_no_source_elsewhere_is_refused_and_files_are_nowhere_else() 
             "invalid_request",
         ),
         (json!({"name": "x", "kind": "url", "connection": {"url": url}, "schedule": {"cron": "x"}}), "invalid_request"),
-        (json!({"name": "x", "kind": "url", "connection": {"url": url}, "mode": "live"}), "unknown_field"),
+        (json!({"name": "x", "kind": "url", "connection": {"url": url}, "mode": "live"}), "invalid_request"),
     ] {
         owner.post(SOURCES, body.clone()).await.refuses(400, code);
     }
