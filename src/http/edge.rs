@@ -2,7 +2,6 @@
 //! request). It makes the exchange, refuses odd paths, authenticates, admits, runs the handler to its end, renders
 //! errors, stamps headers, and appends the call's row, whose commit the response waits for.
 
-use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -61,7 +60,7 @@ impl Serve for Edge {
     type Body = http_body_util::combinators::BoxBody<bytes::Bytes, std::io::Error>;
 
     async fn serve(&self, request: hyper::Request<Incoming>, peer: Peer) -> hyper::Response<Self::Body> {
-        self.answer(request, peer.address.ip()).await.into()
+        self.answer(request, &peer).await.into()
     }
 }
 
@@ -87,7 +86,7 @@ impl Edge {
         !self.0.shutdown.has_begun() && self.0.app.store.appender().is_some_and(|appender| appender.ready().is_ok())
     }
 
-    async fn answer(&self, request: hyper::Request<Incoming>, peer: IpAddr) -> Response {
+    async fn answer(&self, request: hyper::Request<Incoming>, peer: &Peer) -> Response {
         let head_only = request.method() == Method::HEAD;
         let cross_origin = self.0.settings.origins.look(request.method(), request.headers());
         let mut response = match Face::of_path(request.uri().path()) {
@@ -107,11 +106,11 @@ impl Edge {
     }
 
     /// Pages, reference and health, which are no calls; anything else here is a call that finds nothing.
-    async fn outside(&self, request: hyper::Request<Incoming>, peer: IpAddr) -> Response {
+    async fn outside(&self, request: hyper::Request<Incoming>, peer: &Peer) -> Response {
         if let Some(answer) = pages::health(self, request.method(), request.uri().path()) {
             return answer.unwrap_or_else(|error| self.no_call(Face::V1, request.headers(), None, &error));
         }
-        let (client, verdict) = client::client(peer, request.headers(), request.uri(), &self.0.settings);
+        let (client, verdict) = client::client(peer.address.ip(), request.headers(), request.uri(), &self.0.settings);
         if verdict.is_ok() && request.uri().path() == "/metrics" && self.0.settings.metrics_token.is_some() {
             let refused = metrics::refused(self, request.headers());
             return refused.map_or_else(|| self.0.metrics.answer(request.method()), Ok).unwrap_or_else(|error| {
@@ -132,9 +131,9 @@ impl Edge {
         face: Face,
         document: &Document,
         request: hyper::Request<Incoming>,
-        peer: IpAddr,
+        peer: &Peer,
     ) -> Response {
-        let (client, verdict) = client::client(peer, request.headers(), request.uri(), &self.0.settings);
+        let (client, verdict) = client::client(peer.address.ip(), request.headers(), request.uri(), &self.0.settings);
         let answer = match verdict {
             Ok(()) => pages::document(self, document, &request, &client.origin).await,
             // Over the wrong transport or for another host it is a call that is refused, with the row that says so.
@@ -153,8 +152,8 @@ impl Edge {
     }
 
     /// One call: always exactly one row in the chain.
-    async fn call(&self, face: Face, request: hyper::Request<Incoming>, peer: IpAddr) -> Response {
-        let (client, transport) = client::client(peer, request.headers(), request.uri(), &self.0.settings);
+    async fn call(&self, face: Face, request: hyper::Request<Incoming>, peer: &Peer) -> Response {
+        let (client, transport) = client::client(peer.address.ip(), request.headers(), request.uri(), &self.0.settings);
         let shape = Shape::asked(face, request.headers(), transport.is_ok().then_some(&client.origin));
         let exchange = Arc::new(self.exchange(face, shape, &request, &client));
         let ready = match self.0.app.store.appender() {
@@ -166,11 +165,12 @@ impl Edge {
             return self.finished(&exchange, exchange.shape.answer(&error, exchange.request));
         }
         let call = record::Pending::new(self, exchange.clone(), &request);
-        let (method, departure) = (request.method().clone(), request.extensions().get::<Departure>().cloned());
+        let method = request.method().clone();
         let ends_with_client = !method.is_safe() && self.ends_with_client(face, &request);
         let work = self.clone().handle(transport, exchange.clone(), request);
         let handled = if method.is_safe() {
-            let gone = leaving(departure, || exchange.operation.get().is_some_and(|found| found.ends_with_client()));
+            let gone =
+                leaving(&peer.departure, || exchange.operation.get().is_some_and(|found| found.ends_with_client()));
             tokio::select! {
                 biased;
                 handled = AssertUnwindSafe(work).catch_unwind() => handled.map_err(|_| ()),
@@ -188,7 +188,7 @@ impl Edge {
             return tokio::select! {
                 biased;
                 ended = task => ended.unwrap_or_else(|_| self.finished(&exchange, panicked(&exchange))),
-                () = leaving(departure, || ends_with_client) => self.abandoned(&exchange),
+                () = leaving(&peer.departure, || ends_with_client) => self.abandoned(&exchange),
             };
         };
         self.conclude(call, &exchange, handled).await
@@ -406,13 +406,10 @@ impl Drop for Leaving {
 }
 
 /// Returns when the client of a call that is to end with it has left.
-async fn leaving(departure: Option<Departure>, ends_with_client: impl Fn() -> bool) {
+async fn leaving(departure: &Departure, ends_with_client: impl Fn() -> bool) {
     // What is asked for may be known only when the call has begun.
     std::future::poll_fn(|_| if ends_with_client() { Poll::Ready(()) } else { Poll::Pending }).await;
-    match departure {
-        Some(departure) => departure.left().await,
-        None => std::future::pending().await,
-    }
+    departure.left().await;
 }
 
 type Handled = std::result::Result<Result<Response>, ()>;

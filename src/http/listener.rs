@@ -45,10 +45,19 @@ pub trait Serve: Send + Sync + 'static {
 }
 
 /// Who is at the other end of a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Peer {
     /// The socket's address; behind a proxy this is the proxy.
     pub address: SocketAddr,
+    /// Whether it has closed its side, for work that is worth nothing without it.
+    pub departure: Departure,
+}
+
+impl Peer {
+    /// One that has connected from here.
+    pub fn at(address: SocketAddr) -> Self {
+        Self { address, departure: Departure::default() }
+    }
 }
 
 /// What a connection may cost.
@@ -189,7 +198,7 @@ impl<S: Serve> Server<S> {
                 // An answer is written whole, so Nagle's algorithm would only delay it; a socket that cannot be set
                 // is one whose client left.
                 if stream.set_nodelay(true).is_ok() {
-                    server.serve_stream(stream, Peer { address }).await;
+                    server.serve_stream(stream, Peer::at(address)).await;
                 }
             });
         }

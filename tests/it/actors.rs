@@ -164,7 +164,7 @@ impl Actor {
     pub async fn send_and_leave(&self, request: Request, body: &[u8], length: usize) {
         let head = request.header("expect", "100-continue").header("content-length", &length.to_string()).wire();
         let (mut client, server) = tokio::io::duplex(64 * 1024);
-        let (service, peer) = (Arc::clone(&self.server), Peer { address: self.peer });
+        let (service, peer) = (Arc::clone(&self.server), Peer::at(self.peer));
         let serving = tokio::spawn(async move { service.serve_stream(server, peer).await });
         client.write_all(&head).await.unwrap();
         let mut asked = [0; 25];
@@ -184,7 +184,7 @@ impl Actor {
 
     fn connect(&self) -> DuplexStream {
         let (client, server) = tokio::io::duplex(64 * 1024);
-        let (service, peer) = (Arc::clone(&self.server), Peer { address: self.peer });
+        let (service, peer) = (Arc::clone(&self.server), Peer::at(self.peer));
         tokio::spawn(async move { service.serve_stream(server, peer).await });
         client
     }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::TokioIo;
@@ -39,7 +38,7 @@ impl<S: Serve> Server<S> {
     {
         let _open = Open::new(&self.counters);
         let deadlines = Deadlines::none();
-        let mut stream = Watched::new(stream, Arc::clone(&deadlines), self.limits.write_stall);
+        let mut stream = Watched::new(stream, Arc::clone(&deadlines), self.limits.write_stall, peer.departure.clone());
         let end = self.answer(&mut stream, peer, &deadlines).await;
         let client_may_still_send = match &end {
             // An idle connection has nothing unread; one that was answered may have.
@@ -58,11 +57,9 @@ impl<S: Serve> Server<S> {
     where
         I: AsyncRead + AsyncWrite + Send + Unpin,
     {
-        let departure = stream.departure();
-        let service = service_fn(|mut request: hyper::Request<Incoming>| {
+        let service = service_fn(|request| {
             deadlines.head_arrived();
-            request.extensions_mut().insert(departure.clone());
-            let answer = self.service.serve(request, peer);
+            let answer = self.service.serve(request, peer.clone());
             async move { Answered::Ok(answer.await) }
         });
         let connection = pin!(

@@ -158,14 +158,10 @@ pub(super) struct Watched<I> {
 }
 
 impl<I> Watched<I> {
-    /// Watches `stream`: a write that makes no progress for `stall` is late.
-    pub(super) fn new(stream: I, deadlines: Arc<Deadlines>, stall: Duration) -> Self {
-        Self { stream, deadlines, stall, ended: false, ahead: Ahead::default(), departure: Departure::default() }
-    }
-
-    /// Whether the peer has left, for requests that want to know.
-    pub(super) fn departure(&self) -> Departure {
-        self.departure.clone()
+    /// Watches `stream`: a write that makes no progress for `stall` is late, and who wants to know by `departure` whether
+    /// the peer has left is told.
+    pub(super) fn new(stream: I, deadlines: Arc<Deadlines>, stall: Duration, departure: Departure) -> Self {
+        Self { stream, deadlines, stall, ended: false, ahead: Ahead::default(), departure }
     }
 
     /// Whether nothing more can come from the peer.

@@ -152,7 +152,7 @@ async fn one_connection(limits: Limits) -> (Client, JoinHandle<Arc<Counters>>) {
     let (served, address) = listener.accept().await.unwrap();
     let end = tokio::spawn(async move {
         let _handle = handle;
-        server.serve_stream(served, Peer { address }).await;
+        server.serve_stream(served, Peer::at(address)).await;
         server.counters()
     });
     (Client { stream }, end)
@@ -363,7 +363,7 @@ async fn any_stream_can_be_served() {
     let (_handle, shutdown) = Shutdown::new();
     let server = Server::new(House::default(), Limits::default(), shutdown);
     let (mut client, served) = tokio::io::duplex(1024);
-    let peer = Peer { address: "192.0.2.7:4711".parse().unwrap() };
+    let peer = Peer::at("192.0.2.7:4711".parse().unwrap());
     let talk = async {
         client.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
         let mut answer = String::new();
