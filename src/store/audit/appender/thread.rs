@@ -24,8 +24,11 @@ use crate::store::{Reader, StoreError, pool};
 
 /// Entries of one commit at most.
 const BATCH: usize = 512;
-/// A batch from which on the next one is given time to fill: under load a commit costs more than its rows.
+/// A batch that tells of load, under which a commit costs more than its rows.
 const LOADED: usize = 8;
+/// How long after such a batch the others are given time to fill. A small one in between is no sign that the load is over:
+/// without this time it made the next ones small as well, each call waking the writer for a commit of its own.
+const LOADED_FOR: Duration = Duration::from_millis(5);
 /// That time. Nobody waits it out when calls come one by one. To end it as soon as no call is being served any more was
 /// tried: batches get smaller, and what they cost more is more than what was waited.
 const GATHER: Duration = Duration::from_micros(250);
@@ -42,7 +45,8 @@ pub(super) struct Thread {
     connection: Connection,
     checkpointer: SyncSender<()>,
     since_checkpoint: usize,
-    last_batch: usize,
+    /// When a batch last told of load.
+    loaded_at: Option<Duration>,
     shared: Arc<Shared>,
     seq: i64,
     hash: Hash,
@@ -65,7 +69,7 @@ impl Thread {
             connection,
             checkpointer,
             since_checkpoint: 0,
-            last_batch: 0,
+            loaded_at: None,
             shared,
             seq,
             hash,
@@ -104,7 +108,9 @@ impl Thread {
             self.count_floods(&mut batch);
             floods.into_iter().for_each(|asked| self.enter_floods(asked, &mut batch));
             let entries = batch.len();
-            self.last_batch = entries;
+            if entries >= LOADED {
+                self.loaded_at = Some(monotonic());
+            }
             self.append(&mut batch, &marks);
             for Job { work, reply } in jobs {
                 // Who left does not hear it.
@@ -262,7 +268,8 @@ impl Thread {
             }
         }
         let filling = !queue.closed && (1..BATCH / 2).contains(&queue.waiting.len());
-        if self.last_batch >= LOADED && filling {
+        let loaded = || self.loaded_at.is_some_and(|at| monotonic().saturating_sub(at) < LOADED_FOR);
+        if filling && loaded() {
             let _ = self.shared.wake.wait_for(&mut queue, GATHER);
         }
         if !queue.waiting.is_empty() {
