@@ -95,7 +95,7 @@ pub struct ProcessLimits {
     pub write: Vec<PathBuf>,
     /// The TCP ports it may connect to; none but for jobs that read a database server.
     pub ports: Vec<u16>,
-    /// Lower its scheduling priority by this much (0 for queries, 5 for background work).
+    /// Lower its scheduling priority by this much.
     pub nice: i32,
 }
 
