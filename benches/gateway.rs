@@ -19,7 +19,7 @@ use poem::{Endpoint, EndpointExt, Route, handler};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use claribi::http::listener::{Limits, Listener, Peer, Serve, Server, Shutdown};
+use claribi::http::listener::{Answered, Limits, Listener, Peer, Serve, Server, Shutdown};
 
 const CONNECTIONS: usize = 64;
 const ROUNDS: usize = 5;
@@ -178,14 +178,14 @@ struct Plain<E>(E);
 impl<E: Endpoint<Output = poem::Response> + 'static> Serve for Plain<E> {
     type Body = BoxBody<Bytes, std::io::Error>;
 
-    async fn serve(&self, request: hyper::Request<Incoming>, _peer: Peer) -> hyper::Response<Self::Body> {
+    async fn serve(&self, request: hyper::Request<Incoming>, _peer: Peer) -> Answered<Self::Body> {
         let request = poem::Request::from((
             request,
             poem::web::LocalAddr::default(),
             poem::web::RemoteAddr::default(),
             poem::http::uri::Scheme::HTTP,
         ));
-        self.0.get_response(request).await.into()
+        Ok(self.0.get_response(request).await.into())
     }
 }
 

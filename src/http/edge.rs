@@ -15,14 +15,14 @@ use poem::Response;
 use poem::http::header::{self, HeaderName};
 use poem::http::{HeaderMap, HeaderValue, Method, StatusCode};
 
-use self::leaving::{Leaving, leaving};
+use self::leaving::leaving;
 use super::authenticate::{self, Presented};
 use super::compress::{self, Coding};
 use super::conditional::{self, Asked};
 use super::exchange::{BodyRules, Exchange};
 use super::face::Face;
 use super::incoming::{check_coding, check_length, checked_query, plain_path, poem_request};
-use super::listener::{Peer, Serve, Shutdown};
+use super::listener::{Answered, Gone, Peer, Serve, Shutdown};
 use super::metrics::{self, Metrics};
 use super::operations::{Found, Route, RouteId, Routes};
 use super::range::AskedRange;
@@ -61,8 +61,8 @@ pub(super) struct Shared {
 impl Serve for Edge {
     type Body = http_body_util::combinators::BoxBody<bytes::Bytes, std::io::Error>;
 
-    async fn serve(&self, request: hyper::Request<Incoming>, peer: Peer) -> hyper::Response<Self::Body> {
-        self.answer(request, &peer).await.into()
+    async fn serve(&self, request: hyper::Request<Incoming>, peer: Peer) -> Answered<Self::Body> {
+        self.answer(request, &peer).await.map(Into::into)
     }
 }
 
@@ -88,14 +88,14 @@ impl Edge {
         !self.0.shutdown.has_begun() && self.0.app.store.appender().is_some_and(|appender| appender.ready().is_ok())
     }
 
-    async fn answer(&self, request: hyper::Request<Incoming>, peer: &Peer) -> Response {
+    async fn answer(&self, request: hyper::Request<Incoming>, peer: &Peer) -> Result<Response, Gone> {
         let head_only = request.method() == Method::HEAD;
         let cross_origin = self.0.settings.origins.look(request.method(), request.headers());
         let mut response = match Face::of_path(request.uri().path()) {
-            None => self.outside(request, peer).await,
+            None => self.outside(request, peer).await?,
             Some(face) => match self.0.documents.find(request.uri().path()) {
-                Some(document) => self.document(face, document, request, peer).await,
-                None => self.call(face, request, peer).await,
+                Some(document) => self.document(face, document, request, peer).await?,
+                None => self.call(face, request, peer).await?,
             },
         };
         if let Some(cross_origin) = cross_origin {
@@ -104,26 +104,26 @@ impl Edge {
         if head_only {
             drop_body(&mut response);
         }
-        response
+        Ok(response)
     }
 
     /// Pages, reference and health, which are no calls; anything else here is a call that finds nothing.
-    async fn outside(&self, request: hyper::Request<Incoming>, peer: &Peer) -> Response {
+    async fn outside(&self, request: hyper::Request<Incoming>, peer: &Peer) -> Result<Response, Gone> {
         if let Some(answer) = pages::health(self, request.method(), request.uri().path()) {
-            return answer.unwrap_or_else(|error| self.no_call(Face::V1, request.headers(), None, &error));
+            return Ok(answer.unwrap_or_else(|error| self.no_call(Face::V1, request.headers(), None, &error)));
         }
         let (client, verdict) = client::client(peer.address.ip(), request.headers(), request.uri(), &self.0.settings);
         if verdict.is_ok() && request.uri().path() == "/metrics" && self.0.settings.metrics_token.is_some() {
             let refused = metrics::refused(self, request.headers());
-            return refused.map_or_else(|| self.0.metrics.answer(request.method()), Ok).unwrap_or_else(|error| {
-                self.no_call(Face::V1, request.headers(), Some(client.origin.as_str()), &error)
-            });
+            let answer = refused.map_or_else(|| self.0.metrics.answer(request.method()), Ok);
+            let origin = Some(client.origin.as_str());
+            return Ok(answer.unwrap_or_else(|error| self.no_call(Face::V1, request.headers(), origin, &error)));
         }
         if verdict.is_ok()
             && let Some(answer) = pages::page(self, &client, &request).await
         {
             let origin = Some(client.origin.as_str());
-            return answer.unwrap_or_else(|error| self.no_call(Face::V1, request.headers(), origin, &error));
+            return Ok(answer.unwrap_or_else(|error| self.no_call(Face::V1, request.headers(), origin, &error)));
         }
         self.call(Face::V1, request, peer).await
     }
@@ -134,7 +134,7 @@ impl Edge {
         document: &Document,
         request: hyper::Request<Incoming>,
         peer: &Peer,
-    ) -> Response {
+    ) -> Result<Response, Gone> {
         let (client, verdict) = client::client(peer.address.ip(), request.headers(), request.uri(), &self.0.settings);
         let answer = match verdict {
             Ok(()) => pages::document(self, document, &request, &client.origin).await,
@@ -142,7 +142,7 @@ impl Edge {
             Err(_) => return self.call(face, request, peer).await,
         };
         let origin = Some(client.origin.as_str());
-        answer.unwrap_or_else(|error| self.no_call(face, request.headers(), origin, &error))
+        Ok(answer.unwrap_or_else(|error| self.no_call(face, request.headers(), origin, &error)))
     }
 
     /// An error where nothing was called: it has a request id, and no row.
@@ -154,7 +154,7 @@ impl Edge {
     }
 
     /// One call: always exactly one row in the chain.
-    async fn call(&self, face: Face, request: hyper::Request<Incoming>, peer: &Peer) -> Response {
+    async fn call(&self, face: Face, request: hyper::Request<Incoming>, peer: &Peer) -> Result<Response, Gone> {
         let (client, transport) = client::client(peer.address.ip(), request.headers(), request.uri(), &self.0.settings);
         let shape = Shape::asked(face, request.headers(), transport.is_ok().then_some(&client.origin));
         let exchange = Arc::new(self.exchange(face, shape, &request, &client));
@@ -164,7 +164,7 @@ impl Edge {
         };
         if let Err(error) = ready {
             // What cannot be written down is not done: this answer alone has no row.
-            return self.finished(&exchange, exchange.shape.answer(&error, exchange.request));
+            return Ok(self.finished(&exchange, exchange.shape.answer(&error, exchange.request)));
         }
         let call = record::Pending::new(self, exchange.clone(), &request);
         let is_safe = request.method().is_safe();
@@ -172,33 +172,23 @@ impl Edge {
         let aim = aim.unwrap_or_else(|_| Err(Error::internal("looking for the operation panicked")));
         let ends_with_client = exchange.operation.get().is_some_and(|operation| operation.ends_with_client());
         let work = self.clone().handle(aim, exchange.clone(), request);
-        let handled = if is_safe {
-            tokio::select! {
-                biased;
-                handled = AssertUnwindSafe(work).catch_unwind() => handled.map_err(|_| ()),
-                // The row is written by what is dropped here.
-                () = leaving(&peer.departure, ends_with_client) => return self.abandoned(&exchange),
-            }
-        } else {
+        if !is_safe && !ends_with_client {
             // The client may leave: an effect and the row that tells of it are finished without it.
             let (edge, watched) = (self.clone(), exchange.clone());
             let task = tokio::spawn(async move {
                 let handled = AssertUnwindSafe(work).catch_unwind().await.map_err(|_| ());
                 edge.conclude(call, &watched, handled).await
             });
-            let _leaving = ends_with_client.then(|| Leaving(task.abort_handle()));
-            return tokio::select! {
-                biased;
-                ended = task => ended.unwrap_or_else(|_| self.finished(&exchange, panicked(&exchange))),
-                () = leaving(&peer.departure, ends_with_client) => self.abandoned(&exchange),
-            };
+            return Ok(task.await.unwrap_or_else(|_| self.finished(&exchange, panicked(&exchange))));
+        }
+        let handled = tokio::select! {
+            // The work first, so that the row of a call that is left says whose it was.
+            biased;
+            handled = AssertUnwindSafe(work).catch_unwind() => handled.map_err(|_| ()),
+            // The row is written by what is dropped here.
+            () = leaving(&peer.departure, ends_with_client) => return Err(Gone),
         };
-        self.conclude(call, &exchange, handled).await
-    }
-
-    /// The answer to a client that closed its side before there was one: mostly nobody reads it.
-    fn abandoned(&self, exchange: &Exchange) -> Response {
-        self.finished(exchange, exchange.shape.answer(&Error::QueryCanceled, exchange.request))
+        Ok(self.conclude(call, &exchange, handled).await)
     }
 
     /// Renders, stamps, writes the row, waits for its commit.

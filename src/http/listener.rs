@@ -15,8 +15,8 @@ mod shutdown;
 #[cfg(test)]
 mod tests;
 
-use std::convert::Infallible;
 use std::error::Error;
+use std::fmt::{self, Display};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -40,8 +40,8 @@ pub trait Serve: Send + Sync + 'static {
     type Body: http_body::Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static;
 
     /// Answers one request. The future is dropped when the client hangs up: what must run to its end runs in a
-    /// task of its own.
-    fn serve(&self, request: Request<Incoming>, peer: Peer) -> impl Future<Output = Response<Self::Body>> + Send;
+    /// task of its own. A client that has left is not answered, and its connection ends.
+    fn serve(&self, request: Request<Incoming>, peer: Peer) -> impl Future<Output = Answered<Self::Body>> + Send;
 }
 
 /// Who is at the other end of a connection.
@@ -258,4 +258,17 @@ impl Pause {
 }
 
 /// The result type hyper wants of a service that always answers.
-type Answered<B> = Result<Response<B>, Infallible>;
+/// An answer, or none because nobody waits for it.
+pub type Answered<B> = Result<Response<B>, Gone>;
+
+/// The client has closed its side before it was answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gone;
+
+impl Display for Gone {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("the client has left")
+    }
+}
+
+impl Error for Gone {}

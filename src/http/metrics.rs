@@ -23,7 +23,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::edge::Edge;
 use super::face::Face;
-use super::listener::{Counters, Peer, Serve};
+use super::listener::{Answered, Counters, Peer, Serve};
 use super::pages;
 use crate::domain::audit::kind::Outcome;
 use crate::domain::error::{Error, Result};
@@ -142,7 +142,7 @@ impl Scraped {
 impl Serve for Scraped {
     type Body = http_body_util::combinators::BoxBody<bytes::Bytes, std::io::Error>;
 
-    async fn serve(&self, request: hyper::Request<Incoming>, _peer: Peer) -> hyper::Response<Self::Body> {
+    async fn serve(&self, request: hyper::Request<Incoming>, _peer: Peer) -> Answered<Self::Body> {
         let (method, path) = (request.method(), request.uri().path());
         let answer = match pages::health(&self.0, method, path) {
             Some(answer) => answer,
@@ -156,7 +156,7 @@ impl Serve for Scraped {
         if method == Method::HEAD {
             super::edge::drop_body(&mut response);
         }
-        response.into()
+        Ok(response.into())
     }
 }
 

@@ -3,7 +3,7 @@
 use claribi::domain::access::{Permission, Role, Scope};
 use claribi::domain::audit::Outcome;
 use serde_json::{Value, json};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::actors::Actor;
 use crate::world::World;
@@ -72,6 +72,24 @@ async fn a_client_that_hangs_up_ends_its_query_and_the_log_says_so() {
         tokio::task::yield_now().await;
     }
     assert_eq!(owner.post("/v1/query", json!({"sql": "SELECT 1"})).await.is(200)["rows"], json!([[1]]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_closes_its_side_gets_no_answer_and_its_row_says_whose_call_it_was() {
+    let world = World::with(roomy).await;
+    let owner = world.owner().await;
+    let request = owner.request("POST", "/v1/query").json(&endless());
+    let mut client = owner.open(request).await;
+    client.shutdown().await.unwrap();
+    let mut answered = Vec::new();
+    client.read_to_end(&mut answered).await.unwrap();
+    assert_eq!(String::from_utf8_lossy(&answered), "");
+    until(&owner, 0).await;
+    let calls = world.calls();
+    let asked: Vec<_> = calls.iter().filter(|call| call.operation.as_deref() == Some("query_run")).collect();
+    assert_eq!(asked.len(), 1);
+    assert_eq!((asked[0].outcome, asked[0].status), (Outcome::Gone, 499));
+    assert!(asked[0].org.is_some() && asked[0].key_prefix.is_some());
 }
 
 #[tokio::test(flavor = "multi_thread")]

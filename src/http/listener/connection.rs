@@ -12,7 +12,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 use super::deadlines::{Alarm, Deadlines, HeadTimer, Late, Watched};
-use super::{Answered, Counters, Peer, Serve, Server};
+use super::{Counters, Peer, Serve, Server};
 
 /// How many bytes of an unread request are taken off a connection whose answer is sent already, and for how long.
 /// Closing a socket with unread bytes makes the system reset it, and the reset can overtake the answer.
@@ -59,8 +59,7 @@ impl<S: Serve> Server<S> {
     {
         let service = service_fn(|request| {
             deadlines.head_arrived();
-            let answer = self.service.serve(request, peer.clone());
-            async move { Answered::Ok(answer.await) }
+            self.service.serve(request, peer.clone())
         });
         let connection = pin!(
             http1::Builder::new()

@@ -1,5 +1,6 @@
 //! What clients see of the listener, over real sockets. Deadlines are short, and every wait is for an event.
 
+use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -56,8 +57,8 @@ impl http_body::Body for Answer {
 impl Serve for House {
     type Body = Answer;
 
-    async fn serve(&self, request: Request<Incoming>, _: Peer) -> Response<Answer> {
-        match request.uri().path() {
+    async fn serve(&self, request: Request<Incoming>, _: Peer) -> Answered<Answer> {
+        Ok(match request.uri().path() {
             "/hold" => {
                 self.entered.notify_one();
                 self.release.notified().await;
@@ -69,7 +70,7 @@ impl Serve for House {
                 Err(_) => whole("cut"),
             },
             _ => whole("hello"),
-        }
+        })
     }
 }
 
