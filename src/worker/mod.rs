@@ -4,6 +4,7 @@
 
 pub mod child;
 pub mod lane;
+mod metronome;
 pub mod pool;
 pub mod protocol;
 mod sandbox;

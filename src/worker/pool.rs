@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 
 use self::process::{Ended, Worker, cause_of_death};
 use super::lane::Lane;
+use super::metronome::Metronome;
 use super::protocol::{Failure, FailureCode, FromWorker, Job, Outcome, ProcessLimits};
 use crate::domain::time::monotonic;
 
@@ -86,6 +87,7 @@ struct Shared {
     settings: PoolSettings,
     queries: Lane,
     background: Lane,
+    metronome: Metronome,
     idle: Mutex<VecDeque<Worker>>,
     started: AtomicU64,
     killed: AtomicU64,
@@ -97,6 +99,7 @@ impl Pool {
         Self(Arc::new(Shared {
             queries: Lane::with_guests(settings.queries),
             background: Lane::new(settings.background),
+            metronome: Metronome::new(),
             idle: Mutex::default(),
             started: AtomicU64::new(0),
             killed: AtomicU64::new(0),
@@ -122,6 +125,7 @@ impl Pool {
             Some(worker) => worker,
             None => self.start(errand, LaneName::Query, None).await?,
         };
+        let _work = self.0.metronome.work();
         self.work(worker, errand, job, take).await
     }
 
@@ -195,6 +199,8 @@ impl Pool {
         let _place = self.0.background.enter(errand.org).await.ok_or(Refused::Full)?;
         let mut worker = self.start(errand, LaneName::Background, port).await?;
         let scratch = worker.scratch.clone();
+        // Who waits for another machine keeps no core.
+        let _work = port.is_none().then(|| self.0.metronome.work());
         let done = worker.run(job(&scratch), errand.deadline, progress).await;
         match done {
             Ok(done) => {
