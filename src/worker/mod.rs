@@ -6,4 +6,4 @@ pub mod child;
 pub mod lane;
 pub mod pool;
 pub mod protocol;
-mod sandbox;
+pub mod sandbox;

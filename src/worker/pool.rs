@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 
 use self::process::{Ended, Worker, cause_of_death};
 use super::lane::Lane;
-use super::protocol::{Failure, FailureCode, FromWorker, Job, Outcome, ProcessLimits};
+use super::protocol::{Confinement, Failure, FailureCode, FromWorker, Job, Outcome, ProcessLimits};
 use crate::domain::time::monotonic;
 
 /// Jobs after which a worker is replaced.
@@ -83,6 +83,7 @@ struct Shared {
     idle: Mutex<VecDeque<Worker>>,
     started: AtomicU64,
     killed: AtomicU64,
+    told: AtomicBool,
 }
 
 impl Pool {
@@ -94,6 +95,7 @@ impl Pool {
             idle: Mutex::default(),
             started: AtomicU64::new(0),
             killed: AtomicU64::new(0),
+            told: AtomicBool::new(false),
             settings,
         }))
     }
@@ -273,11 +275,24 @@ impl Pool {
         };
         let worker = Worker::start(&settings.program, scratch, errand.org, lane, limits);
         match tokio::time::timeout(START, worker).await {
-            Ok(started) => started.map_err(|error| {
+            Ok(started) => started.inspect(|worker| self.tell(worker.confinement)).map_err(|error| {
                 tracing::error!(%error, "a worker does not start");
                 Refused::from(error)
             }),
             Err(_) => Err(Refused::from(io::Error::other("a worker does not start in time"))),
+        }
+    }
+
+    /// Says, once, what this kernel does not keep workers from.
+    fn tell(&self, Confinement { landlock, seccomp }: Confinement) {
+        if (landlock && seccomp) || self.0.told.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        if !landlock {
+            tracing::warn!("this kernel has no Landlock: workers are not kept from other files and machines");
+        }
+        if !seccomp {
+            tracing::warn!("this kernel has no seccomp for us: workers are not kept from any system call");
         }
     }
 
