@@ -314,7 +314,7 @@ impl Pool {
             Ended::Died(error) => {
                 self.0.killed.fetch_add(1, Ordering::Relaxed);
                 let status = worker.wait_or_kill().await;
-                tracing::warn!(%error, ?status, "a worker died");
+                tracing::warn!(%error, ?status, organization = worker.org, "a worker died");
                 Refused::Failed(cause_of_death(status))
             }
         }

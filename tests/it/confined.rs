@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 
 use claribi::worker::sandbox::filter::{Network, program};
 use libc::{c_int, c_long};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::binary::{Installation, text};
 
@@ -148,6 +149,13 @@ fn children(parent: u32) -> Vec<std::path::PathBuf> {
     processes.filter(|path| status(path).get("PPid") == Some(&parent.to_string())).collect()
 }
 
+/// The time that a process has used, in the kernel's ticks.
+fn ticks(process: &Path) -> u64 {
+    let told = std::fs::read_to_string(process.join("stat")).unwrap();
+    let (_, fields) = told.rsplit_once(')').unwrap();
+    fields.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum()
+}
+
 /// How many threads each child has; every one of them is confined.
 fn confined_threads(parent: u32) -> Vec<usize> {
     let confined = |child: std::path::PathBuf| {
@@ -192,4 +200,30 @@ fn every_thread_of_a_servers_workers_has_its_filter() {
     });
     assert!(!serving.log().contains("no seccomp"), "{}", serving.log());
     assert_eq!(serving.stop(), Some(0));
+}
+
+#[test]
+fn a_worker_that_its_filter_ends_is_told_to_the_operator_and_replaced() {
+    let installation = Installation::new();
+    let key = installation.key("intruder");
+    let serving = installation.serve();
+    let endless = r#"{"sql": "SELECT count(*) FROM unnest(range(0, 1000000)) AS s(a), unnest(range(0, 1000000)) AS t(b) WHERE a * b % 7 = 1"}"#;
+    let simple = || serving.post("/v1/query", &key, r#"{"sql": "SELECT 1"}"#).unwrap();
+    assert_eq!(simple().status, 200);
+    let worker = children(serving.process()).remove(0);
+    let idle = ticks(&worker);
+    let answer = std::thread::scope(|scope| {
+        let asking = scope.spawn(|| serving.post("/v1/query", &key, endless).unwrap());
+        while ticks(&worker) < idle + 5 {
+            std::thread::yield_now();
+        }
+        let process = worker.file_name().unwrap().to_str().unwrap().parse().unwrap();
+        // What the kernel sends for such a call.
+        kill_process(Pid::from_raw(process).unwrap(), Signal::SYS).unwrap();
+        asking.join().unwrap()
+    });
+    assert_eq!(answer.status, 500, "{}", answer.body);
+    assert!(!answer.body.contains("system call"), "{}", answer.body);
+    serving.until_logged("made a system call that no code of claribi makes");
+    assert_eq!(simple().status, 200);
 }

@@ -263,8 +263,9 @@ pub(super) fn cause_of_death(status: Option<ExitStatus>) -> Failure {
             "It wrote more to disk than a worker may; ask for less, or raise `worker.spill`.",
         ),
         Some(SIGSYS) => {
-            // No code of ours makes such a call.
-            tracing::error!("the kernel ended a worker for a system call of an intruder; look at what it was given");
+            tracing::error!(
+                "a worker made a system call that no code of claribi makes, and was ended; what it was given may be an attack"
+            );
             Failure::new(FailureCode::Internal, "the worker made a system call that ends it")
         }
         _ => Failure::new(FailureCode::Internal, format!("the worker ended with {status:?}")),
