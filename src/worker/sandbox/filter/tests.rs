@@ -1,6 +1,6 @@
 //! The program, run here as the kernel runs it. What the kernel itself says of it stands in `tests/it/confined`.
 
-use libc::{EPERM, c_ulong};
+use libc::EPERM;
 
 use super::*;
 
@@ -36,7 +36,7 @@ impl Call {
             4 => self.architecture,
             16.. => {
                 let argument = self.arguments[(at as usize - 16) / 8];
-                let half = if at % 8 == 0 { argument } else { argument >> 32 };
+                let half = if at.is_multiple_of(8) { argument } else { argument >> 32 };
                 u32::try_from(half & u64::from(u32::MAX)).unwrap()
             }
             _ => panic!("nothing is to be read at {at}"),
@@ -229,11 +229,11 @@ fn nobody_else_gets_a_signal_and_no_limit_is_set() {
 
 #[test]
 fn terminals_modes_and_itself_are_left_as_they_are() {
-    let terminal: [c_ulong; 3] = [0x5412, 0x541c, 0x5414];
-    for request in terminal {
-        both(libc::SYS_ioctl, &[0, u64::from(request)], &Verdict::Errno(EPERM));
+    // To put words into a terminal, to change its size.
+    for request in [0x5412, 0x541c, 0x5414] {
+        both(libc::SYS_ioctl, &[0, request], &Verdict::Errno(EPERM));
         // The kernel looks at 32 bits of it.
-        both(libc::SYS_ioctl, &[0, u64::from(request) | 1 << 32], &Verdict::Errno(EPERM));
+        both(libc::SYS_ioctl, &[0, request | 1 << 32], &Verdict::Errno(EPERM));
     }
     both(libc::SYS_ioctl, &[0, 0x5421], &Verdict::Allowed);
     for option in
