@@ -21,7 +21,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::protocol::{
-    BUILD, Failure, FailureCode, FrameKind, FromWorker, Job, MAX_FRAME, Outcome, ProcessLimits, ToWorker,
+    BUILD, Confinement, Failure, FailureCode, FrameKind, FromWorker, Job, MAX_FRAME, Outcome, ProcessLimits, ToWorker,
     WidgetOutcome, read_message, write_frame, write_message,
 };
 use super::sandbox;
@@ -65,7 +65,7 @@ pub fn run() -> ExitCode {
 
 /// What differs between a process of its own and a test.
 struct Surroundings {
-    confine: fn(&ProcessLimits) -> io::Result<()>,
+    confine: fn(&ProcessLimits) -> io::Result<Confinement>,
     /// Called by the thread that reads, once the server is gone.
     at_end: fn(),
 }
@@ -80,13 +80,13 @@ fn serve(mut socket: UnixStream, surroundings: &Surroundings) -> io::Result<()> 
         return Err(io::Error::other(message));
     }
     let cores = thread::available_parallelism().map_or(1, usize::from).min(MOST_CORES);
-    (surroundings.confine)(&limits)?;
+    let confinement = (surroundings.confine)(&limits)?;
     let threads = Threads::start(cores)?;
     let settings = Settings { cores, scratch: limits.write.first().cloned() };
     let engine = Arc::new(Engine::new(settings, threads.hands()).map_err(|failure| io::Error::other(failure.message))?);
-    let worker =
-        Worker { out: Arc::new(Mutex::new(socket.try_clone()?)), threads, engine, memory_bytes: limits.memory_bytes };
-    worker.say(&FromWorker::Ready { build: BUILD.to_owned() })?;
+    let out = Arc::new(Mutex::new(socket.try_clone()?));
+    let worker = Worker { out, threads, engine, memory_bytes: limits.memory_bytes, confinement };
+    worker.say(&worker.ready())?;
     let (jobs, received) = channel();
     let at_end = surroundings.at_end;
     let reader = thread::Builder::new().name("read".into()).spawn(move || {
@@ -146,6 +146,7 @@ struct Worker {
     threads: Threads,
     engine: Arc<Engine>,
     memory_bytes: u64,
+    confinement: Confinement,
 }
 
 /// What a job yields: its outcome, and the bytes that follow it.
@@ -166,7 +167,7 @@ impl Worker {
                 break;
             }
             // When nobody hears it, the thread that reads finds out.
-            let _ = self.say(&FromWorker::Ready { build: BUILD.to_owned() });
+            let _ = self.say(&self.ready());
         }
         self.threads.abandon();
         Ok(ended)
@@ -224,6 +225,10 @@ impl Worker {
             }
             Job::Render { document, into } => render_document(&document, &into),
         }
+    }
+
+    fn ready(&self) -> FromWorker {
+        FromWorker::Ready { build: BUILD.to_owned(), confinement: self.confinement }
     }
 
     fn answer(&self, result: Result<Done, Failure>) -> io::Result<()> {

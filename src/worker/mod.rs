@@ -7,4 +7,4 @@ pub mod lane;
 mod metronome;
 pub mod pool;
 pub mod protocol;
-mod sandbox;
+pub mod sandbox;

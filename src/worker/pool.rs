@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use self::process::{Ended, Worker, cause_of_death};
 use super::lane::Lane;
 use super::metronome::Metronome;
-use super::protocol::{Failure, FailureCode, FromWorker, Job, Outcome, ProcessLimits};
+use super::protocol::{Confinement, Failure, FailureCode, FromWorker, Job, Outcome, ProcessLimits};
 use crate::domain::time::monotonic;
 
 /// Jobs after which a worker is replaced.
@@ -91,6 +91,7 @@ struct Shared {
     idle: Mutex<VecDeque<Worker>>,
     started: AtomicU64,
     killed: AtomicU64,
+    told: AtomicBool,
 }
 
 impl Pool {
@@ -103,6 +104,7 @@ impl Pool {
             idle: Mutex::default(),
             started: AtomicU64::new(0),
             killed: AtomicU64::new(0),
+            told: AtomicBool::new(false),
             settings,
         }))
     }
@@ -285,11 +287,24 @@ impl Pool {
         };
         let worker = Worker::start(&settings.program, scratch, errand.org, lane, limits);
         match tokio::time::timeout(START, worker).await {
-            Ok(started) => started.map_err(|error| {
+            Ok(started) => started.inspect(|worker| self.tell(worker.confinement)).map_err(|error| {
                 tracing::error!(%error, "a worker does not start");
                 Refused::from(error)
             }),
             Err(_) => Err(Refused::from(io::Error::other("a worker does not start in time"))),
+        }
+    }
+
+    /// Says, once, what this kernel does not keep workers from.
+    fn tell(&self, Confinement { landlock, seccomp }: Confinement) {
+        if (landlock && seccomp) || self.0.told.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        if !landlock {
+            tracing::warn!("this kernel has no Landlock: workers are not kept from other files and machines");
+        }
+        if !seccomp {
+            tracing::warn!("this kernel has no seccomp for us: workers are not kept from any system call");
         }
     }
 
@@ -311,7 +326,7 @@ impl Pool {
             Ended::Died(error) => {
                 self.0.killed.fetch_add(1, Ordering::Relaxed);
                 let status = worker.wait_or_kill().await;
-                tracing::warn!(%error, ?status, "a worker died");
+                tracing::warn!(%error, ?status, organization = worker.org, "a worker died");
                 Refused::Failed(cause_of_death(status))
             }
         }

@@ -62,6 +62,8 @@ pub enum FromWorker {
     Ready {
         /// The worker's [`BUILD`].
         build: String,
+        /// What keeps it in.
+        confinement: Confinement,
     },
     /// The job goes on.
     Progress {
@@ -97,6 +99,15 @@ pub struct ProcessLimits {
     pub ports: Vec<u16>,
     /// Lower its scheduling priority by this much.
     pub nice: i32,
+}
+
+/// What keeps a worker in, of what only some kernels have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confinement {
+    /// Landlock: of the file system and the network it has what it was given.
+    pub landlock: bool,
+    /// seccomp: it has the system calls of its jobs.
+    pub seccomp: bool,
 }
 
 /// The jobs a worker knows.

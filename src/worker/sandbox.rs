@@ -1,7 +1,11 @@
-//! A worker limits itself before it reads anything that people sent: memory, files, and what of the file system it
-//! sees.
+//! A worker limits itself before it reads anything that people sent: memory, files, what of the file system it sees, and
+//! what it may ask of the kernel.
 //!
-//! Limits that the kernel refuses fail the start; those that only some kernels have are taken where they are.
+//! Limits that the kernel refuses fail the start; those that only some kernels have are taken where they are, and the
+//! server is told which.
+
+mod calls;
+pub mod filter;
 
 use std::fs;
 use std::io;
@@ -11,15 +15,19 @@ use landlock::{
     ABI, Access, AccessFs, AccessNet, NetPort, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError, RulesetStatus,
     path_beneath_rules,
 };
-use rustix::process::{Resource, Rlimit, getrlimit, nice, setrlimit};
+use rustix::io::Errno;
+use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, nice, set_dumpable_behavior, setrlimit};
+use seccompiler::{BackendError, BpfProgramRef, apply_filter_all_threads};
 
-use super::protocol::ProcessLimits;
+use self::filter::Network;
+use super::protocol::{Confinement, ProcessLimits};
 
 /// Descriptors a worker may hold.
 const DESCRIPTORS: u64 = 256;
 
-/// Limits this process for good. Must come before further threads: they inherit what their parent may.
-pub fn confine(limits: &ProcessLimits) -> io::Result<()> {
+/// Limits this process for good, and tells what of that this kernel has. Must come before further threads: they inherit
+/// what their parent may.
+pub fn confine(limits: &ProcessLimits) -> io::Result<Confinement> {
     // First in line when memory runs out; a kernel without the file kills by its own judgement.
     let _ = fs::write("/proc/self/oom_score_adj", "1000");
     limit(Resource::Data, limits.memory_bytes)?;
@@ -29,10 +37,13 @@ pub fn confine(limits: &ProcessLimits) -> io::Result<()> {
     if limits.nice > 0 {
         nice(limits.nice)?;
     }
-    if !see_only(&limits.read, &limits.write, &limits.ports).map_err(io::Error::other)? {
-        tracing::warn!("this kernel has no Landlock: workers are not kept from other files");
-    }
-    Ok(())
+    // What it holds is nobody's to look at, other workers' least of all.
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    let landlock = see_only(&limits.read, &limits.write, &limits.ports).map_err(io::Error::other)?;
+    // Last, because it refuses what the others are made with.
+    let network = if limits.ports.is_empty() { Network::None } else { Network::Tcp };
+    let seccomp = call_only(network, apply_filter_all_threads)?;
+    Ok(Confinement { landlock, seccomp })
 }
 
 /// Lowers a limit, or leaves it where it is lower already.
@@ -58,12 +69,33 @@ fn see_only(read: &[PathBuf], write: &[PathBuf], ports: &[u16]) -> Result<bool, 
     Ok(status.ruleset != RulesetStatus::NotEnforced)
 }
 
+/// Leaves these system calls; `false` where there is no filter for this processor, in this kernel, or for us.
+fn call_only(network: Network, apply: impl Fn(BpfProgramRef) -> Result<(), seccompiler::Error>) -> io::Result<bool> {
+    let program = match filter::program(network, std::process::id()) {
+        Err(BackendError::InvalidTargetArch(_)) => return Ok(false),
+        program => program.map_err(io::Error::other)?,
+    };
+    match apply(&program) {
+        Ok(()) => Ok(true),
+        Err(seccompiler::Error::Seccomp(error)) if is_missing(&error) => Ok(false),
+        Err(error) => Err(io::Error::other(error)),
+    }
+}
+
+/// A kernel that was built without it, or somebody around us who keeps it from us: an old container's rules.
+fn is_missing(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::NOSYS | Errno::INVAL | Errno::PERM | Errno::ACCESS))
+}
+
 #[cfg(test)]
 mod tests {
-    use std::net::{TcpListener, TcpStream};
+    use std::net::{TcpListener, TcpStream, UdpSocket};
+    use std::os::unix::net::UnixStream;
+    use std::process::Command;
+
+    use seccompiler::apply_filter;
 
     use super::*;
-
     /// On a thread of its own, because what a thread gives up is gone for it alone.
     #[test]
     fn a_confined_thread_sees_its_directories_and_no_others() {
@@ -89,5 +121,37 @@ mod tests {
         });
         confined.join().unwrap();
         assert_eq!(fs::read_to_string(other.path().join("foreign")).unwrap(), "foreign");
+    }
+
+    /// The same for system calls: what is left, and what is gone. Those that end a process are tried by one of its own, in
+    /// the integration tests.
+    #[test]
+    fn a_confined_thread_makes_threads_and_pairs_and_nothing_that_leads_outside() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        for network in [Network::None, Network::Tcp] {
+            let path = directory.path().join("file");
+            let confined = std::thread::spawn(move || {
+                assert!(call_only(network, apply_filter).unwrap(), "this kernel has no seccomp");
+                assert_eq!(std::thread::spawn(|| 7).join().unwrap(), 7);
+                assert_eq!(TcpStream::connect(address).is_ok(), network == Network::Tcp);
+                fs::write(&path, "written").unwrap();
+                fs::copy(&path, path.with_extension("copy")).unwrap();
+                assert_eq!(fs::read_to_string(path.with_extension("copy")).unwrap(), "written");
+                assert!(UnixStream::pair().is_ok());
+                for refused in [
+                    Command::new("/bin/true").spawn().map(drop),
+                    UdpSocket::bind("127.0.0.1:0").map(drop),
+                    TcpListener::bind("127.0.0.1:0").map(drop),
+                    UnixStream::connect("/run/docker.sock").map(drop),
+                    std::os::unix::fs::symlink("/etc/passwd", path.with_extension("link")),
+                    std::os::unix::fs::chown(&path, Some(1), Some(1)),
+                ] {
+                    assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+                }
+            });
+            confined.join().unwrap();
+        }
     }
 }

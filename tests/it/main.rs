@@ -21,6 +21,7 @@ mod catalog;
 mod clients;
 mod compression;
 mod conditional;
+mod confined;
 mod connected;
 mod cors;
 mod coverage;

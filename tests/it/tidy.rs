@@ -152,6 +152,8 @@ const KEPT: &[(&str, &[&str])] = &[
     ("clap", &["cli/", "main.rs"]),
     ("figment", &["config"]),
     ("landlock", &["worker/"]),
+    ("seccompiler", &["worker/"]),
+    ("libc", &["worker/sandbox/"]),
     ("moka", &["service/"]),
     ("argon2", &["service/"]),
     ("jsonwebtoken", &["service/"]),

@@ -14,7 +14,8 @@ use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 
 use super::super::protocol::{
-    BUILD, Failure, FailureCode, FrameKind, FromWorker, Job, Outcome, ProcessLimits, ToWorker, frame_head, parse_head,
+    BUILD, Confinement, Failure, FailureCode, FrameKind, FromWorker, Job, Outcome, ProcessLimits, ToWorker, frame_head,
+    parse_head,
 };
 use super::{Done, LaneName};
 
@@ -38,6 +39,7 @@ pub(super) struct Worker {
     pub(super) lane: LaneName,
     pub(super) jobs: u32,
     pub(super) idle_since: Duration,
+    pub(super) confinement: Confinement,
 }
 
 impl Worker {
@@ -77,11 +79,17 @@ impl Worker {
             lane,
             jobs: 0,
             idle_since: Duration::ZERO,
+            confinement: Confinement { landlock: false, seccomp: false },
         };
         worker.send(&ToWorker::Hello { build: BUILD.to_owned(), limits }).await?;
         match worker.receive().await? {
-            FromWorker::Ready { build } if build == BUILD => Ok(worker),
-            FromWorker::Ready { build } => Err(io::Error::other(format!("the worker is of another build: {build}"))),
+            FromWorker::Ready { build, confinement } if build == BUILD => {
+                worker.confinement = confinement;
+                Ok(worker)
+            }
+            FromWorker::Ready { build, .. } => {
+                Err(io::Error::other(format!("the worker is of another build: {build}")))
+            }
             _ => Err(io::Error::other("the worker did not say that it is ready")),
         }
     }
@@ -244,6 +252,7 @@ pub(super) fn cause_of_death(status: Option<ExitStatus>) -> Failure {
     const SIGABRT: i32 = 6;
     const SIGKILL: i32 = 9;
     const SIGXFSZ: i32 = 25;
+    const SIGSYS: i32 = 31;
     match status.and_then(|status| status.signal()) {
         Some(SIGABRT | SIGKILL) => Failure::new(
             FailureCode::TooLarge,
@@ -253,6 +262,12 @@ pub(super) fn cause_of_death(status: Option<ExitStatus>) -> Failure {
             FailureCode::TooLarge,
             "It wrote more to disk than a worker may; ask for less, or raise `worker.spill`.",
         ),
+        Some(SIGSYS) => {
+            tracing::error!(
+                "a worker made a system call that no code of claribi makes, and was ended; what it was given may be an attack"
+            );
+            Failure::new(FailureCode::Internal, "the worker made a system call that ends it")
+        }
         _ => Failure::new(FailureCode::Internal, format!("the worker ended with {status:?}")),
     }
 }
