@@ -42,7 +42,7 @@ hammer factor="8":
 kill-drill rounds="100":
     CLARIBI_TEST_KILL_ROUNDS={{ rounds }} tests/run kill_drill --nocapture
 
-# Hold every kind of file and database against SQLite over all flights (10,000 of them in CI)
+# Hold every kind of file and database against SQLite over all flights (3,000 rows of each table in CI)
 agreement:
     CLARIBI_TEST_FLIGHTS=1000000 tests/run databases::agreement --nocapture
 

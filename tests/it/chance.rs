@@ -11,6 +11,7 @@ impl Chance {
     }
 
     /// By the seed that a variable gives, or a new one; either is printed.
+    #[expect(clippy::print_stdout, reason = "whoever looks why it failed needs it")]
     pub fn told_by(variable: &str) -> Self {
         let seed = asked(variable).unwrap_or_else(|| u64::from_le_bytes(Entropy::System.bytes()));
         println!("{variable}={seed}");

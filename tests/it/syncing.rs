@@ -193,7 +193,8 @@ async fn a_command_that_lives_goes_on_when_another_server_starts_beside_it() {
     let url = site.put("/rates.csv", Page::File("day,rate\n2026-04-01,1.5\n".to_owned()));
     let installation = Installation::new();
     let allow = ("CLARIBI_OUTBOUND__ALLOW", site.address.to_string());
-    let added = installation.run_with_variables(&["source", "add", &url, "--name", "Rates"], &[allow.clone()], "");
+    let added =
+        installation.run_with_variables(&["source", "add", &url, "--name", "Rates"], std::slice::from_ref(&allow), "");
     assert!(added.status.success(), "{}", text(&added.stderr));
     let first = installation.serve();
     site.put("/rates.csv", Page::Held("day,rate\n2026-04-01,1.5\n2026-04-02,2\n".to_owned()));

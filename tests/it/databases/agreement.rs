@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use self::forms::{File, Table, fill, fill_file, lines, parquet, workbook};
+use self::forms::{File, Table, Written, fill, fill_file, lines, parquet, workbook};
 use super::servers::{mariadb, postgres};
 use super::{SOURCES, of_file, rows, sqlite};
 use crate::actors::{Actor, Part};
@@ -208,7 +208,7 @@ async fn the_flights_agree_to_the_last_digit_through_every_kind_of_file_and_data
         })
         .collect();
     agrees(&owner, &csv, &tables, &expected).await;
-    let kinds: [(&str, fn(&Table) -> File); 3] = [("parquet", parquet), ("json", forms::json), ("xlsx", workbook)];
+    let kinds: [(&str, Written); 3] = [("parquet", parquet), ("json", forms::json), ("xlsx", workbook)];
     for (kind, written) in kinds {
         let files: Vec<File> = tables.iter().map(written).collect();
         agrees(&owner, &uploaded(&owner, kind, &files).await, &tables, &expected).await;

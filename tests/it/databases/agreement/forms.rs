@@ -26,7 +26,7 @@ pub struct Table {
 pub type Column = (String, String);
 
 /// Rows that are read of each table; `just agreement` reads all of them.
-const ROWS: u64 = 10_000;
+const ROWS: u64 = 3_000;
 
 /// The lines of a table's file, with its header; where not all are read, some of all parts of it.
 pub fn lines(table: &str) -> String {
@@ -53,6 +53,9 @@ fn records(table: &str) -> Vec<Vec<Option<String>>> {
 
 /// A file of a form: its name, and its bytes.
 pub type File = (String, Vec<u8>);
+
+/// Writes a table as a file.
+pub type Written = fn(&Table) -> File;
 
 /// A Parquet file whose columns have their types.
 pub fn parquet(table: &Table) -> File {
