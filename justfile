@@ -26,9 +26,9 @@ accept-openapi:
 fuzz factor="20":
     CLARIBI_TEST_FUZZ_FACTOR={{ factor }} tests/run fuzzed
 
-# Feed the readers of files, queries, URLs and cursors chance, so many times as much as CI does (100: about ten minutes)
+# Feed the readers of files, queries, connections, URLs and cursors chance, so many times as much as CI does (100: about ten minutes)
 fuzz-readers factor="100":
-    CLARIBI_TEST_FUZZ_FACTOR={{ factor }} cargo test --locked --lib -- fuzzed guard::tests cursor::tests connection::tests
+    CLARIBI_TEST_FUZZ_FACTOR={{ factor }} cargo test --locked --lib -- fuzzed guard::tests cursor::tests
 
 # Hold the limiter against a plain recount in so many random traces
 limiter-traces count="1000000":
@@ -42,13 +42,17 @@ hammer factor="8":
 kill-drill rounds="100":
     CLARIBI_TEST_KILL_ROUNDS={{ rounds }} tests/run kill_drill --nocapture
 
-# Hold files and databases against each other over all flights (40,000 of them in CI)
+# Hold every kind of file and database against SQLite over all flights (3,000 rows of each table in CI)
 agreement:
-    CLARIBI_TEST_FLIGHTS=1000000 tests/run databases::agreement
+    CLARIBI_TEST_FLIGHTS=1000000 tests/run databases::agreement --nocapture
 
-# Run the benchmarks
-bench *names:
-    cargo bench --locked -- {{ names }}
+# Cut the connection to each kind of database at so many places by chance (12 in CI); CLARIBI_TEST_CUT_SEED repeats them
+cuts count="300":
+    CLARIBI_TEST_CUTS={{ count }} tests/run databases::broken --nocapture
+
+# Run a benchmark: audit, gateway, keys, limiter, neighbours or usage
+bench name:
+    cargo bench --locked --bench {{ name }}
 
 # Measure the engine beside DuckDB, which is installed for it, over so many generated rows
 bench-engine rows="10000000":

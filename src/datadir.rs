@@ -198,11 +198,15 @@ impl DataDir {
         let _ = File::open(extract).and_then(|directory| directory.set_modified(at));
     }
 
-    /// A new scratch directory, removed when the returned value goes.
+    /// A new scratch directory, removed when the returned value goes. It is locked for as long as this process lives and
+    /// has it, so that a server that starts beside a command leaves it alone.
     pub fn scratch(&self, name: &str) -> Result<Scratch, DataDirError> {
         let path = self.tmp().join(name);
         make(&path)?;
-        Ok(Scratch(path))
+        let held = File::open(&path).map_err(at(&path))?;
+        // Where it cannot be locked it is as safe as it can be there.
+        let _ = held.try_lock();
+        Ok(Scratch { path, _held: held })
     }
 
     /// A lease of a process: a file that is locked for as long as it lives, whatever ends it.
@@ -220,6 +224,11 @@ impl DataDir {
     /// Whether a process held a lease and is no more. Of one that never held any, nothing is known.
     pub fn is_abandoned(&self, process: &str) -> bool {
         File::open(self.leases().join(process)).is_ok_and(|file| file.try_lock().is_ok())
+    }
+
+    /// Whether a process holds a lease: it lives.
+    pub fn is_alive(&self, process: &str) -> bool {
+        File::open(self.leases().join(process)).is_ok_and(|file| is_held(&file))
     }
 
     /// Removes the lease of a process that is no more.
@@ -241,11 +250,24 @@ impl DataDir {
         self.0.join("leases")
     }
 
-    /// Empties the scratch space; for the holder of the lock at its start.
+    /// Empties the scratch space but for what processes that live have in it; for the holder of the lock at its start.
     pub fn empty_tmp(&self) -> Result<(), DataDirError> {
         let tmp = self.tmp();
-        std::fs::remove_dir_all(&tmp).map_err(at(&tmp))?;
-        make(&tmp)
+        for entry in std::fs::read_dir(&tmp).map_err(at(&tmp))? {
+            let path = entry.map_err(at(&tmp))?.path();
+            let removed = match std::fs::symlink_metadata(&path) {
+                Ok(found) if !found.is_dir() => std::fs::remove_file(&path),
+                Ok(_) if File::open(&path).is_ok_and(|held| is_held(&held)) => Ok(()),
+                Ok(_) => std::fs::remove_dir_all(&path),
+                Err(error) => Err(error),
+            };
+            // Commands end meanwhile, and take theirs with them.
+            match removed {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(at(&path)(error)),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 }
 
@@ -264,20 +286,29 @@ impl Drop for Lease {
 
 /// A directory of one job.
 #[derive(Debug)]
-pub struct Scratch(PathBuf);
+pub struct Scratch {
+    path: PathBuf,
+    /// Locked for as long as it is in use.
+    _held: File,
+}
 
 impl Scratch {
     /// Where it is.
     pub fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
         // Gone already when it was moved; what cannot be removed goes at the next start.
-        let _ = std::fs::remove_dir_all(&self.0);
+        let _ = std::fs::remove_dir_all(&self.path);
     }
+}
+
+/// Whether somebody has locked it.
+fn is_held(file: &File) -> bool {
+    matches!(file.try_lock(), Err(TryLockError::WouldBlock))
 }
 
 fn make(path: &Path) -> Result<(), DataDirError> {

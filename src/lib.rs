@@ -14,4 +14,6 @@ pub mod render;
 pub mod service;
 pub mod store;
 pub mod telemetry;
+#[cfg(test)]
+mod testing;
 pub mod worker;

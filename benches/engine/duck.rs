@@ -11,6 +11,11 @@ use crate::{Failure, table};
 
 const PYTHON: &str = "CLARIBI_BENCH_ENGINE_PYTHON";
 
+/// The Python that has DuckDB.
+pub fn python() -> Result<String, Failure> {
+    Ok(std::env::var(PYTHON).map_err(|_| format!("{PYTHON} is not set: run `just bench-engine`"))?)
+}
+
 /// The process.
 pub struct Duck {
     process: Child,
@@ -21,11 +26,10 @@ pub struct Duck {
 
 impl Duck {
     /// Starts it in a directory, on so many cores.
-    pub fn start(directory: &Path, cores: usize) -> Result<Self, Failure> {
-        let python = std::env::var(PYTHON).map_err(|_| format!("{PYTHON} is not set: run `just bench-engine`"))?;
+    pub fn start(python: &str, directory: &Path, cores: usize) -> Result<Self, Failure> {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/engine/duck.py");
         let mut process = Command::new("taskset")
-            .args(["-c", &format!("0-{}", cores - 1), &python])
+            .args(["-c", &format!("0-{}", cores - 1), python])
             .arg(script)
             .current_dir(directory)
             .stdin(Stdio::piped())

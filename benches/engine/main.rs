@@ -84,6 +84,8 @@ const SMALL: &str = "SELECT count(*) AS n FROM airlines";
 
 fn main() -> Result<(), Failure> {
     let rows = std::env::var("CLARIBI_BENCH_ROWS").map_or(Ok(10_000_000), |text| text.parse())?;
+    // Before anything is made that takes minutes.
+    let python = duck::python()?;
     let directory = tempfile::tempdir()?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from).min(4);
     let mut out = std::io::stdout();
@@ -91,7 +93,7 @@ fn main() -> Result<(), Failure> {
     let sales = data::generate(directory.path(), rows)?;
     let flights = data::flights(directory.path())?;
     let claribi = Claribi::start(directory.path(), cores)?;
-    let mut duck = Duck::start(directory.path(), cores)?;
+    let mut duck = Duck::start(&python, directory.path(), cores)?;
     imports(&mut out, &claribi, &mut duck, ("sales", &sales))?;
     imports(&mut out, &claribi, &mut duck, ("flights", &flights))?;
     queries(&mut out, &claribi, &mut duck, ("sales", &SALES))?;

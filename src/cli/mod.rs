@@ -114,7 +114,7 @@ Example:
     /// Make, list, show and revoke API keys.
     #[command(subcommand, arg_required_else_help = true)]
     Key(keys::KeyCommand),
-    /// Import files as data sources, look at them before, list, show and sync sources.
+    /// Make data sources of files, the web and databases; look at files before, list, show and sync sources.
     #[command(subcommand, arg_required_else_help = true)]
     Source(sources::SourceCommand),
     /// Change the keys of what is sealed in the data directory.
@@ -125,6 +125,7 @@ Example:
 Examples:
   claribi query \"SELECT origin, count(*) FROM flights.flights GROUP BY origin\"
   claribi query \"SELECT count(*) FROM orders\" --source acme_sales --format csv
+  claribi query \"SELECT now()\" --source shop    # live: in the SQL of its database
   claribi query --saved \"Departures of a month\" --parameter month=7")]
     Query(query::Query),
     /// Make reports.

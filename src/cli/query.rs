@@ -28,7 +28,8 @@ pub struct Query {
     /// A parameter of the saved query, such as `month=7`. What reads as JSON is that, anything else text.
     #[arg(long = "parameter", value_name = "NAME=VALUE", requires = "saved", value_parser = parameter)]
     parameters: Vec<(String, Value)>,
-    /// The source whose tables need no name before theirs: its name in SQL or its id.
+    /// The source whose tables need no name before theirs: its name in SQL or its id. One that is live is named here and
+    /// queried alone, in the SQL of its database.
     #[arg(long, value_name = "SOURCE")]
     source: Option<String>,
     /// table, csv, json, arrow or parquet; unless told a table on a terminal, tab-separated lines in a pipe.

@@ -36,10 +36,12 @@ Examples:
   claribi source add orders.csv customers.csv --name \"Acme sales\"
   claribi source add https://data.example.com/rates.csv --name Rates --schedule '0 6 * * 1-5' --time-zone Europe/Berlin
   claribi source add postgres://reader@db.example.com/sales --name Sales --table orders --password-stdin < password
-  claribi source add shop.sqlite --name Shop --cursor orders=id
+  claribi source add mariadb://reader@db.example.com/shop --name Shop --live --password-stdin < password
+  claribi source add shop.sqlite --name Till --cursor orders=id
 
 Separated values (CSV, TSV), JSON, NDJSON, Parquet, Arrow, XLSX and ODS are read, also with .gz or .zst; each sheet of a
-workbook becomes a table of its own. Kinds, separators, types and encodings are detected.")]
+workbook becomes a table of its own. Kinds, separators, types and encodings are detected. Of databases there are SQLite
+files, PostgreSQL, MySQL and MariaDB: their tables are copied, or with --live each query is sent to them.")]
     Add(AddSource),
     /// Look at files before they are kept: what would be detected, and the first rows.
     #[command(after_help = "\
@@ -61,7 +63,7 @@ Files are read as the source's were, unless a flag says otherwise. What fails le
     List(ListSources),
     /// Show a data source with its tables and columns.
     Show(ShowSource),
-    /// Read a data source again that is elsewhere.
+    /// Read a data source again that is elsewhere; of a live one, which tables there are.
     Sync(SyncSource),
 }
 

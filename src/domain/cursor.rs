@@ -121,7 +121,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::fuzzing::cases;
+    use crate::testing::cases;
 
     const SECRET: &[u8] = b"thirty-two bytes of test secret!";
 

@@ -12,8 +12,6 @@ pub mod dashboard;
 pub mod document;
 pub mod entropy;
 pub mod error;
-#[cfg(test)]
-pub mod fuzzing;
 pub mod id;
 pub mod import;
 pub mod key;

@@ -1,4 +1,4 @@
-//! Queries that run or wait for their turn: who asked for them, and how they are called off (PRODUCT 4).
+//! Queries that run or wait for their turn: who asked for them, and how they are called off.
 //!
 //! They stand in memory, and go with their request: a client that hangs up leaves nothing here.
 

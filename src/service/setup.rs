@@ -147,9 +147,12 @@ impl App {
     }
 
     /// Queues again what was running, gives back what was reserved for nothing, fails syncs that ended with the server.
+    /// Those of commands that live go on.
     pub async fn recover(&self) -> Result<()> {
         let (boot, now) = (self.boot.clone(), self.clock.now());
         self.data.forget_leases();
+        let elsewhere = self.store.read_now(|db| Ok(syncs::elsewhere(db, &boot)?))?;
+        let (alive, gone): (Vec<_>, Vec<_>) = elsewhere.into_iter().partition(|process| self.data.is_alive(process));
         self.store
             .write(move |tx| {
                 for (org, run) in runs::requeue(tx, Some(&boot))? {
@@ -161,8 +164,14 @@ impl App {
                     runs::finish(tx, org, run, &ending, 0, now)?;
                 }
                 let refunded = credits::repair(tx, &boot, now)?;
-                let others = Runs::OfOthers(&boot);
-                let failed = sources::repair(tx, others, now)? + syncs::repair(tx, others, now)?;
+                let runs: Vec<Runs<'_>> = match alive.as_slice() {
+                    [] => vec![Runs::OfOthers(&boot)],
+                    _ => gone.iter().map(|process| Runs::Of(process)).collect(),
+                };
+                let mut failed = 0;
+                for runs in runs {
+                    failed += sources::repair(tx, runs, now)? + syncs::repair(tx, runs, now)?;
+                }
                 if refunded + failed > 0 {
                     tracing::info!(refunded, failed, "repaired what an earlier run left");
                 }

@@ -9,6 +9,7 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use crate::binary::{Installation, Serving, text};
+use crate::patience::until_so_here;
 
 /// An installation with some calls of each kind in its log, which nobody writes to any more, and a key.
 fn used() -> (Installation, String) {
@@ -312,10 +313,10 @@ fn follow_prints_what_is_written_from_then_on() {
     // It says nothing when it has begun: it is asked for until it has heard one.
     let heard = std::thread::spawn(move || lines.next().unwrap().unwrap());
     let mut requests = Vec::new();
-    while !heard.is_finished() {
+    until_so_here("an entry to follow", || {
         requests.extend(call(&serving, &key));
-        std::thread::park_timeout(std::time::Duration::from_millis(20));
-    }
+        heard.is_finished()
+    });
     let entry: Value = serde_json::from_str(&heard.join().unwrap()).unwrap();
     assert!(requests.iter().any(|id| entry["request_id"] == id.as_str()), "{entry}");
     follow.kill().unwrap();

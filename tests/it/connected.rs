@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::actors::Actor;
 use crate::binary::{Installation, text};
+use crate::patience::until;
 use crate::web::{Page, Site};
 use crate::world::{Background, World};
 
@@ -41,12 +42,11 @@ async fn rates(actor: &Actor) -> Value {
 
 /// A source as soon as it is not being read.
 async fn settled(actor: &Actor, id: &str) -> Value {
-    loop {
+    let read = async || {
         let source = actor.get(&format!("{SOURCES}/{id}")).await.is(200);
-        if source["last_sync"]["status"] != "running" {
-            return source;
-        }
-    }
+        Some(source).filter(|source| source["last_sync"]["status"] != "running")
+    };
+    until("the end of a sync", read).await
 }
 
 async fn syncs(actor: &Actor, id: &str) -> Vec<Value> {

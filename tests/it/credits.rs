@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::actors::Actor;
 use crate::answer::Answer;
 use crate::binary::{Installation, text};
+use crate::patience::{until, until_so_here};
 use crate::sources::sales;
 use crate::world::{Background, World};
 
@@ -196,10 +197,7 @@ async fn parallel_work_of_every_kind_never_overspends_and_the_ledger_adds_up() {
         }
     }
     assert!(refused > 0, "there was not enough for all of it");
-    let mut finished = world.app.finished.subscribe();
-    while credits(&owner).await["reserved"] != 0 {
-        let _ = tokio::time::timeout(std::time::Duration::from_millis(200), finished.recv()).await;
-    }
+    until("the end of all runs", async || (credits(&owner).await["reserved"] == 0).then_some(())).await;
     let entries = ledger(&world).await;
     let of =
         |kind: &str| entries.iter().filter(|entry| entry.kind.as_str() == kind).map(|entry| entry.amount).sum::<i64>();
@@ -218,7 +216,7 @@ async fn a_dashboard_that_is_deleted_while_it_refreshes_costs_nothing() {
         let (owner, path) = (owner.clone(), format!("/v1/dashboards/{board}/refresh"));
         async move { owner.post(&path, json!({})).await }
     });
-    while credits(&owner).await["reserved"] == 0 {}
+    until("what the refresh reserves", async || (credits(&owner).await["reserved"] != 0).then_some(())).await;
     owner.delete(&format!("/v1/dashboards/{board}")).await.is(200);
     refreshing.await.unwrap().refuses(404, "not_found");
     assert_eq!(credits(&owner).await, before);
@@ -249,7 +247,7 @@ fn what_a_killed_server_had_reserved_is_given_back_when_it_starts_again() {
                 crate::binary::ask(address, &request)
             }
         });
-        while credits(&serving)["reserved"] == 0 {}
+        until_so_here("what the refresh reserves", || credits(&serving)["reserved"] != 0);
         serving.kill();
         assert!(refreshing.join().unwrap().is_none(), "the server died before it had answered");
         installation.serve()

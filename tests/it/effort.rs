@@ -6,6 +6,7 @@ use claribi::service::people::HASHING_QUEUE;
 use serde_json::json;
 
 use crate::actors::Actor;
+use crate::patience::until_so;
 use crate::world::{Background, PASSWORD, World};
 
 const LOGIN: &str = "/api/auth/login/";
@@ -126,9 +127,7 @@ async fn passwords_leave_one_core_to_requests_though_clients_leave() {
         (from..to).map(send).collect()
     };
     let leaving = logins(&world, 0, 12);
-    while world.app.effort.hashes() < 2 {
-        tokio::task::yield_now().await;
-    }
+    until_so("two hashes", || world.app.effort.hashes() >= 2).await;
     leaving.iter().for_each(tokio::task::JoinHandle::abort);
     let mut statuses = Vec::new();
     for login in logins(&world, 12, 12 + HASHING_QUEUE) {

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::actors::{Actor, Part};
 use crate::answer::Answer;
 use crate::coverage::{Entry, NOTHING, entries};
+use crate::running::until;
 use crate::sources::sales;
 use crate::world::World;
 
@@ -45,13 +46,7 @@ async fn running(owner: &Actor) -> Spelled {
     let sql =
         "SELECT count(*) FROM unnest(range(0, 1000000)) AS s(a), unnest(range(0, 1000000)) AS t(b) WHERE a * b % 7 = 1";
     tokio::spawn(async move { asking.post("/v1/query", json!({"sql": sql})).await });
-    let id = loop {
-        let running = owner.get("/v1/query/running").await.is(200);
-        if let Some(query) = running["queries"].get(0) {
-            break query["id"].as_str().unwrap().to_owned();
-        }
-    };
-    of_request(&id)
+    of_request(until(owner, 1).await[0]["id"].as_str().unwrap())
 }
 
 /// A query by its request, which is spelled alike on every face.
@@ -371,7 +366,15 @@ async fn a_cursor_of_another_organisation_is_none() {
 
 async fn everything(owner: &Actor) -> Vec<Value> {
     let mut found = Vec::new();
-    for path in ["/v1/dashboards", "/v1/dashboards/d_1", "/v1/data-sources", "/v1/reports", "/v1/reports/r_1/runs"] {
+    for path in [
+        "/v1/dashboards",
+        "/v1/dashboards/d_1",
+        "/v1/data-sources",
+        "/v1/data-sources/ds_1/tables",
+        "/v1/queries",
+        "/v1/reports",
+        "/v1/reports/r_1/runs",
+    ] {
         found.push(owner.get(path).await.is(200));
     }
     let file = owner.get("/v1/reports/r_1/download").await;

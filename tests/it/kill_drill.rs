@@ -10,13 +10,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use claribi::domain::entropy::Entropy;
 use claribi::domain::time::{Clock, Timestamp, monotonic};
 use rusqlite::{Connection, OpenFlags};
 use serde_json::{Value, json};
 
-use self::clients::{Board, Call, Chance, Create, Reader, Seen, Writer};
+use self::clients::{Board, Call, Create, Reader, Seen, Writer};
 use crate::binary::{Installation, Serving, text};
+use crate::chance::{Chance, asked};
 use crate::line::{Line, request};
 
 const WRITERS: usize = 8;
@@ -55,7 +55,7 @@ struct Told {
 }
 
 impl Drill {
-    fn new(seed: u64) -> Self {
+    fn new(chance: Chance) -> Self {
         let installation = Installation::new();
         let keys: Vec<String> = (0..4).map(|number| installation.key(&format!("key {number}"))).collect();
         let file = installation.data().with_file_name("rows.csv");
@@ -66,7 +66,7 @@ impl Drill {
             installation,
             keys,
             refreshed: Vec::new(),
-            chance: Chance::new(seed),
+            chance,
             boards: BTreeMap::new(),
             credits: 0,
             unheard: 0,
@@ -274,14 +274,8 @@ impl Drill {
 
 #[test]
 fn what_was_answered_is_there_after_every_sigkill() {
-    let setting = |name: &str| {
-        #[expect(clippy::disallowed_methods, reason = "how long the test is, is no setting of the program")]
-        std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap())
-    };
-    let rounds = setting("CLARIBI_TEST_KILL_ROUNDS").unwrap_or(10);
-    let seed = setting("CLARIBI_TEST_KILL_SEED").unwrap_or_else(|| u64::from_le_bytes(Entropy::System.bytes()));
-    println!("CLARIBI_TEST_KILL_SEED={seed}");
-    let mut drill = Drill::new(seed);
+    let rounds = asked("CLARIBI_TEST_KILL_ROUNDS").unwrap_or(10);
+    let mut drill = Drill::new(Chance::told_by("CLARIBI_TEST_KILL_SEED"));
     let mut serving = drill.serve();
     for round in 1..=usize::try_from(rounds).unwrap() {
         serving = drill.round(round, serving);

@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::actors::Actor;
 use crate::answer::Answer;
 use crate::binary::{Installation, OWNER_PASSWORD, text};
+use crate::patience::until_so;
 use crate::world::{Background, PASSWORD, World};
 
 const OWNER: &str = "owner@example.com";
@@ -212,9 +213,7 @@ async fn a_flood_of_logins_is_bounded_and_requests_with_keys_go_on() {
             )
         })
         .collect();
-    while world.app.hashing_places.available_permits() > 0 {
-        tokio::task::yield_now().await;
-    }
+    until_so("a login in every place", || world.app.hashing_places.available_permits() == 0).await;
     // The places are taken and not one login has ended: keys do not notice, and one login more is told at once.
     for _ in 0..100 {
         owner.get("/v1/dashboards").await.is(200);

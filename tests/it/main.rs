@@ -3,7 +3,9 @@
 
 mod actors;
 mod answer;
+mod chance;
 mod line;
+mod patience;
 mod tools;
 mod web;
 mod world;

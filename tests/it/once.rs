@@ -13,6 +13,7 @@ use crate::actors::{Actor, BOUNDARY, Part, Request};
 use crate::answer::Answer;
 use crate::connected::connected;
 use crate::coverage;
+use crate::patience::until;
 use crate::sources::sales;
 use crate::web::Site;
 use crate::world::{Background, World};
@@ -218,9 +219,7 @@ async fn while_the_first_is_served_the_second_is_told_to_wait() {
     let owner = world.owner().await;
     let mut request = profile_of(&owner, &sales(&owner).await).await;
     let first = tokio::spawn(keyed(&owner, GENERATE, &request, "k").send());
-    while count(&owner, "/v1/reports").await == 0 {
-        tokio::task::yield_now().await;
-    }
+    until("the first's report", async || (count(&owner, "/v1/reports").await > 0).then_some(())).await;
     let waiting = post(&owner, GENERATE, &request, "k").await;
     waiting.refuses(409, "request_in_progress");
     assert_eq!(waiting.header("retry-after"), Some("1"));

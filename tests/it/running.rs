@@ -6,34 +6,32 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::actors::Actor;
+use crate::patience::{self, until_so};
 use crate::world::World;
 
 const RUNNING: &str = "/v1/query/running";
 
 /// A query that never ends.
-fn endless() -> Value {
+pub fn endless() -> Value {
     json!({"sql": "SELECT count(*) FROM unnest(range(0, 1000000)) AS s(a), unnest(range(0, 1000000)) AS t(b) WHERE a * b % 7 = 1"})
 }
 
 /// The running queries, once there are as many.
-async fn until(actor: &Actor, count: usize) -> Vec<Value> {
-    loop {
+pub async fn until(actor: &Actor, count: usize) -> Vec<Value> {
+    let listed = async || {
         let running = actor.get(RUNNING).await.is(200);
-        let queries = running["queries"].as_array().unwrap().clone();
-        if queries.len() == count {
-            return queries;
-        }
-    }
+        Some(running["queries"].as_array().unwrap().clone()).filter(|queries| queries.len() == count)
+    };
+    patience::until(&format!("{count} running queries"), listed).await
 }
 
 /// Waits until so many jobs of the query lane run.
-async fn until_at_work(world: &World, count: usize) {
-    while world.app.pool.load()[0].0 != count {
-        tokio::task::yield_now().await;
-    }
+pub async fn until_at_work(world: &World, count: usize) {
+    until_so(&format!("{count} queries at work"), || world.app.pool.load()[0].0 == count).await;
 }
 
-fn roomy(plot: &mut crate::world::Plot) {
+/// Plans that let tests ask as often as they have to.
+pub fn roomy(plot: &mut crate::world::Plot) {
     plot.plan("enterprise", |plan| {
         plan.requests_per_hour = 1_000_000;
         plan.requests_per_day = 1_000_000;
@@ -68,10 +66,34 @@ async fn a_client_that_hangs_up_ends_its_query_and_the_log_says_so() {
         })
     };
     // The row of one who left is not waited for by anybody.
-    while !(gone("query_run") && gone("queries_result")) {
-        tokio::task::yield_now().await;
-    }
+    until_so("the rows of those who left", || gone("query_run") && gone("queries_result")).await;
     assert_eq!(owner.post("/v1/query", json!({"sql": "SELECT 1"})).await.is(200)["rows"], json!([[1]]));
+}
+
+/// A client that closes its side cannot be told from one that has gone before something is sent to it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_closes_its_side_is_answered_and_its_queries_are_called_off() {
+    let world = World::with(roomy).await;
+    let owner = world.owner().await;
+    let answered = async |method: &str, path: &str, body: Option<Value>| {
+        let request = owner.request(method, path);
+        let request = body.map_or(request.clone(), |body| request.json(&body));
+        let mut client = owner.open(request).await;
+        client.shutdown().await.unwrap();
+        let mut received = Vec::new();
+        client.read_to_end(&mut received).await.unwrap();
+        String::from_utf8(received).unwrap()
+    };
+    let listed = answered("GET", "/v1/dashboards", None).await;
+    assert!(listed.starts_with("HTTP/1.1 200 "), "{listed}");
+    let made = answered("POST", "/v1/dashboards", Some(json!({"name": "Made"}))).await;
+    assert!(made.starts_with("HTTP/1.1 201 "), "{made}");
+    let called_off = answered("POST", "/v1/query", Some(endless())).await;
+    assert!(called_off.starts_with("HTTP/1.1 422 ") && called_off.contains("query_canceled"), "{called_off}");
+    until(&owner, 0).await;
+    until_at_work(&world, 0).await;
+    let gone = || world.calls().iter().any(|call| call.outcome == Outcome::Gone);
+    until_so("the row of the one that counts as gone", gone).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 use crate::actors::{Actor, Part};
 use crate::binary::{Installation, text};
 use crate::connected::{connected, of_url};
+use crate::patience::{until, until_so};
 use crate::sources::sales;
 use crate::web::{Page, Site};
 use crate::world::World;
@@ -107,13 +108,11 @@ async fn slow_servers_of_one_organisation_hold_up_no_other() {
     let url = site.put("/quick.csv", Page::File("a\n1\n".to_owned()));
     let id = stranger.post(SOURCES, of_url("Quick", &url)).await;
     let id = id.json()["id"].as_str().unwrap().to_owned();
-    let quick = loop {
+    let read = async || {
         let source = stranger.get(&format!("{SOURCES}/{id}")).await.is(200);
-        if source["status"] != "syncing" {
-            break source;
-        }
-        tokio::task::yield_now().await;
+        Some(source).filter(|source| source["status"] != "syncing")
     };
+    let quick = until("the other's data", read).await;
     assert_eq!(quick["status"], "active");
     assert!(site.heads().len() <= 3, "the others of the first wait for their turn");
 }
@@ -165,10 +164,11 @@ async fn a_command_that_is_killed_holds_nothing_up() {
         let asked = site.heads().len();
         let mut command = installation.command(&arguments);
         let mut killed = command.env(allow.0, &allow.1).stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
-        while site.heads().len() == asked {
+        let begun = || {
             assert!(killed.try_wait().unwrap().is_none(), "{arguments:?} ended by itself");
-            tokio::task::yield_now().await;
-        }
+            site.heads().len() > asked
+        };
+        until_so("the command's request", begun).await;
         killed.kill().unwrap();
         killed.wait().unwrap();
     }
@@ -185,6 +185,33 @@ async fn a_command_that_is_killed_holds_nothing_up() {
     std::fs::write(installation.data().join("leases/somebody"), "").unwrap();
     assert_eq!(installation.serve().stop(), Some(0));
     assert_eq!(leases(), 0, "nor of those that had nothing to do any more");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_lives_goes_on_when_another_server_starts_beside_it() {
+    let site = Site::open().await;
+    let url = site.put("/rates.csv", Page::File("day,rate\n2026-04-01,1.5\n".to_owned()));
+    let installation = Installation::new();
+    let allow = ("CLARIBI_OUTBOUND__ALLOW", site.address.to_string());
+    let added =
+        installation.run_with_variables(&["source", "add", &url, "--name", "Rates"], std::slice::from_ref(&allow), "");
+    assert!(added.status.success(), "{}", text(&added.stderr));
+    let first = installation.serve();
+    site.put("/rates.csv", Page::Held("day,rate\n2026-04-01,1.5\n2026-04-02,2\n".to_owned()));
+    let asked = site.heads().len();
+    let mut command = installation.command(&["source", "sync", "rates", "--json"]);
+    let command = command.env(allow.0, &allow.1).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    until_so("the command's request", || site.heads().len() > asked).await;
+    assert_eq!(first.stop(), Some(0));
+    let second = installation.serve();
+    site.go_on();
+    let output = command.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let synced: Value = serde_json::from_str(&text(&output.stdout)).unwrap();
+    assert_eq!((&synced["status"], &synced["rows"]), (&json!("succeeded"), &json!(2)));
+    assert_eq!(second.stop(), Some(0));
+    let counted = installation.run(&["query", "SELECT count(*) AS n FROM rates.rates"]);
+    assert_eq!(text(&counted.stdout), "n\n2\n", "{}", text(&counted.stderr));
 }
 
 fn openssl(directory: &Path, arguments: &str) {

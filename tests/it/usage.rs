@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::actors::Actor;
 use crate::binary::{Installation, ask, text};
+use crate::patience::until_so_here;
 use crate::sources::sales;
 use crate::world::World;
 
@@ -332,7 +333,7 @@ fn after_sigkill_under_load_the_figures_are_the_rows_of_the_audit_log() {
             });
         }
         let requests = || serving.get("/v1/usage", &key).map(|answer| answer.json()["requests"]["last_24h"].clone());
-        while requests().is_some_and(|count| count.as_u64() < Some(400)) {}
+        until_so_here("400 requests", || requests().is_none_or(|count| count.as_u64() >= Some(400)));
         serving.kill();
         stop.store(true, Ordering::Relaxed);
     });

@@ -40,7 +40,7 @@ fn is_number(text: &str) -> bool {
 }
 
 /// The sheets as an Excel workbook.
-fn xlsx(sheets: &[(&str, Vec<Vec<String>>)]) -> Vec<u8> {
+pub fn xlsx(sheets: &[(&str, Vec<Vec<String>>)]) -> Vec<u8> {
     let (mut listed, mut related, mut entries) = (String::new(), String::new(), Vec::new());
     for (number, (name, rows)) in sheets.iter().enumerate() {
         let id = number + 1;
@@ -52,6 +52,7 @@ fn xlsx(sheets: &[(&str, Vec<Vec<String>>)]) -> Vec<u8> {
             for cell in row {
                 data += &match is_number(cell) {
                     true => format!("<c><v>{cell}</v></c>"),
+                    false if cell.is_empty() => "<c/>".to_owned(),
                     false => format!(r#"<c t="inlineStr"><is><t>{}</t></is></c>"#, escaped(cell)),
                 };
             }

@@ -1,5 +1,7 @@
 //! What connections are read of, what they refuse, and where their secrets may go.
 
+mod fuzzed;
+
 use serde_json::json;
 
 use super::*;

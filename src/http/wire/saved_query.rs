@@ -1,4 +1,5 @@
-//! Saved queries on the wire (PRODUCT 4).
+//! Saved queries on the wire: their definitions, what changes them, and what runs them by name. What holds of them is in
+//! `domain/saved_query`.
 
 use poem_openapi::Object;
 use poem_openapi::types::{ParseFromJSON, ToJSON, Type};

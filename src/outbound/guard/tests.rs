@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::fuzzing::cases;
+use crate::testing::cases;
 
 fn guard(allow: &[&str]) -> Guard {
     let names = |host: &str| match host {

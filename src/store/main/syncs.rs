@@ -155,7 +155,7 @@ pub fn give_up(tx: &Tx<'_>, source: SourceId, boot: &str, before: Timestamp, now
 /// Whose syncs.
 #[derive(Debug, Clone, Copy)]
 pub enum Runs<'b> {
-    /// Of the process with this boot id, which ends.
+    /// Of the process with this boot id, which ends or has ended.
     Of(&'b str),
     /// Of all but the process with this boot id: they are no more.
     OfOthers(&'b str),

@@ -1,17 +1,16 @@
 //! Live sources: queries go to the database itself, which stays as it was.
 
+mod ends;
+
 use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::servers::{Brand, PASSWORD, READER, Server, mariadb, postgres};
+use super::servers::{PASSWORD, READER, Server, mariadb, postgres};
 use super::{SHOP, SOURCES, of_file, open_world, sqlite};
 use crate::actors::Actor;
 use crate::answer::Answer;
 use crate::world::World;
-
-/// What SQLite counts without end with.
-const COUNTED: &str = "WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s)";
 
 /// The same source, live.
 fn live(mut body: Value) -> Value {
@@ -182,40 +181,6 @@ async fn no_query_of_a_live_source_writes_or_leaves_its_database() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn answers_of_live_sources_are_bounded_in_rows_bytes_and_time() {
-    let directory = tempfile::tempdir().unwrap();
-    let world = World::with(|plot| {
-        plot.settings.allowed_dirs = vec![directory.path().to_owned()];
-        plot.settings.query.millis = 4_000;
-        plot.settings.query.memory_bytes = 4 << 20;
-    });
-    let world = world.await;
-    let owner = world.owner().await;
-    let shops = Shops::open(directory.path(), "live_bounds");
-    for body in &shops.bodies {
-        let source = owner.post(SOURCES, body.clone()).await.is(201);
-        let (from, slow) = match source["slug"].as_str().unwrap() {
-            "lite" => ("n FROM s", format!("{COUNTED} SELECT max(n) FROM s")),
-            "pg" => ("generate_series(1, 2000000000) AS n", "SELECT pg_sleep(60)::text".to_owned()),
-            _ => ("seq AS n FROM seq_1_to_2000000000", "SELECT SLEEP(60) AS n".to_owned()),
-        };
-        let with = if source["slug"] == "lite" { COUNTED } else { "" };
-        let many = format!("{with} SELECT {from}");
-        let wide = format!("{with} SELECT 'a text of some length' AS t, {from}");
-        for sql in [many.clone(), format!("{many} LIMIT 90000")] {
-            let query = json!({"sql": sql, "data_source_id": source["id"], "limit": 3});
-            let answer = owner.post("/v1/query", query).await.is(200);
-            assert_eq!((&answer["rows"], &answer["truncated"]), (&json!([[1], [2], [3]]), &json!(true)), "{sql}");
-        }
-        let few = ask(&owner, &source, &format!("{many} LIMIT 3")).await.is(200);
-        assert_eq!((&few["row_count"], &few["truncated"]), (&json!(3), &json!(false)));
-        let query = json!({"sql": wide, "data_source_id": source["id"], "limit": 100_000});
-        owner.post("/v1/query", query).await.refuses(422, "query_too_large");
-        ask(&owner, &source, &slow).await.refuses(422, "query_timeout");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn values_of_parameters_are_bound_by_the_database() {
     let directory = tempfile::tempdir().unwrap();
     let world = open_world(directory.path()).await;
@@ -299,10 +264,9 @@ async fn what_needs_data_that_is_here_is_refused_of_a_live_source() {
     let profile = owner.get(&format!("{at}/tables/orders/profile")).await;
     assert!(profile.message().contains("is live"), "{}", profile.text());
     assert_eq!(profile.code(), "not_ready");
-    let template = owner.get("/v1/report-templates").await.is(200)["data"][0]["id"].clone();
-    let report = json!({"template_id": template, "data_source_ids": [source["id"]], "format": "pdf"});
-    let report = owner.post("/v1/reports/generate", report).await;
-    assert!((400..500).contains(&report.status), "{}", report.text());
+    let template = owner.get("/v1/report-templates?kind=profile").await.is(200)["data"][0]["id"].clone();
+    let report = json!({"template_id": template, "data_source_ids": [source["id"]], "output_format": "pdf"});
+    says(owner.post("/v1/reports/generate", report).await, 400, "invalid_request", "is live");
 
     let table = format!("{at}/tables/orders");
     for change in
@@ -340,27 +304,4 @@ async fn results_of_saved_queries_over_live_sources_are_never_kept() {
         assert_eq!((&answer.is(200)["rows"], answer.header("etag")), (&json!([[count]]), None));
         sqlite(&path).execute_batch("INSERT INTO orders (amount) VALUES (1)").unwrap();
     }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_hangs_up_ends_its_query_in_the_database() {
-    let world = World::new().await;
-    let owner = world.owner().await;
-    let server = postgres();
-    assert_eq!(server.brand, Brand::Postgres);
-    let database = server.database("live_left", "CREATE TABLE t (n int)");
-    let source = owner.post(SOURCES, live(server.source("Left", &database))).await.is(201);
-    let running = format!(
-        "SELECT count(*) FROM pg_stat_activity WHERE usename = '{READER}' AND datname = 'live_left' AND state = 'active'"
-    );
-    let until = async |count: &'static str| {
-        let asked = running.clone();
-        tokio::task::spawn_blocking(move || while server.run(None, &asked).trim() != count {}).await.unwrap();
-    };
-    let query = json!({"sql": "SELECT pg_sleep(3600)::text", "data_source_id": source["id"]});
-    let client = owner.open(owner.request("POST", "/v1/query").json(&query)).await;
-    until("1").await;
-    drop(client);
-    until("0").await;
-    assert_eq!(told(&owner, &source, "SELECT count(*) FROM t").await, json!([[0]]));
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::binary::text;
+use crate::patience::until_so_here;
 
 /// Whom sources read as, with the password.
 pub const READER: &str = "reader";
@@ -28,8 +29,8 @@ pub struct Server {
     pub brand: Brand,
     pub port: u16,
     directory: PathBuf,
-    /// Holds the pipe by which the server learns that this process is gone.
-    _guard: Child,
+    /// Holds the pipe by which the server learns that this process is gone, or that it is to be started again.
+    guard: Child,
 }
 
 static POSTGRES: OnceLock<Server> = OnceLock::new();
@@ -43,18 +44,23 @@ pub fn mariadb() -> &'static Server {
     MARIADB.get_or_init(|| Server::start(Brand::Mariadb))
 }
 
-/// Runs a server until its standard input ends, which it does with this process however that ends.
+/// Runs a server until its standard input ends, which it does with this process however that ends. Each line before that
+/// starts one anew that is no more.
 const GUARD: &str = r#"
 directory=$1; signal=$2; shift 2
-"$@" </dev/null >"$directory/log" 2>&1 &
-read -r _
+while :; do
+  "$@" </dev/null >>"$directory/log" 2>&1 &
+  read -r _ || break
+  wait
+done
 kill -"$signal" $!
 wait
 rm -rf "$directory"
 "#;
 
 impl Server {
-    fn start(brand: Brand) -> Self {
+    /// One more, for whoever does to it what others would notice.
+    pub fn start(brand: Brand) -> Self {
         let directory = tempfile::tempdir().unwrap().keep();
         certify(&directory);
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -71,7 +77,7 @@ impl Server {
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        let server = Self { brand, port, directory, _guard: guard };
+        let server = Self { brand, port, directory, guard };
         server.await_readiness();
         server.run(
             None,
@@ -92,6 +98,29 @@ impl Server {
         }
         let log = std::fs::read_to_string(self.directory.join("log")).unwrap_or_default();
         panic!("the {:?} server does not come up: {log}", self.brand);
+    }
+
+    /// Ends it, and every process of it, without a word.
+    pub fn kill(&self) {
+        let file = match self.brand {
+            Brand::Postgres => self.directory.join("data/postmaster.pid"),
+            Brand::Mariadb => self.directory.join("pid"),
+        };
+        let first = std::fs::read_to_string(file).unwrap().lines().next().unwrap().trim().parse().unwrap();
+        let children = children(first);
+        // The first one goes first: it would tell the others, and clients, that one of them is missing.
+        for process in std::iter::once(first).chain(children.iter().copied()) {
+            let process = rustix::process::Pid::from_raw(process).unwrap();
+            // Some end by themselves with the first.
+            let _ = rustix::process::kill_process(process, rustix::process::Signal::KILL);
+        }
+        until_so_here("the end of a server's processes", || children.iter().all(|process| parent(*process).is_none()));
+    }
+
+    /// Starts it again over what it left.
+    pub fn restart(&mut self) {
+        self.guard.stdin.as_mut().unwrap().write_all(b"again\n").unwrap();
+        self.await_readiness();
     }
 
     /// Makes a database that the reader may read, fills it, and gives its name.
@@ -159,6 +188,21 @@ impl Server {
     pub fn certificate(&self) -> String {
         std::fs::read_to_string(self.directory.join("certificate.pem")).unwrap()
     }
+}
+
+/// The parent of a process; `None` where it is no more, though nobody may have asked yet how it ended.
+fn parent(process: i32) -> Option<i32> {
+    let told = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    let mut fields = told.rsplit_once(") ")?.1.split(' ');
+    let (state, parent) = (fields.next()?, fields.next()?.parse().ok()?);
+    (state != "Z").then_some(parent)
+}
+
+/// The processes that this one has started.
+fn children(of: i32) -> Vec<i32> {
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    let processes = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    processes.filter(|process| parent(*process) == Some(of)).collect()
 }
 
 /// Whether servers have to be run as somebody else: PostgreSQL refuses root.
@@ -231,7 +275,7 @@ fn mariadb_command(directory: &Path, port: u16) -> Vec<String> {
     ]);
     let plain = ["--bind-address=127.0.0.1", "--skip-name-resolve", "--skip-log-bin", "--local-infile=1"];
     command.extend(plain.map(str::to_owned));
-    command.extend(["--innodb-flush-log-at-trx-commit=0", "--character-set-server=utf8mb4"].map(str::to_owned));
+    command.extend(["--innodb-flush-log-at-trx-commit=2", "--character-set-server=utf8mb4"].map(str::to_owned));
     command
 }
 

@@ -1,10 +1,11 @@
-//! Files and options that nobody thought of: each is read, or refused in words; nothing panics, and no row is lost.
+//! Files and options that nobody thought of: each is read, or refused in words, and nothing panics. Of files that are
+//! well-formed no row is lost, and no cell is another one.
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::fuzzing::cases;
 use crate::domain::import::{ColumnOptions, TextEncoding};
+use crate::testing::cases;
 
 /// What separated values are made of, and what breaks them.
 fn text() -> impl Strategy<Value = Vec<u8>> {
@@ -60,6 +61,33 @@ fn options() -> impl Strategy<Value = ImportOptions> {
         })
 }
 
+/// Rows of cells as people fill them, with separators, quotes and line breaks among the letters.
+fn cells() -> impl Strategy<Value = Vec<Vec<String>>> {
+    let cell = prop_oneof![4 => "[a-z0-9]{1,6}", 3 => "[ -~éß\n]{0,8}", 1 => Just(String::new())];
+    (1..6_usize).prop_flat_map(move |width| prop::collection::vec(prop::collection::vec(cell.clone(), width), 1..60))
+}
+
+/// Rows of words and numbers alone, which leave no doubt about separators and quotes.
+fn plain_cells() -> impl Strategy<Value = Vec<Vec<String>>> {
+    let cell = prop_oneof!["[a-z]{2,6}", "[1-9][0-9]{0,4}"];
+    (1..6_usize).prop_flat_map(move |width| prop::collection::vec(prop::collection::vec(cell.clone(), width), 1..60))
+}
+
+/// The rows as a file, below a header.
+fn written(rows: &[Vec<String>], separator: u8) -> Vec<u8> {
+    let mut writer = ::csv::WriterBuilder::new().delimiter(separator).from_writer(Vec::new());
+    writer.write_record((0..rows[0].len()).map(|place| format!("c{place}"))).unwrap();
+    rows.iter().for_each(|row| writer.write_record(row).unwrap());
+    writer.into_inner().unwrap()
+}
+
+/// The cells that were read, as text.
+fn read(batches: &[RecordBatch]) -> Vec<Vec<Option<String>>> {
+    let rows = batches.iter().flat_map(|batch| (0..batch.num_rows()).map(move |row| (batch, row)));
+    let cell = |column: &Arc<dyn Array>, row| column.is_valid(row).then(|| array_value_to_string(column, row).unwrap());
+    rows.map(|(batch, row)| batch.columns().iter().map(|column| cell(column, row)).collect()).collect()
+}
+
 /// Holds that a refusal is one that people may read.
 fn told(failure: &Failure) -> Result<(), TestCaseError> {
     let codes = [FailureCode::InvalidFile, FailureCode::InvalidOptions, FailureCode::TooLarge];
@@ -98,5 +126,36 @@ proptest! {
             told(&failure)?;
         }
         prop_assert_eq!(fs::read_dir(&scratch).unwrap().count(), 0, "a preview leaves nothing");
+    }
+
+    #[test]
+    fn of_a_well_formed_file_every_cell_is_there(rows in cells(), separator in prop::sample::select(&b",;\t|"[..])) {
+        let text = ColumnOptions { kind: ColumnType::Text, format: None };
+        let options = ImportOptions {
+            separator: Some(char::from(separator).to_string()),
+            quote: Some("\"".to_owned()),
+            header: Some(true),
+            nulls: Some(Vec::new()),
+            columns: (0..rows[0].len()).map(|place| (format!("c{place}"), text.clone())).collect(),
+            ..ImportOptions::default()
+        };
+        let import = Import::new();
+        let file = ImportFile { options, ..import.file(&written(&rows, separator)) };
+        let (table, batches) = import.run_file(file, Options::default()).map_err(|it| TestCaseError::fail(it.message))?;
+        let given: Vec<Vec<Option<String>>> =
+            rows.into_iter().map(|row| row.into_iter().map(|cell| Some(cell).filter(|cell| !cell.is_empty())).collect()).collect();
+        prop_assert_eq!(table.rows, given.len() as u64);
+        prop_assert_eq!(read(&batches), given);
+    }
+
+    #[test]
+    fn of_a_file_that_is_left_to_detection_no_row_is_lost(
+        rows in plain_cells(), separator in prop::sample::select(&b",;\t|"[..]),
+    ) {
+        let read = Import::new().run(&written(&rows, separator));
+        let (table, _) = read.map_err(|it| TestCaseError::fail(it.message))?;
+        // Among words alone a header may be one of the rows.
+        let has_header = table.columns[0].name == "c0";
+        prop_assert_eq!((table.rows, table.columns.len()), ((rows.len() + usize::from(!has_header)) as u64, rows[0].len()));
     }
 }

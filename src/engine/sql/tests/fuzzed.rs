@@ -7,9 +7,9 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
 use super::*;
-use crate::domain::fuzzing::cases;
 use crate::domain::result::{Column, ColumnType};
 use crate::domain::structured::{Aggregate, Filter, Grain, Measure, Operator, Order, StructuredQuery, TimeAxis};
+use crate::testing::cases;
 
 const COLUMNS: [(&str, ColumnType); 7] = [
     ("id", ColumnType::Integer),

@@ -1,5 +1,5 @@
-//! How much chance the tests of readers are fed: enough for each run of CI, and as many times more as somebody asks for
-//! by `CLARIBI_TEST_FUZZ_FACTOR`.
+//! What tests of every layer share: how much chance readers are fed, enough for each run of CI, and as many times more as
+//! somebody asks for by `CLARIBI_TEST_FUZZ_FACTOR`.
 
 use proptest::prelude::ProptestConfig;
 
