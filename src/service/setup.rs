@@ -147,9 +147,18 @@ impl App {
     }
 
     /// Queues again what was running, gives back what was reserved for nothing, fails syncs that ended with the server.
+    /// For the holder of the data directory's lock.
     pub async fn recover(&self) -> Result<()> {
         let (boot, now) = (self.boot.clone(), self.clock.now());
-        self.data.forget_leases();
+        let app = self.clone();
+        tokio::task::spawn_blocking(move || {
+            app.data.forget_leases(now.into());
+            if app.settings.query_cache == 0 {
+                app.results.remove_all();
+            }
+        })
+        .await
+        .map_err(Error::internal)?;
         self.store
             .write(move |tx| {
                 for (org, run) in runs::requeue(tx, Some(&boot))? {
