@@ -2,10 +2,11 @@
 //! request). It makes the exchange, refuses odd paths, authenticates, admits, runs the handler to its end, renders
 //! errors, stamps headers, and appends the call's row, whose commit the response waits for.
 
-use std::panic::AssertUnwindSafe;
+mod leaving;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::Poll;
 
 use futures_util::FutureExt;
 use http_body::Body as _;
@@ -14,15 +15,16 @@ use poem::Response;
 use poem::http::header::{self, HeaderName};
 use poem::http::{HeaderMap, HeaderValue, Method, StatusCode};
 
+use self::leaving::{Leaving, leaving};
 use super::authenticate::{self, Presented};
 use super::compress::{self, Coding};
 use super::conditional::{self, Asked};
 use super::exchange::{BodyRules, Exchange};
 use super::face::Face;
 use super::incoming::{check_coding, check_length, checked_query, plain_path, poem_request};
-use super::listener::{Departure, Peer, Serve, Shutdown};
+use super::listener::{Peer, Serve, Shutdown};
 use super::metrics::{self, Metrics};
-use super::operations::{Found, Route, Routes};
+use super::operations::{Found, Route, RouteId, Routes};
 use super::range::AskedRange;
 use super::reference::{Document, Documents};
 use super::refusal::Shape;
@@ -165,17 +167,17 @@ impl Edge {
             return self.finished(&exchange, exchange.shape.answer(&error, exchange.request));
         }
         let call = record::Pending::new(self, exchange.clone(), &request);
-        let method = request.method().clone();
-        let ends_with_client = !method.is_safe() && self.ends_with_client(face, &request);
-        let work = self.clone().handle(transport, exchange.clone(), request);
-        let handled = if method.is_safe() {
-            let gone =
-                leaving(&peer.departure, || exchange.operation.get().is_some_and(|found| found.ends_with_client()));
+        let is_safe = request.method().is_safe();
+        let aim = catch_unwind(AssertUnwindSafe(|| self.aim(transport, &exchange, &request)));
+        let aim = aim.unwrap_or_else(|_| Err(Error::internal("looking for the operation panicked")));
+        let ends_with_client = exchange.operation.get().is_some_and(|operation| operation.ends_with_client());
+        let work = self.clone().handle(aim, exchange.clone(), request);
+        let handled = if is_safe {
             tokio::select! {
                 biased;
                 handled = AssertUnwindSafe(work).catch_unwind() => handled.map_err(|_| ()),
                 // The row is written by what is dropped here.
-                () = gone => return self.abandoned(&exchange),
+                () = leaving(&peer.departure, ends_with_client) => return self.abandoned(&exchange),
             }
         } else {
             // The client may leave: an effect and the row that tells of it are finished without it.
@@ -188,17 +190,10 @@ impl Edge {
             return tokio::select! {
                 biased;
                 ended = task => ended.unwrap_or_else(|_| self.finished(&exchange, panicked(&exchange))),
-                () = leaving(&peer.departure, || ends_with_client) => self.abandoned(&exchange),
+                () = leaving(&peer.departure, ends_with_client) => self.abandoned(&exchange),
             };
         };
         self.conclude(call, &exchange, handled).await
-    }
-
-    /// Whether a request asks for what ends with its client.
-    fn ends_with_client(&self, face: Face, request: &hyper::Request<Incoming>) -> bool {
-        let found =
-            plain_path(request.uri().path()).map(|path| self.0.routes[face as usize].find(request.method(), path));
-        matches!(found, Ok(Found::Route(route, _)) if route.operation.ends_with_client())
     }
 
     /// The answer to a client that closed its side before there was one: mostly nobody reads it.
@@ -277,29 +272,36 @@ impl Edge {
         }
     }
 
-    /// The checks in the order of PRODUCT 8.2, then the handler.
-    async fn handle(
-        self,
-        transport: Result<()>,
-        exchange: Arc<Exchange>,
-        request: hyper::Request<Incoming>,
-    ) -> Result<Response> {
-        transport.inspect_err(|error| self.note_keys_in_clear(error, &exchange, &request))?;
-        head::check(&request)?;
+    /// What a request asks for: the checks of PRODUCT 8.2 up to path and method.
+    fn aim(&self, transport: Result<()>, exchange: &Exchange, request: &hyper::Request<Incoming>) -> Result<Aim> {
+        transport.inspect_err(|error| self.note_keys_in_clear(error, exchange, request))?;
+        head::check(request)?;
         let path = plain_path(request.uri().path())?;
         let routes = &self.0.routes[exchange.face as usize];
         if request.method() == Method::OPTIONS {
-            let allow = routes.allowed(path).ok_or(Error::NoSuchPath)?;
-            return Ok(options(allow));
+            return Ok(Aim::Options(routes.allowed(path).ok_or(Error::NoSuchPath)?.to_owned()));
         }
-        let route = match routes.find(request.method(), path) {
-            Found::Route(route, captures) => {
-                let _ = exchange.operation.set(route.operation);
+        match routes.find(request.method(), path) {
+            Found::Route(id, captures) => {
+                let _ = exchange.operation.set(routes.route(id).operation);
                 let _ = exchange.captures.set(captures);
-                route
+                Ok(Aim::Route(id))
             }
-            Found::OtherMethods(allow) => return Err(Error::MethodNotAllowed(allow.to_owned())),
-            Found::Nothing => return Err(Error::NoSuchPath),
+            Found::OtherMethods(allow) => Err(Error::MethodNotAllowed(allow.to_owned())),
+            Found::Nothing => Err(Error::NoSuchPath),
+        }
+    }
+
+    /// The checks that follow, in the order of PRODUCT 8.2, then the handler.
+    async fn handle(
+        self,
+        aim: Result<Aim>,
+        exchange: Arc<Exchange>,
+        request: hyper::Request<Incoming>,
+    ) -> Result<Response> {
+        let route = match aim? {
+            Aim::Route(id) => self.0.routes[exchange.face as usize].route(id),
+            Aim::Options(allow) => return Ok(options(&allow)),
         };
         if !route.operation.sets_up() {
             self.0.app.require_set_up()?;
@@ -395,21 +397,12 @@ impl Edge {
     }
 }
 
-/// Ends the task of a call when its client leaves. Its row is written by what it drops; a task that has ended is not
-/// touched.
-struct Leaving(tokio::task::AbortHandle);
-
-impl Drop for Leaving {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-/// Returns when the client of a call that is to end with it has left.
-async fn leaving(departure: &Departure, ends_with_client: impl Fn() -> bool) {
-    // What is asked for may be known only when the call has begun.
-    std::future::poll_fn(|_| if ends_with_client() { Poll::Ready(()) } else { Poll::Pending }).await;
-    departure.left().await;
+/// What a request asks for.
+enum Aim {
+    /// An operation.
+    Route(RouteId),
+    /// Which methods its path has, as `Allow` lists them.
+    Options(String),
 }
 
 type Handled = std::result::Result<Result<Response>, ()>;

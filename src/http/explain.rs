@@ -36,9 +36,11 @@ impl Exchange {
         let method = Method::from_bytes(method.to_ascii_uppercase().as_bytes()).ok()?;
         let path = path.trim_start().split(['?', '#']).next()?;
         let face = Face::of_path(path)?;
-        match self.routes[face as usize].find(&method, plain_path(path).ok()?) {
-            Found::Route(route, _) => {
-                Some(Question { operation: route.operation, surface: face.surface(), address: None })
+        let routes = &self.routes[face as usize];
+        match routes.find(&method, plain_path(path).ok()?) {
+            Found::Route(id, _) => {
+                let operation = routes.route(id).operation;
+                Some(Question { operation, surface: face.surface(), address: None })
             }
             Found::OtherMethods(_) | Found::Nothing => None,
         }

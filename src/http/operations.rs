@@ -24,7 +24,7 @@ pub struct Route {
 /// A path with its methods.
 #[derive(Default)]
 struct Leaf {
-    methods: Vec<(Method, Route)>,
+    methods: Vec<(Method, RouteId)>,
     allow: String,
     variables: Vec<&'static str>,
 }
@@ -39,12 +39,19 @@ struct Node {
 
 /// The router of one face.
 #[derive(Default)]
-pub struct Routes(Node);
+pub struct Routes {
+    root: Node,
+    all: Vec<Route>,
+}
+
+/// Names an operation of one face's router.
+#[derive(Debug, Clone, Copy)]
+pub struct RouteId(usize);
 
 /// What a path and method lead to.
 pub enum Found<'r> {
     /// An operation, with the path's variables.
-    Route(&'r Route, Vec<(&'static str, String)>),
+    Route(RouteId, Vec<(&'static str, String)>),
     /// A path with other methods: the value of `Allow`.
     OtherMethods(&'r str),
     /// Nothing.
@@ -65,11 +72,11 @@ impl Routes {
         for (path, methods) in endpoints {
             by_shape.entry(shape(&path)).or_default().extend(methods);
         }
-        let mut root = Node::default();
+        let mut routes = Self::default();
         for path in meta.into_iter().flat_map(|api| api.paths) {
             // A path may be described in several pieces.
             let methods = by_shape.entry(shape(&path.path)).or_default();
-            let leaf = root.leaf_at(&path.path);
+            let leaf = routes.root.leaf_at(&path.path);
             for registered in path.operations {
                 let id = registered.operation_id.ok_or_else(|| format!("an operation at {} has no id", path.path))?;
                 let operation = Operation::find(id)
@@ -79,11 +86,12 @@ impl Routes {
                     .ok_or_else(|| format!("`{id}` has no endpoint at {}", path.path))?;
                 let query = registered.params.iter().filter(|param| param.in_type == MetaParamIn::Query);
                 let query = query.flat_map(list_query::names).collect();
-                leaf.methods.push((registered.method, Route { operation, query, endpoint }));
+                leaf.methods.push((registered.method, RouteId(routes.all.len())));
+                routes.all.push(Route { operation, query, endpoint });
             }
             leaf.allow = allow(&leaf.methods);
         }
-        Ok(Self(root))
+        Ok(routes)
     }
 
     /// Looks a path up, which begins with the face's base and ends without a slash.
@@ -91,9 +99,14 @@ impl Routes {
         let Some((leaf, values)) = self.leaf(path) else { return Found::Nothing };
         let sought = if *method == Method::HEAD { &Method::GET } else { method };
         match leaf.methods.iter().find(|(found, _)| found == sought) {
-            Some((_, route)) => Found::Route(route, leaf.variables.iter().copied().zip(values).collect()),
+            Some((_, id)) => Found::Route(*id, leaf.variables.iter().copied().zip(values).collect()),
             None => Found::OtherMethods(&leaf.allow),
         }
+    }
+
+    /// The operation of this name.
+    pub fn route(&self, id: RouteId) -> &Route {
+        &self.all[id.0]
     }
 
     /// The methods of a path, as `Allow` lists them.
@@ -102,7 +115,7 @@ impl Routes {
     }
 
     fn leaf(&self, path: &str) -> Option<(&Leaf, Vec<String>)> {
-        let mut node = &self.0;
+        let mut node = &self.root;
         let mut values = Vec::new();
         for segment in path.strip_prefix('/')?.split('/') {
             node = match node.literals.get(segment) {
@@ -147,7 +160,7 @@ fn shape(path: &str) -> String {
 }
 
 /// GET brings HEAD, and every path answers OPTIONS.
-fn allow(methods: &[(Method, Route)]) -> String {
+fn allow(methods: &[(Method, RouteId)]) -> String {
     let mut names: BTreeSet<&str> = methods.iter().map(|(method, _)| method.as_str()).collect();
     if names.contains("GET") {
         names.insert("HEAD");
