@@ -4,7 +4,7 @@ use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use uuid::Uuid;
 
@@ -43,6 +43,9 @@ fn at(path: &Path) -> impl FnOnce(io::Error) -> DataDirError + '_ {
 /// A data directory.
 #[derive(Debug, Clone)]
 pub struct DataDir(PathBuf);
+
+/// After so long nobody is about to lock a lease any more.
+const LEASE_IN_THE_MAKING: Duration = Duration::from_secs(600);
 
 /// Held while this process serves, migrates or runs jobs.
 #[derive(Debug)]
@@ -238,12 +241,18 @@ impl DataDir {
     }
 
     /// Removes the leases of all processes that are no more; for the holder of the lock at its start.
-    pub fn forget_leases(&self) {
-        let names = std::fs::read_dir(self.leases()).into_iter().flatten().flatten();
-        let names = names.filter_map(|entry| entry.file_name().into_string().ok());
-        // One that is being made is not under its name yet.
-        let gone = names.filter(|name| !name.ends_with(".new") && self.is_abandoned(name));
-        gone.for_each(|process| self.forget_lease(&process));
+    pub fn forget_leases(&self, now: SystemTime) {
+        let entries = std::fs::read_dir(self.leases()).into_iter().flatten().flatten();
+        // One that is being made is not locked for a moment.
+        let is_being_made = |entry: &std::fs::DirEntry, name: &str| {
+            let age = || now.duration_since(entry.metadata().ok()?.modified().ok()?).ok();
+            name.ends_with(".new") && age().is_none_or(|age| age < LEASE_IN_THE_MAKING)
+        };
+        let names = entries.filter_map(|entry| {
+            let name = entry.file_name().into_string().ok()?;
+            (!is_being_made(&entry, &name)).then_some(name)
+        });
+        names.filter(|name| self.is_abandoned(name)).for_each(|process| self.forget_lease(&process));
     }
 
     fn leases(&self) -> PathBuf {

@@ -101,31 +101,31 @@ impl Source {
     /// All tables with all that is said of them: those that are there in their order, then those that vanished.
     pub fn catalog(&self) -> Vec<CatalogTable> {
         let own: Vec<&str> = self.tables.iter().map(|table| table.name.as_str()).collect();
-        let (said, gone) = spoken(&own, self.tables_said());
-        let names = names(&own, &said);
-        let there = self.tables.iter().zip(names).zip(said).map(|((table, name), words)| CatalogTable {
+        let (said, gone) = spoken(&own, self.said());
+        let names = names(&own, said.iter().map(|said| &said.words));
+        let there = self.tables.iter().zip(names).zip(said).map(|((table, name), said)| CatalogTable {
             name,
             source_name: table.name.clone(),
-            description: words.description,
-            hidden: words.hidden,
+            description: said.words.description,
+            hidden: said.words.hidden,
             present: true,
             rows: table.rows,
             bytes: table.bytes,
             loaded_at: table.loaded_at.or(self.last_synced_at),
             file: table.file.clone(),
-            columns: self.columns(&table.name, &table.columns),
+            columns: columns(&table.columns, said.columns),
         });
-        let gone = gone.into_iter().map(|(table, words)| CatalogTable {
-            name: words.name.unwrap_or_else(|| table.to_owned()),
+        let gone = gone.into_iter().map(|(table, said)| CatalogTable {
+            name: said.words.name.unwrap_or_else(|| table.to_owned()),
             source_name: table.to_owned(),
-            description: words.description,
-            hidden: words.hidden,
+            description: said.words.description,
+            hidden: said.words.hidden,
             present: false,
             rows: Some(0),
             bytes: 0,
             loaded_at: None,
             file: None,
-            columns: self.columns(table, &[]),
+            columns: columns(&[], said.columns),
         });
         there.chain(gone).collect()
     }
@@ -157,40 +157,49 @@ impl Source {
         catalog.into_iter().nth(found)
     }
 
-    fn columns(&self, table: &str, there: &[SourceColumn]) -> Vec<CatalogColumn> {
-        let own: Vec<&str> = there.iter().map(|column| column.column.name.as_str()).collect();
-        let of_table = self.words.iter().filter(|entry| entry.table == table);
-        let (said, gone) =
-            spoken(&own, of_table.filter_map(|entry| Some((entry.column.as_deref()?, entry.words.clone()))));
-        let names = names(&own, &said);
-        let there = there.iter().zip(names).zip(said).map(|((column, name), words)| CatalogColumn {
-            name,
-            source_name: column.column.name.clone(),
-            found: Some((column.column.kind, column.nullable)),
-            description: words.description,
-            hidden: words.hidden,
-        });
-        let gone = gone.into_iter().map(|(column, words)| CatalogColumn {
-            name: words.name.unwrap_or_else(|| column.to_owned()),
-            source_name: column.to_owned(),
-            found: None,
-            description: words.description,
-            hidden: words.hidden,
-        });
-        there.chain(gone).collect()
+    /// Each table of which anything is said, once.
+    fn said(&self) -> Vec<(&str, Said<'_>)> {
+        let (mut all, mut places) = (Vec::<(&str, Said<'_>)>::new(), HashMap::new());
+        for Entry { table, column, words } in &self.words {
+            let place = *places.entry(table.as_str()).or_insert(all.len());
+            if place == all.len() {
+                all.push((table, Said::default()));
+            }
+            match column {
+                None => all[place].1.words = words.clone(),
+                Some(column) => all[place].1.columns.push((column, words.clone())),
+            }
+        }
+        all
     }
+}
 
-    fn said_of(&self, table: &str, column: Option<&str>) -> Words {
-        let found = self.words.iter().find(|entry| entry.table == table && entry.column.as_deref() == column);
-        found.map(|entry| entry.words.clone()).unwrap_or_default()
-    }
+/// What is said of one table.
+#[derive(Default)]
+struct Said<'e> {
+    words: Words,
+    columns: Vec<(&'e str, Words)>,
+}
 
-    /// Each table of which anything is said, once, with what is said of itself.
-    fn tables_said(&self) -> impl Iterator<Item = (&str, Words)> {
-        let mut seen = HashSet::new();
-        let tables = self.words.iter().map(|entry| entry.table.as_str()).filter(move |table| seen.insert(*table));
-        tables.map(|table| (table, self.said_of(table, None)))
-    }
+fn columns(there: &[SourceColumn], said: Vec<(&str, Words)>) -> Vec<CatalogColumn> {
+    let own: Vec<&str> = there.iter().map(|column| column.column.name.as_str()).collect();
+    let (said, gone) = spoken(&own, said);
+    let names = names(&own, said.iter());
+    let there = there.iter().zip(names).zip(said).map(|((column, name), words)| CatalogColumn {
+        name,
+        source_name: column.column.name.clone(),
+        found: Some((column.column.kind, column.nullable)),
+        description: words.description,
+        hidden: words.hidden,
+    });
+    let gone = gone.into_iter().map(|(column, words)| CatalogColumn {
+        name: words.name.unwrap_or_else(|| column.to_owned()),
+        source_name: column.to_owned(),
+        found: None,
+        description: words.description,
+        hidden: words.hidden,
+    });
+    there.chain(gone).collect()
 }
 
 impl CatalogColumn {
@@ -201,16 +210,17 @@ impl CatalogColumn {
 }
 
 /// What is said of what is there, in its order, and of what is not.
-fn spoken<'e>(there: &[&str], all: impl Iterator<Item = (&'e str, Words)>) -> (Vec<Words>, Vec<(&'e str, Words)>) {
+fn spoken<'e, W: Default>(there: &[&str], all: Vec<(&'e str, W)>) -> (Vec<W>, Vec<(&'e str, W)>) {
     let known: HashSet<&str> = there.iter().copied().collect();
-    let (present, gone): (Vec<_>, Vec<_>) = all.partition(|(name, _)| known.contains(name));
-    let mut present: HashMap<&str, Words> = present.into_iter().collect();
+    let (present, gone): (Vec<_>, Vec<_>) = all.into_iter().partition(|(name, _)| known.contains(name));
+    let mut present: HashMap<&str, W> = present.into_iter().collect();
     (there.iter().map(|name| present.remove(name).unwrap_or_default()).collect(), gone)
 }
 
 /// Names in queries: given ones first, own ones where no other was given the same.
-fn names(own: &[&str], said: &[Words]) -> Vec<String> {
-    let given: HashSet<String> = said.iter().filter_map(|words| words.name.as_deref()).map(str::to_lowercase).collect();
+fn names<'w>(own: &[&str], said: impl Iterator<Item = &'w Words> + Clone) -> Vec<String> {
+    let given: HashSet<String> =
+        said.clone().filter_map(|words| words.name.as_deref()).map(str::to_lowercase).collect();
     let mut taken: HashSet<String> = own.iter().map(|name| name.to_lowercase()).chain(given.iter().cloned()).collect();
     let name = |(own, words): (&&str, &Words)| match &words.name {
         Some(name) => name.clone(),

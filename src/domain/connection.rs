@@ -5,17 +5,19 @@
 //! (`engine::connect`).
 
 mod live;
+mod readings;
 pub mod secret;
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use self::readings::{Reading, What};
 pub use self::secret::{Credentials, SecretText};
 use super::error::{Error, Result};
-use super::source::sql_name;
 
 /// What a source is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -157,6 +159,17 @@ pub struct SqliteFile {
     pub cursor: BTreeMap<String, String>,
 }
 
+impl SqliteFile {
+    /// What SQLite keeps of the database at a path: the file, then its journals, each of which may not be there.
+    pub fn all_of(path: &Path) -> [PathBuf; 4] {
+        ["", "-wal", "-shm", "-journal"].map(|suffix| {
+            let mut name = path.as_os_str().to_owned();
+            name.push(suffix);
+            PathBuf::from(name)
+        })
+    }
+}
+
 /// A database server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -187,47 +200,12 @@ pub struct Server {
     pub cursor: BTreeMap<String, String>,
 }
 
-/// Something to read from a database.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reading {
-    /// The table that it becomes.
-    pub table: String,
-    /// What is read.
-    pub what: What,
-    /// The column that only grows, for incremental syncs.
-    pub cursor: Option<String>,
-}
-
-/// What is read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum What {
-    /// A table or view, with its schema where one was given.
-    Table {
-        /// Its schema.
-        schema: Option<String>,
-        /// Its name.
-        name: String,
-    },
-    /// The rows of a query.
-    Query(String),
-}
-
-/// Tables, queries and cursors.
-type Parts<'c> = (&'c [String], &'c BTreeMap<String, String>, &'c BTreeMap<String, String>);
-
 /// The longest text of a field, in bytes.
 const TEXT: usize = 1_000;
 /// The longest URL, in bytes.
 const URL: usize = 4_000;
-/// The longest query, in bytes.
-const QUERY: usize = 100_000;
 /// The longest bundle of certificates, in bytes.
 const AUTHORITY: usize = 100_000;
-/// The most tables and queries of a source.
-const READINGS: usize = 1_000;
-/// The longest that all tables, queries and cursors are together, in bytes: a worker is told of them in one message.
-const ALL_READINGS: usize = 250_000;
 
 impl Connection {
     /// Reads and checks the fields of a connection.
@@ -269,32 +247,6 @@ impl Connection {
         }
     }
 
-    /// What is read from a database: empty stands for all of its tables.
-    pub fn readings(&self) -> Vec<Reading> {
-        let Some((tables, queries, cursor)) = self.parts() else { return Vec::new() };
-        let tables = tables.iter().map(|table| Reading {
-            table: table_of(table),
-            what: split(table),
-            cursor: cursor.get(table).cloned(),
-        });
-        let queries = queries.iter().map(|(name, sql)| Reading {
-            table: sql_name(name),
-            what: What::Query(sql.clone()),
-            cursor: cursor.get(name).cloned(),
-        });
-        tables.chain(queries).collect()
-    }
-
-    /// By table, the column that only grows: for sources of which all tables are read.
-    pub fn cursors(&self) -> BTreeMap<String, String> {
-        self.parts().map(|(_, _, cursor)| cursor.clone()).unwrap_or_default()
-    }
-
-    /// Whether tables and queries are read of it.
-    pub fn is_database(&self) -> bool {
-        self.parts().is_some()
-    }
-
     /// Host and port to reach, of a database server.
     pub fn server(&self) -> Option<(&str, u16)> {
         match self {
@@ -318,14 +270,6 @@ impl Connection {
         }
     }
 
-    fn parts(&self) -> Option<Parts<'_>> {
-        match self {
-            Self::Url(_) => None,
-            Self::Sqlite(file) => Some((&file.tables, &file.queries, &file.cursor)),
-            Self::Postgres(server) | Self::Mysql(server) => Some((&server.tables, &server.queries, &server.cursor)),
-        }
-    }
-
     fn check(&self) -> Result<()> {
         match self {
             Self::Url(file) => check_web_file(file)?,
@@ -338,43 +282,6 @@ impl Connection {
             Self::Postgres(server) | Self::Mysql(server) => check_server(server)?,
         }
         self.check_readings()
-    }
-
-    fn check_readings(&self) -> Result<()> {
-        let Some((tables, queries, cursor)) = self.parts() else { return Ok(()) };
-        if tables.len() + queries.len() > READINGS {
-            return Err(field("tables", "and `queries` have more than 1000 entries; make several sources."));
-        }
-        if serde_json::to_vec(&(tables, queries, cursor)).map_or(0, |text| text.len()) > ALL_READINGS {
-            return Err(field("queries", "and `tables` have more than 250 kB together; make several sources."));
-        }
-        tables.iter().try_for_each(|table| text("tables", table, TEXT))?;
-        for (name, sql) in queries {
-            text("queries", name, TEXT)?;
-            if sql.trim().is_empty() || sql.len() > QUERY {
-                return Err(field("queries", &format!("has an empty or too long query `{}`.", shown(name))));
-            }
-        }
-        let listed = !tables.is_empty() || !queries.is_empty();
-        for (name, column) in cursor {
-            text("cursor", name, TEXT)?;
-            text("cursor", column, TEXT)?;
-            if listed && !tables.contains(name) && !queries.contains_key(name) {
-                let reason = format!("names `{}`, which is neither in `tables` nor in `queries`.", shown(name));
-                return Err(field("cursor", &reason));
-            }
-        }
-        let mut seen = std::collections::BTreeSet::new();
-        for reading in self.readings() {
-            if !seen.insert(reading.table.clone()) {
-                let reason = format!(
-                    "and `queries` would make the table `{}` twice; name a query for one of them.",
-                    reading.table
-                );
-                return Err(field("tables", &reason));
-            }
-        }
-        Ok(())
     }
 }
 
@@ -424,18 +331,6 @@ fn origin(url: &str) -> String {
     format!("{scheme}://{}", authority(url)).to_ascii_lowercase()
 }
 
-/// The table that a table of a database becomes: its name, with its schema where one was given.
-pub fn table_of(name: &str) -> String {
-    sql_name(name)
-}
-
-fn split(name: &str) -> What {
-    match name.split_once('.') {
-        Some((schema, name)) => What::Table { schema: Some(schema.to_owned()), name: name.to_owned() },
-        None => What::Table { schema: None, name: name.to_owned() },
-    }
-}
-
 fn fields_of<T: DeserializeOwned>(fields: Value) -> Result<T> {
     serde_path_to_error::deserialize(fields).map_err(|error| {
         let path = error.path().to_string();
@@ -468,10 +363,6 @@ fn text(name: &str, text: &str, longest: usize) -> Result<()> {
 
 fn field(name: &str, reason: &str) -> Error {
     Error::field(format!("connection.{name}"), reason)
-}
-
-fn shown(text: &str) -> String {
-    text.chars().take(80).collect()
 }
 
 #[cfg(test)]

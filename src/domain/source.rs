@@ -120,6 +120,8 @@ pub struct SourceFilter {
     pub status: Option<SourceStatus>,
     /// What they are.
     pub kind: Option<Kind>,
+    /// How queries reach their data.
+    pub mode: Option<Mode>,
 }
 
 impl SourceFilter {
@@ -186,6 +188,17 @@ pub fn sql_name(text: &str) -> String {
         Some(b'0'..=b'9') => format!("t_{name}"),
         Some(_) => name.chars().take(63).collect(),
     }
+}
+
+/// A name of SQL in quotes: it is taken as it is.
+pub fn quoted(name: &str) -> String {
+    quoted_by(name, '"')
+}
+
+/// A name or a text in quotes, which stand twice where they stand in it.
+pub fn quoted_by(name: &str, quote: char) -> String {
+    let twice = String::from_iter([quote, quote]);
+    format!("{quote}{}{quote}", name.replace(quote, &twice))
 }
 
 /// What a file's name ends in that says nothing of its table, from the end.

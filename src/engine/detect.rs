@@ -3,7 +3,7 @@
 //! Types are decided by every row, never by a sample: a type is kept only while each value can be read as it. Codes
 //! such as `007` stay text, because a number would lose their zeros. Nothing here allocates.
 
-use chrono::{Datelike, NaiveDate};
+use chrono::NaiveDate;
 
 use crate::domain::result::ColumnType;
 
@@ -11,8 +11,6 @@ use crate::domain::result::ColumnType;
 const EXACT: u64 = 1 << 53;
 /// Digits of an exact decimal number.
 const DIGITS: usize = 38;
-/// Days from the first day of the common era to 1970-01-01.
-pub const EPOCH_DAYS: i32 = 719_163;
 const MICROS_PER_SECOND: i64 = 1_000_000;
 /// Microseconds of a day.
 pub const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
@@ -201,7 +199,7 @@ pub fn date(value: &[u8]) -> Option<i32> {
     let &[y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1] = value else { return None };
     let year = pair(y0, y1)? * 100 + pair(y2, y3)?;
     let day = NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, pair(m0, m1)?, pair(d0, d1)?)?;
-    Some(day.num_days_from_ce() - EPOCH_DAYS)
+    Some(day.to_epoch_days())
 }
 
 /// `YYYY-MM-DD`, then `T` or a space, `HH:MM:SS`, a fraction of up to nine digits, and `Z` or an offset, as

@@ -17,6 +17,7 @@ use super::sql::session::{Engine, Session};
 use super::sql::value;
 use crate::domain::profile::{Bin, ColumnProfile, Profile, TableProfile, Trend};
 use crate::domain::result::{Cell, Column, ColumnType, Table};
+use crate::domain::source::quoted;
 use crate::worker::protocol::{Failure, QueryLimits, TableFile};
 
 /// Rows up to which distinct values are counted exactly.
@@ -74,7 +75,7 @@ impl Profiler {
     async fn table(&mut self, file: &TableFile) -> Result<TableProfile, Failure> {
         let known = self.session.tables().iter().find(|known| known.source == file.source && known.table == file.table);
         let columns = known.map(|known| value::columns(&known.schema)).unwrap_or_default();
-        let from = format!("{}.{}", quote(&file.source), quote(&file.table));
+        let from = format!("{}.{}", quoted(&file.source), quoted(&file.table));
         let counted = self.query(&format!("SELECT count(*) FROM {from}")).await?;
         let rows = counted.rows.first().and_then(|row| count(row.first())).unwrap_or(0);
         let mut profiles = self.summaries(&from, &columns, rows).await?;
@@ -103,7 +104,7 @@ impl Profiler {
             .iter()
             .enumerate()
             .map(|(position, column)| {
-                let name = quote(&column.name);
+                let name = quoted(&column.name);
                 let (mean, deviation) = if column.kind.is_numeric() {
                     (format!("avg({name})"), format!("stddev({name})"))
                 } else {
@@ -135,7 +136,7 @@ impl Profiler {
 
     /// The most frequent values; among equals the smaller first.
     async fn top(&mut self, from: &str, column: &str) -> Result<Vec<(Cell, u64)>, Failure> {
-        let name = quote(column);
+        let name = quoted(column);
         let sql = format!(
             "SELECT {name} AS v, count(*) AS n FROM {from} WHERE {name} IS NOT NULL GROUP BY {name} \
              ORDER BY n DESC, v LIMIT {TOP}"
@@ -149,7 +150,7 @@ impl Profiler {
         let place = |bound: &Option<Cell>| bound.as_ref().and_then(|cell| axis.place(cell));
         let Some((least, most)) = place(&column.minimum).zip(place(&column.maximum)) else { return Ok(Vec::new()) };
         let Some(bins) = Bins::between(least, most, axis.is_whole(column.kind)) else { return Ok(Vec::new()) };
-        let (name, value) = (quote(&column.name), axis.sql(&quote(&column.name)));
+        let (name, value) = (quoted(&column.name), axis.sql(&quoted(&column.name)));
         let (width, last) = (bins.width, bins.count - 1);
         // Compared in floating point on both sides, so that no value falls between two bins.
         let sql = format!(
@@ -178,7 +179,7 @@ impl Profiler {
         };
         let Some((first, last)) = day(&column.minimum).zip(day(&column.maximum)) else { return Ok(None) };
         let grain = grain(first, last);
-        let name = quote(&column.name);
+        let name = quoted(&column.name);
         let sql = format!(
             "SELECT CAST(date_trunc('{grain}', {name}) AS DATE) AS t, count(*) AS n FROM {from} \
              WHERE {name} IS NOT NULL GROUP BY 1 ORDER BY 1"
@@ -298,10 +299,6 @@ fn grain(first: NaiveDate, last: NaiveDate) -> &'static str {
     let months = i64::from(last.year() - first.year()) * 12 + i64::from(last.month()) - i64::from(first.month());
     let units = [("day", days + 1), ("week", days / 7 + 2), ("month", months + 1), ("quarter", months / 3 + 2)];
     units.into_iter().find(|(_, points)| *points <= MOST_POINTS).map_or("year", |(grain, _)| grain)
-}
-
-fn quote(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 fn count(cell: Option<&Cell>) -> Option<u64> {

@@ -8,6 +8,7 @@
 //! may be anywhere.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::RwLock;
 use reqwest::{Certificate, Url};
@@ -24,6 +25,8 @@ pub struct Guard {
     authorities: Vec<Certificate>,
     /// The same in PEM, for workers.
     authorities_pem: String,
+    /// With the system's before them; read once, since there are hundreds.
+    trusted_pem: OnceLock<Arc<str>>,
     own: RwLock<Vec<SocketAddr>>,
 }
 
@@ -85,7 +88,14 @@ pub enum Refusal {
 impl Guard {
     /// A guard that lets everybody to public addresses, and to what is listed.
     pub fn new(allow: Vec<Destination>, names: Names) -> Self {
-        Self { allow, names, authorities: Vec::new(), authorities_pem: String::new(), own: RwLock::default() }
+        Self {
+            allow,
+            names,
+            authorities: Vec::new(),
+            authorities_pem: String::new(),
+            trusted_pem: OnceLock::new(),
+            own: RwLock::default(),
+        }
     }
 
     /// The same, believing these authorities (PEM) beside those that the system trusts.
@@ -98,7 +108,7 @@ impl Guard {
             return Err("it holds none".to_owned());
         }
         let authorities_pem = String::from_utf8_lossy(pem).into_owned();
-        Ok(Self { authorities, authorities_pem, ..self })
+        Ok(Self { authorities, authorities_pem, trusted_pem: OnceLock::new(), ..self })
     }
 
     /// The authorities that are believed beside those that the system trusts.
@@ -106,9 +116,10 @@ impl Guard {
         self.authorities.iter().cloned()
     }
 
-    /// What servers' certificates are checked by, in PEM: what the system trusts, and the operator's own.
-    pub fn trusted_pem(&self) -> String {
-        authorities::of_the_system() + &self.authorities_pem
+    /// What servers' certificates are checked by, in PEM: what the system trusted when this was first asked for, and the
+    /// operator's own.
+    pub fn trusted_pem(&self) -> Arc<str> {
+        self.trusted_pem.get_or_init(|| (authorities::of_the_system() + &self.authorities_pem).into()).clone()
     }
 
     /// Tells where this server listens: it is no source of itself.

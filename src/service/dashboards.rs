@@ -264,7 +264,7 @@ impl App {
         reservation: String,
         answer: impl FnOnce(Refresh) -> A + Send + 'static,
     ) -> Result<A> {
-        let tables = self.all_table_files(caller)?;
+        let (tables, _) = self.all_table_files(caller)?;
         let (results, rows) = self.compute_widgets(caller, dashboard, tables).await?;
         let (writer, now) = (caller.clone(), self.clock.now());
         let cost = self.settings.credits.cost(Work::Refresh { widgets: results.len() as u64, rows });

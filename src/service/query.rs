@@ -14,12 +14,10 @@ use crate::domain::access::Permission;
 use crate::domain::connection::Mode;
 use crate::domain::dashboard::check_sql;
 use crate::domain::error::{Error, Result};
-use crate::domain::id::{IdRef, Source as SourceKind};
+use crate::domain::id::{IdRef, SavedQueryId, Source as SourceKind, SourceId};
 use crate::domain::result::Column;
-use crate::domain::source::{Source, SourceFilter, SourceStatus};
+use crate::domain::source::{Source, SourceStatus};
 pub use crate::domain::structured::{StructuredQuery, Written};
-use crate::store::Slice;
-use crate::store::main::sources;
 use crate::worker::pool::{Done, Errand, Refused};
 pub use crate::worker::protocol::ResultFormat;
 use crate::worker::protocol::{Job, Outcome, QueryJob, QueryLimits, TableFile};
@@ -81,7 +79,7 @@ pub(super) struct Prepared {
     /// How its result is written.
     pub(super) format: ResultFormat,
     /// The live source that it is sent to, instead of reading extracts.
-    pub(super) live: Option<Source>,
+    pub(super) live: Option<SourceId>,
     /// The organisation's live sources, by slug, which no query of others reads.
     elsewhere: Vec<String>,
 }
@@ -108,10 +106,7 @@ impl App {
     pub async fn query(&self, caller: &Caller, request: QueryRequest) -> Result<QueryAnswer> {
         caller.require(Permission::AnalyticsQuery)?;
         let prepared = self.prepare_query(caller, request)?;
-        let (sql, elsewhere) = (prepared.written.sql.clone(), prepared.elsewhere.clone());
-        let work = self.run_query(self.query_errand(caller), prepared, caller);
-        let done = self.running.watch(caller, &sql, None, work).await;
-        done.map_err(|refused| hinted(error_of(refused), &sql, &elsewhere))
+        self.run_query(caller, prepared, None).await.map_err(error_of)
     }
 
     /// What a request comes to: checked, with the tables that it may read as they are now.
@@ -135,26 +130,32 @@ impl App {
             }
         };
         let (tables, elsewhere) = match &found {
-            None => self.tables_of_all(caller)?,
+            None => self.all_table_files(caller)?,
             Some(found) => (self.table_files(caller.identity().holder.org_uuid, found), Vec::new()),
         };
         let source = found.as_ref().map(|found| (found.slug.clone(), found.uuid));
-        let live = found.filter(|found| found.mode == Mode::Live);
+        let live = found.filter(|found| found.mode == Mode::Live).map(|found| found.id);
         Ok(Prepared { tables, source, written, limits, format: request.format, live, elsewhere })
     }
 
-    /// Has a worker run a query.
+    /// Has a worker run a query, listed among those that run. Whoever drops the future calls it off.
     pub(super) async fn run_query(
         &self,
-        errand: Errand,
-        prepared: Prepared,
         caller: &Caller,
+        prepared: Prepared,
+        saved: Option<(SavedQueryId, Uuid)>,
     ) -> Result<QueryAnswer, Refused> {
+        let sql = prepared.written.sql.clone();
+        self.running.watch(caller, &sql, saved, self.compute_query(caller, prepared)).await
+    }
+
+    async fn compute_query(&self, caller: &Caller, prepared: Prepared) -> Result<QueryAnswer, Refused> {
+        let errand = self.query_errand(caller);
         self.effort.count_query();
         let holder = self.data.scratch(&format!("query-{}", self.entropy.uuid(caller.at).simple()));
         let holder = holder.map_err(std::io::Error::other)?;
         let target = holder.path().join("result");
-        let Prepared { tables, source, written, limits, format, live, .. } = prepared;
+        let Prepared { tables, source, written, limits, format, live, elsewhere } = prepared;
         if let Some(source) = live {
             let Written { sql, parameters } = written;
             let ask = Ask { org: caller.org(), source, sql, parameters, limits, format };
@@ -167,6 +168,7 @@ impl App {
                     Job::Query(QueryJob {
                         tables,
                         source: source.map(|(slug, _)| slug),
+                        live: elsewhere,
                         sql: written.sql,
                         parameters: written.parameters,
                         limits,
@@ -177,14 +179,6 @@ impl App {
                 move |done, scratch| answer(done, scratch.join("result"), target, holder),
             )
             .await
-    }
-
-    /// The tables of all extracts, and the sources that have none because they are live.
-    fn tables_of_all(&self, caller: &Caller) -> Result<(Vec<TableFile>, Vec<String>)> {
-        let (org, org_uuid) = (caller.org(), caller.identity().holder.org_uuid);
-        let all = self.store.read_now(|db| Ok(sources::list(db, org, &SourceFilter::active(), &Slice::all())?))?;
-        let live = all.iter().filter(|source| source.mode == Mode::Live).map(|source| source.slug.clone()).collect();
-        Ok((all.iter().flat_map(|source| self.table_files(org_uuid, source)).collect(), live))
     }
 
     /// What a query worker of the caller's organisation may touch, and how long one job of it may take.
@@ -242,22 +236,6 @@ pub(super) fn written(parts: &StructuredQuery, source: Option<&Source>) -> Resul
     })?;
     let columns: Vec<Column> = table.columns.iter().map(|column| column.column.clone()).collect();
     parts.written(&source.slug, &columns)
-}
-
-/// The same refusal, with where to ask if the query is about live sources.
-fn hinted(error: Error, sql: &str, live: &[String]) -> Error {
-    let text = sql.to_lowercase();
-    let is_named = |slug: &&String| text.contains(&format!("{slug}.")) || text.contains(&format!("\"{slug}\"."));
-    match (error, live.iter().find(is_named)) {
-        (Error::InvalidSql { message, position }, Some(slug)) => {
-            let hint = format!(
-                "`{slug}` is live, so it is queried alone and in its own SQL: send the query with its `data_source_id`, and \
-                 without `{slug}.`."
-            );
-            Error::InvalidSql { message: format!("{message} {hint}"), position }
-        }
-        (error, _) => error,
-    }
 }
 
 pub(super) fn answer(done: Done, made: PathBuf, target: PathBuf, holder: Scratch) -> std::io::Result<QueryAnswer> {

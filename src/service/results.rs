@@ -90,9 +90,14 @@ impl Results {
         Self { root, limit, kept: Mutex::new(None), flights: Mutex::default() }
     }
 
-    /// The result, if it is kept.
+    /// Whether any are kept here.
+    pub fn keeps_any(&self) -> bool {
+        self.limit > 0
+    }
+
+    /// The result, if it is kept. Waits for the disk; the first time for all that lies there.
     pub fn find(&self, key: &Key, data: &DataDir, scratch: &str) -> Option<QueryAnswer> {
-        if self.limit == 0 {
+        if !self.keeps_any() {
             return None;
         }
         let entry = self.with(|kept| kept.use_of(&key.name))?;
@@ -111,10 +116,10 @@ impl Results {
         }
     }
 
-    /// Keeps a result. What it takes the room of is forgotten.
+    /// Keeps a result. What it takes the room of is forgotten. Waits for the disk.
     pub fn keep(&self, key: &Key, answer: &QueryAnswer) -> io::Result<()> {
         let length = answer.content.length();
-        if length > self.limit {
+        if !self.keeps_any() || length > self.limit {
             return Ok(());
         }
         let directory = self.root.join(&key.directory);
@@ -133,16 +138,26 @@ impl Results {
         Ok(())
     }
 
-    /// Forgets what a source went into.
+    /// Forgets what a source went into. Waits for the disk.
     pub fn forget_source(&self, org: Uuid, source: Uuid) {
         let gone = [below(org, Some(source)), below(org, None)].map(|directory| self.root.join(directory));
-        self.with(|kept| {
-            let names = kept.files.iter().filter(|(_, entry)| gone.iter().any(|gone| entry.path.starts_with(gone)));
-            let names: Vec<String> = names.map(|(name, _)| name.clone()).collect();
-            names.iter().for_each(|name| kept.forget(name));
-        });
+        // Who keeps none may work beside a server whose files the others are.
+        if self.keeps_any() {
+            self.with(|kept| {
+                let names = kept.files.iter().filter(|(_, entry)| gone.iter().any(|gone| entry.path.starts_with(gone)));
+                let names: Vec<String> = names.map(|(name, _)| name.clone()).collect();
+                names.iter().for_each(|name| kept.forget(name));
+            });
+        }
         for directory in gone {
             let _ = std::fs::remove_dir_all(directory);
+        }
+    }
+
+    /// Removes what an earlier run left: for the holder of the data directory's lock that keeps none. Waits for the disk.
+    pub fn remove_all(&self) {
+        for organisation in within(self.root.clone()) {
+            let _ = std::fs::remove_dir_all(organisation);
         }
     }
 
@@ -274,8 +289,11 @@ fn named(path: &Path) -> Option<(String, u64, bool)> {
 
 /// The files below the organisations' directories, of their sources.
 fn files(root: &Path) -> Vec<PathBuf> {
-    let within = |path: PathBuf| std::fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path());
     within(root.to_owned()).flat_map(within).flat_map(within).collect()
+}
+
+fn within(directory: PathBuf) -> impl Iterator<Item = PathBuf> {
+    std::fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path())
 }
 
 #[cfg(test)]

@@ -174,14 +174,15 @@ impl App {
         let saved = self.saved_query(caller, id, spelled)?;
         let prepared = self.prepare_query(caller, self.saved_request(&saved, given, format)?)?;
         if !prepared.reads_extracts() {
-            return Ok(SavedResult::Fresh(self.run_saved(caller, &saved, prepared).await?, None));
+            let answer = self.run_query(caller, prepared, Some((saved.id, saved.uuid))).await.map_err(error_of)?;
+            return Ok(SavedResult::Fresh(answer, None));
         }
         let org = caller.identity().holder.org_uuid;
         let key = key_of(org, &prepared)?;
         if held.is_some_and(|held| held.lists(key.tag())) {
             return Ok(SavedResult::Held(key.tag().to_owned()));
         }
-        let answer = match self.kept(&key, caller) {
+        let answer = match self.kept(&key, caller).await {
             Some(kept) => kept,
             None => {
                 let begin = || self.flight(caller, &saved, prepared, key.clone());
@@ -204,23 +205,15 @@ impl App {
         Ok(QueryRequest { text, parts, source, limit: saved.limit, format })
     }
 
-    async fn run_saved(&self, caller: &Caller, saved: &SavedQuery, prepared: Prepared) -> Result<QueryAnswer> {
-        let sql = prepared.written.sql.clone();
-        let work = self.run_query(self.query_errand(caller), prepared, caller);
-        self.running.watch(caller, &sql, Some((saved.id, saved.uuid)), work).await.map_err(error_of)
-    }
-
     /// The one run for all who want this result now.
     fn flight(&self, caller: &Caller, saved: &SavedQuery, prepared: Prepared, key: Key) -> Flight {
         let (app, caller, saved) = (self.clone(), caller.clone(), (saved.id, saved.uuid));
         async move {
             // It may have come while this one waited for its turn.
-            if let Some(kept) = app.kept(&key, &caller) {
+            if let Some(kept) = app.kept(&key, &caller).await {
                 return Ok(kept);
             }
-            let sql = prepared.written.sql.clone();
-            let work = app.run_query(app.query_errand(&caller), prepared, &caller);
-            let answer = app.running.watch(&caller, &sql, Some(saved), work).await?;
+            let answer = app.run_query(&caller, prepared, Some(saved)).await?;
             if answer.is_lasting {
                 let (app, answer) = (app.clone(), answer.clone());
                 // The disk is waited for elsewhere; a result that cannot be kept is a result.
@@ -234,8 +227,14 @@ impl App {
         .boxed()
     }
 
-    fn kept(&self, key: &Key, caller: &Caller) -> Option<QueryAnswer> {
-        self.results.find(key, &self.data, &format!("result-{}", self.entropy.uuid(caller.at).simple()))
+    /// The result as it is kept; the disk is waited for elsewhere.
+    async fn kept(&self, key: &Key, caller: &Caller) -> Option<QueryAnswer> {
+        if !self.results.keeps_any() {
+            return None;
+        }
+        let (app, key) = (self.clone(), key.clone());
+        let scratch = format!("result-{}", self.entropy.uuid(caller.at).simple());
+        tokio::task::spawn_blocking(move || app.results.find(&key, &app.data, &scratch)).await.ok().flatten()
     }
 
     fn query_bounds(&self) -> Bounds {

@@ -147,10 +147,18 @@ impl App {
     }
 
     /// Queues again what was running, gives back what was reserved for nothing, fails syncs that ended with the server.
-    /// Those of commands that live go on.
+    /// Those of commands that live go on. For the holder of the data directory's lock.
     pub async fn recover(&self) -> Result<()> {
         let (boot, now) = (self.boot.clone(), self.clock.now());
-        self.data.forget_leases();
+        let app = self.clone();
+        tokio::task::spawn_blocking(move || {
+            app.data.forget_leases(now.into());
+            if app.settings.query_cache == 0 {
+                app.results.remove_all();
+            }
+        })
+        .await
+        .map_err(Error::internal)?;
         let elsewhere = self.store.read_now(|db| Ok(syncs::elsewhere(db, &boot)?))?;
         let (alive, gone): (Vec<_>, Vec<_>) = elsewhere.into_iter().partition(|process| self.data.is_alive(process));
         self.store

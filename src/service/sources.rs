@@ -34,6 +34,7 @@ use crate::datadir::DataDir;
 pub use crate::datadir::Scratch;
 use crate::domain::access::Permission;
 use crate::domain::catalog::CatalogColumn;
+use crate::domain::connection::Mode;
 use crate::domain::error::{Error, Result};
 use crate::domain::id::{IdRef, OrgId, Source as SourceKind, SourceId};
 use crate::domain::page::{ListRequest, Page};
@@ -72,7 +73,9 @@ impl App {
     pub async fn delete_source(&self, caller: &Caller, id: &IdRef<SourceKind>, spelled: &str) -> Result<Source> {
         caller.require(Permission::DataSourcesDelete)?;
         let (writer, id, spelled, app) = (caller.clone(), *id, spelled.to_owned(), self.clone());
-        self.store
+        let org = caller.identity().holder.org_uuid;
+        let gone = self
+            .store
             .write(move |tx| {
                 let found = sources::find(tx, writer.org(), &id)?;
                 let found = found.ok_or_else(|| Error::not_found::<SourceKind>(spelled))?;
@@ -81,15 +84,18 @@ impl App {
                 sources::delete(tx, writer.org(), found.id)?;
                 let before = json!({"name": found.name, "slug": found.slug});
                 writer.record(tx, "data_source.delete", &found.id.prefixed(), Some(before), None)?;
-                let (org, source) = (writer.identity().holder.org_uuid, found.uuid);
-                let extract = found.extract.map(|extract| app.data.extract(org, source, extract));
-                tx.after_commit(move || {
-                    app.results.forget_source(org, source);
-                    extract.iter().for_each(|extract| DataDir::retire(extract, writer.at.into()));
-                });
+                if let Some(extract) = found.extract {
+                    let extract = app.data.extract(org, found.uuid, extract);
+                    tx.after_commit(move || DataDir::retire(&extract, writer.at.into()));
+                }
                 Ok(found)
             })
-            .await
+            .await?;
+        // Many files may go: neither the thread that writes nor one that serves waits for that.
+        let (app, source) = (self.clone(), gone.uuid);
+        // What would be left of them costs room alone.
+        let _ = tokio::task::spawn_blocking(move || app.results.forget_source(org, source)).await;
+        Ok(gone)
     }
 
     /// The source of this SQL name or id: for the command line.
@@ -144,11 +150,12 @@ impl App {
         tables.collect()
     }
 
-    /// The files of all tables of an organisation.
-    pub(super) fn all_table_files(&self, caller: &Caller) -> Result<Vec<TableFile>> {
+    /// The files of all tables of an organisation, and the sources that have none because they are live, by slug.
+    pub(super) fn all_table_files(&self, caller: &Caller) -> Result<(Vec<TableFile>, Vec<String>)> {
         let (org, org_uuid) = (caller.org(), caller.identity().holder.org_uuid);
         let all = self.store.read_now(|db| Ok(sources::list(db, org, &SourceFilter::active(), &Slice::all())?))?;
-        Ok(all.iter().flat_map(|source| self.table_files(org_uuid, source)).collect())
+        let live = all.iter().filter(|source| source.mode == Mode::Live).map(|source| source.slug.clone()).collect();
+        Ok((all.iter().flat_map(|source| self.table_files(org_uuid, source)).collect(), live))
     }
 }
 

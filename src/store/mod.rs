@@ -188,6 +188,16 @@ impl Store {
         self.main.readers.with(|connection| read(&Reader::new(connection)))
     }
 
+    /// The same as of one moment, however many statements that takes.
+    pub fn snapshot_now<T>(&self, read: impl FnOnce(&Reader<'_, Main>) -> Result<T>) -> Result<T> {
+        self.main.reads.fetch_add(1, Ordering::Relaxed);
+        self.main.readers.with(|connection| {
+            // Ended when it is dropped; it writes nothing.
+            let _snapshot = connection.unchecked_transaction().map_err(StoreError::from)?;
+            read(&Reader::new(connection))
+        })
+    }
+
     /// Reads `claribi.db` on a thread that may block.
     pub async fn read<T: Send + 'static>(
         &self,

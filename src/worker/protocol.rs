@@ -1,36 +1,27 @@
 //! What the server and a worker say to one another over the worker's standard input, which is a socket.
 //!
-//! A frame is a little-endian `u32` length, one byte of kind, and that many bytes: JSON of [`ToWorker`] or
-//! [`FromWorker`], or raw bytes that belong to the message before. Neither side accepts a frame over [`MAX_FRAME`].
+//! Messages travel in frames (`frames`): the server's are [`ToWorker`], the worker's [`FromWorker`].
 
 mod connect;
+mod frames;
+mod outcome;
 
-use std::io::{self, Read, Write};
 use std::path::PathBuf;
 
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 pub use self::connect::{AskJob, ConnectJob, Database, DescribeJob, Server};
+pub use self::frames::{FrameKind, MAX_FRAME, frame_head, parse_head, read_message, write_frame, write_message};
+pub use self::outcome::{
+    Failure, FailureCode, ImportedColumn, ImportedTable, Outcome, Position, QueryOutcome, WidgetOutcome,
+};
 use crate::domain::import::ImportOptions;
-use crate::domain::result::{Column, ColumnType, WidgetData};
 use crate::domain::widget::{Format, WidgetKind};
 
-/// The longest frame, in bytes: a job names all tables of an organisation, and what their columns are called.
-pub const MAX_FRAME: usize = 8 << 20;
 /// Results up to this many bytes travel in a frame, larger ones in a file.
 pub const INLINE_LIMIT: usize = 256 << 10;
 /// Identifies the build on both sides; a worker of another build refuses to serve.
 pub const BUILD: &str = concat!(env!("CARGO_PKG_VERSION"), "-", env!("CLARIBI_BUILD"));
-
-/// The kinds of frames.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FrameKind {
-    /// A JSON message.
-    Json = 0,
-    /// The bytes that the message before announced.
-    Bytes = 1,
-}
 
 /// The server's messages.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -221,6 +212,8 @@ pub struct QueryJob {
     pub tables: Vec<TableFile>,
     /// The source whose tables need no schema before their name.
     pub source: Option<String>,
+    /// Sources that are live, of which nothing is here: whoever names them is told where to ask.
+    pub live: Vec<String>,
     /// One `SELECT`.
     pub sql: String,
     /// Values for `$1`, `$2`, … in order.
@@ -277,201 +270,4 @@ pub struct WidgetQuery {
     pub title: String,
     /// How a chart writes its numbers.
     pub format: Format,
-}
-
-/// The results of jobs.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-pub enum Outcome {
-    /// The tables that were made.
-    Imported {
-        /// In the order of the files.
-        tables: Vec<ImportedTable>,
-    },
-    /// The preview was written.
-    Previewed,
-    /// The tables of a database that were read.
-    Connected {
-        /// In the order in which they were named, or in that of the database.
-        tables: Vec<ImportedTable>,
-        /// What was not kept as it was, a sentence each.
-        notes: Vec<String>,
-    },
-    /// A query's result.
-    Queried(QueryOutcome),
-    /// The widgets' results were written.
-    Refreshed {
-        /// Rows read from extracts, for the cost.
-        rows_scanned: u64,
-    },
-    /// The profile was written.
-    Profiled {
-        /// Rows read.
-        rows_scanned: u64,
-    },
-    /// The file was written.
-    Rendered {
-        /// Its length.
-        bytes: u64,
-        /// How many pages it has.
-        pages: u32,
-    },
-}
-
-/// A query's result: in the bytes frame that follows, or in the job's file.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct QueryOutcome {
-    /// `None`: a bytes frame follows with the body. `Some`: its length in the job's `into`.
-    pub file_bytes: Option<u64>,
-    /// The columns.
-    pub columns: Vec<Column>,
-    /// Rows in the body.
-    pub rows: u64,
-    /// Whether there were more.
-    pub truncated: bool,
-    /// Whether the same query of the same extracts has the same result at any time: it asks neither clock nor chance.
-    pub is_lasting: bool,
-    /// Rows read from extracts.
-    pub rows_scanned: u64,
-    /// Milliseconds of planning and execution.
-    pub elapsed_ms: u64,
-}
-
-/// What became of one widget.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct WidgetOutcome {
-    /// As [`WidgetQuery::widget`].
-    pub widget: i64,
-    /// Its data, or why there is none.
-    pub result: Result<WidgetData, Failure>,
-    /// A chart's drawing.
-    pub svg: Option<String>,
-}
-
-/// A table that an import made.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct ImportedTable {
-    /// Its name.
-    pub name: String,
-    /// Its rows.
-    pub rows: u64,
-    /// The length of its extract.
-    pub bytes: u64,
-    /// Its columns.
-    pub columns: Vec<ImportedColumn>,
-}
-
-/// A column of a table.
-#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
-pub struct ImportedColumn {
-    /// Its name.
-    pub name: String,
-    /// Its type.
-    #[serde(rename = "type")]
-    pub kind: ColumnType,
-    /// Whether it holds a null.
-    pub nullable: bool,
-}
-
-/// Why a job failed, in words that may be shown to its caller: no path, no internals.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Failure {
-    /// The kind.
-    pub code: FailureCode,
-    /// One sentence that says what to do.
-    pub message: String,
-    /// Where in the SQL, when that is known.
-    pub position: Option<Position>,
-}
-
-impl Failure {
-    /// A failure without a position.
-    pub fn new(code: FailureCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), position: None }
-    }
-}
-
-/// The kinds of failures.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FailureCode {
-    /// The SQL is not one read-only query, or names what is not there, or does not type-check, or fails on the data.
-    InvalidSql,
-    /// A file cannot be read as what it claims to be.
-    InvalidFile,
-    /// The options of an import do not fit its file.
-    InvalidOptions,
-    /// Another system that data comes from cannot be reached, refuses, or breaks off.
-    Source,
-    /// The deadline passed.
-    Timeout,
-    /// Memory, spill, row width or result bytes went past a limit.
-    TooLarge,
-    /// The server asked to stop.
-    Canceled,
-    /// There is no room on the disk; the message is for the log.
-    DiskFull,
-    /// A defect of ours, or the worker died; the message is for the log.
-    Internal,
-}
-
-/// A place in a text, counted from one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Position {
-    /// The line.
-    pub line: u64,
-    /// The column, in characters.
-    pub column: u64,
-}
-
-/// The head of a frame: length and kind.
-pub fn frame_head(kind: FrameKind, length: usize) -> io::Result<[u8; 5]> {
-    if length > MAX_FRAME {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "a frame over the limit"));
-    }
-    let length = u32::try_from(length).map_err(io::Error::other)?.to_le_bytes();
-    Ok([length[0], length[1], length[2], length[3], kind as u8])
-}
-
-/// Reads the head of a frame.
-pub fn parse_head(head: [u8; 5]) -> io::Result<(FrameKind, usize)> {
-    let length = u32::from_le_bytes([head[0], head[1], head[2], head[3]]) as usize;
-    let kind = match head[4] {
-        0 => FrameKind::Json,
-        1 => FrameKind::Bytes,
-        _ => return Err(io::Error::new(io::ErrorKind::InvalidData, "an unknown kind of frame")),
-    };
-    if length > MAX_FRAME {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "a frame over the limit"));
-    }
-    Ok((kind, length))
-}
-
-/// Writes one frame; the child's side, which blocks.
-pub fn write_frame(out: &mut impl Write, kind: FrameKind, bytes: &[u8]) -> io::Result<()> {
-    out.write_all(&frame_head(kind, bytes.len())?)?;
-    out.write_all(bytes)?;
-    out.flush()
-}
-
-/// Writes one JSON message.
-pub fn write_message(out: &mut impl Write, message: &impl Serialize) -> io::Result<()> {
-    write_frame(out, FrameKind::Json, &serde_json::to_vec(message)?)
-}
-
-/// Reads one JSON message; the child's side, which blocks. `None` at the end of the stream.
-pub fn read_message<T: DeserializeOwned>(input: &mut impl Read) -> io::Result<Option<T>> {
-    let mut head = [0; 5];
-    match input.read_exact(&mut head) {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
-        Err(error) => return Err(error),
-    }
-    let (kind, length) = parse_head(head)?;
-    if kind != FrameKind::Json {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "a message was expected"));
-    }
-    let mut bytes = vec![0; length];
-    input.read_exact(&mut bytes)?;
-    Ok(Some(serde_json::from_slice(&bytes)?))
 }

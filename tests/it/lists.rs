@@ -225,7 +225,7 @@ async fn keys_are_found_by_status_environment_and_owner() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sources_are_found_by_status_and_kind_and_the_external_face_shows_active_ones() {
+async fn sources_are_found_by_status_kind_and_mode_and_the_external_face_shows_active_ones() {
     let world = World::new().await;
     let owner = world.owner().await;
     sales(&owner).await;
@@ -234,7 +234,7 @@ async fn sources_are_found_by_status_and_kind_and_the_external_face_shows_active
         .app
         .store
         .write(move |tx| {
-            let new = NewSource { uuid, name: "On its way", slug: "on_its_way", mode: Mode::Extract, connection: None };
+            let new = NewSource { uuid, name: "On its way", slug: "on_its_way", mode: Mode::Live, connection: None };
             sources::create(tx, org, &new, "boot", now)
         })
         .await
@@ -245,8 +245,12 @@ async fn sources_are_found_by_status_and_kind_and_the_external_face_shows_active
         assert_eq!(names(&owner, &format!("{base}?status=syncing")).await, ["On its way"]);
         assert_eq!(names(&owner, &format!("{base}?status=error")).await, Vec::<String>::new());
         assert_eq!(names(&owner, &format!("{base}?kind=file&sort=name")).await, ["On its way", "Sales"]);
+        assert_eq!(names(&owner, &format!("{base}?mode=live")).await, ["On its way"]);
+        assert_eq!(names(&owner, &format!("{base}?mode=extract")).await, ["Sales"]);
+        owner.get(&format!("{base}?mode=both")).await.refuses(400, "invalid_parameter");
     }
     assert_eq!(names(&owner, "/api/v1/data-sources/?kind=file").await, ["Sales"]);
+    owner.get("/api/v1/data-sources/?mode=live").await.refuses(400, "invalid_parameter");
     owner.get("/api/v1/data-sources/?status=syncing").await.refuses(400, "invalid_parameter");
 }
 

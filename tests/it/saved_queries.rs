@@ -211,6 +211,21 @@ async fn a_result_is_computed_once_until_its_data_changes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_keeps_no_results_removes_those_that_were_kept() {
+    let world = World::new().await;
+    let owner = world.owner().await;
+    let source = sales(&owner).await;
+    let id = save(&owner, by_region(&source)).await;
+    let first = owner.get(&result(&id)).await;
+    assert_eq!(kept(&world).len(), 1);
+    let world = world.restarted_with(|plot| plot.settings.query_cache = 0).await;
+    let owner = world.bearer(owner.secret());
+    assert!(kept(&world).is_empty());
+    assert_eq!(rows(&owner.get(&result(&id)).await), rows(&first));
+    assert!(kept(&world).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_result_without_a_source_is_of_all_of_them() {
     let world = World::new().await;
     let owner = world.owner().await;

@@ -182,9 +182,16 @@ async fn a_command_that_is_killed_holds_nothing_up() {
     assert!(left["error"].as_str().unwrap().contains("command stopped"), "{left}");
     let leases = || std::fs::read_dir(installation.data().join("leases")).unwrap().count();
     assert_eq!(leases(), 0, "nothing is left of processes that are no more");
-    std::fs::write(installation.data().join("leases/somebody"), "").unwrap();
+    let left = |name: &str| {
+        let path = installation.data().join("leases").join(name);
+        std::fs::write(&path, "").unwrap();
+        std::fs::File::options().write(true).open(path).unwrap()
+    };
+    let (_somebody, killed, _beginning) = (left("somebody"), left("killed.new"), left("beginning.new"));
+    let long_ago = killed.metadata().unwrap().modified().unwrap() - Duration::from_secs(3_600);
+    killed.set_modified(long_ago).unwrap();
     assert_eq!(installation.serve().stop(), Some(0));
-    assert_eq!(leases(), 0, "nor of those that had nothing to do any more");
+    assert_eq!(leases(), 1, "nor of those that had nothing to do any more; one is being made");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -76,7 +76,9 @@ impl TableChange {
         let own = table.source_name.as_str();
         let is_there = |entry: &&Entry| entry.table == own && entry.column.is_some();
         let mut entries: Vec<Entry> = source.words.iter().filter(is_there).cloned().collect();
-        let words = self.table.applied(&source.said_of(own, None), own, "", table_name)?;
+        let said = said(source);
+        let before = |column: Option<&str>| said.get(&(own, column)).copied().cloned().unwrap_or_default();
+        let words = self.table.applied(&before(None), own, "", table_name)?;
         let mut seen = HashSet::new();
         for (position, (named, change)) in self.columns.iter().enumerate() {
             let field = format!("columns[{position}].");
@@ -87,9 +89,9 @@ impl TableChange {
                 return Err(Error::field(format!("{field}column"), "is there twice; say all of a column at once."));
             }
             let key = Some(column.source_name.clone());
-            let before = source.said_of(own, key.as_deref());
-            let words = change
-                .applied(&before, &column.source_name, &field, |field, text| org::name(field, text, LONGEST_NAME))?;
+            let words = change.applied(&before(key.as_deref()), &column.source_name, &field, |field, text| {
+                org::name(field, text, LONGEST_NAME)
+            })?;
             entries.retain(|entry| entry.column != key);
             entries.push(Entry { table: own.to_owned(), column: key, words });
         }
@@ -136,22 +138,32 @@ fn check(before: &Source, after: &Source, table: &str) -> Result<()> {
         )));
     }
     let (known, catalog) = (before.catalog(), after.catalog());
+    let (before, after) = (said(before), said(after));
     let Some(found) = catalog.iter().find(|found| found.source_name == table) else { return Ok(()) };
     let tables = known.iter().map(|known| known.source_name.as_str());
-    alone(tables, |name| name == table, |name| asked(before, name, None), |name| asked(after, name, None), "table")?;
+    alone(tables, |name| name == table, |name| asked(&before, name, None), |name| asked(&after, name, None), "table")?;
     let was = known.iter().find(|known| known.source_name == table);
     let columns = || was.iter().flat_map(|was| &was.columns).map(|column| column.source_name.as_str());
-    let of = |source: &Source, name: &str| asked(source, table, Some(name));
-    alone(columns(), |_| true, |name| of(before, name), |name| of(after, name), "column")?;
+    let of = |said: &Said<'_>, name: &str| asked(said, table, Some(name));
+    alone(columns(), |_| true, |name| of(&before, name), |name| of(&after, name), "column")?;
     if found.present && !found.hidden && !found.columns.is_empty() && found.visible().next().is_none() {
         return Err(Error::Conflict("No column of the table would be left to see; hide the table instead.".to_owned()));
     }
     Ok(())
 }
 
+/// What is said of each table and column of a source, by their own names.
+type Said<'s> = HashMap<(&'s str, Option<&'s str>), &'s Words>;
+
+fn said(source: &Source) -> Said<'_> {
+    let entries = source.words.iter();
+    entries.map(|entry| ((entry.table.as_str(), entry.column.as_deref()), &entry.words)).collect()
+}
+
 /// The name that a thing is to go by: the one it was given, or its own.
-fn asked(source: &Source, table: &str, column: Option<&str>) -> String {
-    source.said_of(table, column).name.unwrap_or_else(|| column.unwrap_or(table).to_owned())
+fn asked(said: &Said<'_>, table: &str, column: Option<&str>) -> String {
+    let given = said.get(&(table, column)).and_then(|words| words.name.clone());
+    given.unwrap_or_else(|| column.unwrap_or(table).to_owned())
 }
 
 /// Holds that nobody who gets another name gets one that another goes by. What a sync brought is left to [`names`].

@@ -1,6 +1,7 @@
 //! What sources have that queries are sent to, instead of copying their data.
 
-use super::{Connection, Kind, Mode, What, field, split};
+use super::readings::split;
+use super::{Connection, Kind, Mode, What, field};
 use crate::domain::error::{Error, Result};
 
 impl Mode {

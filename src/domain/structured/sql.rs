@@ -8,6 +8,7 @@ use super::{Aggregate, BUCKETS, Grain, Measure, StructuredQuery, TimeAxis, Writt
 use crate::domain::error::{Error, Result};
 use crate::domain::org;
 use crate::domain::result::{Column, ColumnType};
+use crate::domain::source::quoted;
 
 /// A query on its way to text.
 pub(super) struct Writer<'q> {
@@ -264,11 +265,6 @@ impl Output<'_> {
 
 fn sorted(name: &str, descending: bool) -> String {
     format!("{} {} NULLS LAST", quoted(name), if descending { "DESC" } else { "ASC" })
-}
-
-/// A name of SQL that is taken as it is.
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 /// An expression as a value of the type, where what it is might be another one.

@@ -14,7 +14,8 @@ use datafusion::arrow::array::{ArrayRef, RecordBatch};
 use datafusion::arrow::datatypes::{Field, Schema};
 
 use super::fault::Fault;
-use super::intake::{Column, Note};
+use super::intake::Column;
+use super::notes::{MOST_NOTES, Note, Notes};
 use super::rows::Rows;
 use super::target::{Cell, Target};
 use super::{Connector, Described, Question, all_tables, names, open, remove, spelled};
@@ -76,6 +77,7 @@ fn answer(job: AskJob, hands: &Hands, control: &Control) -> Result<(QueryOutcome
     held.check()?;
     drop(connector);
 
+    let notes = held.notes(&names);
     let table = held.settled(names);
     let mut encoder = Encoder::new(format, &table.columns, &table.schema, &into, limits.bytes)?;
     let truncated = table.rows as u64 > limits.rows;
@@ -86,7 +88,7 @@ fn answer(job: AskJob, hands: &Hands, control: &Control) -> Result<(QueryOutcome
         encoder.write(&table.batch(from, to)?, to - from)?;
     }
     let (rows, elapsed_ms) = (encoder.rows(), watch.millis());
-    let (file_bytes, body) = match encoder.finish(truncated, elapsed_ms)? {
+    let (file_bytes, body) = match encoder.finish(truncated, elapsed_ms, &notes)? {
         Body::Inline(bytes) => (None, bytes),
         Body::File(length) => (Some(length), Vec::new()),
     };
@@ -108,6 +110,7 @@ struct Held<'c> {
 struct HeldColumn {
     promised: Target,
     cells: Vec<Kept>,
+    notes: Notes,
 }
 
 /// A value that stays.
@@ -164,7 +167,7 @@ impl Kept {
 impl<'c> Held<'c> {
     fn new(described: &Described, wanted: u64, limits: QueryLimits, control: &'c Control) -> Self {
         let columns = described.columns.iter();
-        let columns = columns.map(|(_, target)| HeldColumn { promised: *target, cells: Vec::new() }).collect();
+        let columns = columns.map(|(_, target)| HeldColumn::new(*target)).collect();
         Self { columns, rows: 0, wanted, bytes: 0, limits, control }
     }
 
@@ -176,6 +179,12 @@ impl<'c> Held<'c> {
         }
         let message = "The result needs more memory than it may use; select fewer columns or rows, or aggregate.";
         Err(Fault::Stopped(Failure::new(FailureCode::TooLarge, message)))
+    }
+
+    /// What is told of values that are not as the database has them.
+    fn notes(&self, names: &[String]) -> Vec<String> {
+        let noted = names.iter().zip(&self.columns);
+        noted.flat_map(|(name, column)| column.notes.sentences(name)).take(MOST_NOTES).collect()
     }
 
     /// The rows under the types that hold all of them.
@@ -201,7 +210,11 @@ impl Rows for Held<'_> {
         self.columns[index].cells.push(cell.into());
     }
 
-    fn changed(&mut self, index: usize, _: Note, cell: Cell<'_>) {
+    fn changed(&mut self, index: usize, note: Note, cell: Cell<'_>) {
+        // The last row may only tell that there are more.
+        if (self.rows as u64) < self.limits.rows {
+            self.columns[index].notes.count(note);
+        }
         self.cell(index, cell);
     }
 
@@ -215,6 +228,10 @@ impl Rows for Held<'_> {
 }
 
 impl HeldColumn {
+    fn new(promised: Target) -> Self {
+        Self { promised, cells: Vec::new(), notes: Notes::default() }
+    }
+
     /// The narrowest type that holds all values. The first one says more than a promise that it breaks.
     fn target(&self) -> Target {
         let (mut target, mut any) = (self.promised, false);
@@ -266,7 +283,8 @@ mod tests {
     use super::*;
 
     fn target(promised: Target, cells: &[Cell<'_>]) -> Target {
-        HeldColumn { promised, cells: cells.iter().map(|cell| Kept::from(*cell)).collect() }.target()
+        let cells = cells.iter().map(|cell| Kept::from(*cell)).collect();
+        HeldColumn { cells, ..HeldColumn::new(promised) }.target()
     }
 
     #[test]

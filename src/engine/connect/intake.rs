@@ -16,6 +16,7 @@ use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::fault::Fault;
+use super::notes::{Note, Notes};
 use super::progress::Progress;
 use super::rows::Rows;
 use super::target::{Cell, Target};
@@ -23,30 +24,6 @@ use super::words;
 use crate::engine::import::extract::Extract;
 use crate::engine::import::{BATCH_BYTES, BATCH_ROWS};
 use crate::worker::protocol::{ImportedColumn, ImportedTable};
-
-/// What is not kept as it was, because no type of ours has it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Note {
-    /// A day that is none, as `0000-00-00`: null.
-    ZeroDate,
-    /// A time before or after all times: the first or last one of the calendar.
-    Infinite,
-    /// Text that is not Unicode: with U+FFFD where it is not.
-    NotUnicode,
-}
-
-impl Note {
-    const ALL: [Self; 3] = [Self::ZeroDate, Self::Infinite, Self::NotUnicode];
-
-    fn sentence(self, table: &str, column: &str, count: u64) -> String {
-        let what = match self {
-            Self::ZeroDate => "values that are no day, such as 0000-00-00, are null",
-            Self::Infinite => "infinite times are kept as the years 1 and 9999",
-            Self::NotUnicode => "texts that are not Unicode have U+FFFD where they are not",
-        };
-        format!("`{table}.{column}`: {count} {what}.")
-    }
-}
 
 /// What became of the rows.
 pub enum Intaken {
@@ -144,10 +121,8 @@ impl<'a, 'p> Intake<'a, 'p> {
             nullable: column.nullable,
         });
         let columns = columns.collect();
-        let notes = self.names.iter().zip(&self.columns).flat_map(|(name, column)| {
-            let counted = Note::ALL.into_iter().map(|note| (note, column.notes[note as usize]));
-            counted.filter(|(_, count)| *count > 0).map(|(note, count)| note.sentence(self.table, name, count))
-        });
+        let noted = self.names.iter().zip(&self.columns);
+        let notes = noted.flat_map(|(name, column)| column.notes.sentences(&format!("{}.{name}", self.table)));
         let notes = notes.collect();
         Ok(Intaken::Table(ImportedTable { name: self.table.to_owned(), rows: self.rows, bytes, columns }, notes))
     }
@@ -169,7 +144,7 @@ impl Rows for Intake<'_, '_> {
     }
 
     fn changed(&mut self, index: usize, note: Note, cell: Cell<'_>) {
-        self.columns[index].notes[note as usize] += 1;
+        self.columns[index].notes.count(note);
         self.cell(index, cell);
     }
 
@@ -194,7 +169,7 @@ pub(super) struct Column {
     nullable: bool,
     /// A value was put in that fitted.
     any: bool,
-    notes: [u64; Note::ALL.len()],
+    notes: Notes,
 }
 
 enum Builder {
@@ -219,7 +194,7 @@ macro_rules! put {
 impl Column {
     /// Without rows.
     pub(super) fn new(target: Target) -> Self {
-        Self { target, builder: Builder::of(target), nullable: false, any: false, notes: [0; Note::ALL.len()] }
+        Self { target, builder: Builder::of(target), nullable: false, any: false, notes: Notes::default() }
     }
 
     /// Puts the cell in where it fits, and says whether it does.

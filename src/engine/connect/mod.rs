@@ -13,6 +13,7 @@ mod cursors;
 mod fault;
 mod intake;
 mod mysql;
+mod notes;
 mod postgres;
 mod progress;
 mod rows;
@@ -32,6 +33,7 @@ pub use self::ask::{ask, describe};
 use self::cursors::{Cursors, Earlier};
 use self::fault::Fault;
 use self::intake::{Intake, Intaken};
+use self::notes::MOST_NOTES;
 use self::progress::Progress;
 use self::rows::Rows;
 use self::target::Target;
@@ -41,7 +43,7 @@ use super::import::{column_names, file_name};
 use super::threads::Hands;
 use crate::domain::connection::{Reading, What};
 use crate::domain::result::ColumnType;
-use crate::domain::source::sql_name;
+use crate::domain::source::{quoted_by, sql_name};
 use crate::worker::protocol::{ConnectJob, Database, Failure, ImportedTable};
 
 /// Tables that are read without being named.
@@ -49,9 +51,6 @@ const MOST_TABLES: usize = 500;
 
 /// By how much a server gives a statement longer than the job has itself, so that the reason is the job's own.
 const GRACE: Duration = Duration::from_millis(100);
-
-/// Sentences about what was not kept as it was.
-const MOST_NOTES: usize = 100;
 
 /// A connection to a database, in a transaction that only reads.
 trait Connector {
@@ -296,15 +295,9 @@ fn title(what: &What) -> String {
     }
 }
 
-/// A name in quotes, which stand twice where they stand in it.
-fn quoted(name: &str, quote: char) -> String {
-    let twice = String::from_iter([quote, quote]);
-    format!("{quote}{}{quote}", name.replace(quote, &twice))
-}
-
 /// A table's name, with its schema, in quotes.
 fn full_name(schema: Option<&str>, name: &str, quote: char) -> String {
-    schema.into_iter().chain([name]).map(|part| quoted(part, quote)).collect::<Vec<_>>().join(".")
+    schema.into_iter().chain([name]).map(|part| quoted_by(part, quote)).collect::<Vec<_>>().join(".")
 }
 
 /// A query as one that can stand in another: without a semicolon behind it, and with its last comment ended.

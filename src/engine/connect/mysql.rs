@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::fault::Fault;
 use super::rows::Rows;
 use super::target::Target;
-use super::{Connector, Described, GRACE, Question, full_name, quoted, subquery, title, tls, unended};
+use super::{Connector, Described, GRACE, Question, full_name, quoted_by, subquery, title, tls, unended};
 use crate::domain::connection::{Tls, What};
 use crate::engine::control::Control;
 use crate::engine::threads::Hands;
@@ -127,7 +127,7 @@ impl Connector for Mysql<'_> {
 
     fn greatest(&mut self, described: &Described, column: usize) -> Result<Option<Value>, Fault> {
         let Described { columns, from, title, .. } = described;
-        let sql = format!("SELECT CAST(MAX(q.{}) AS CHAR) FROM {from}", quoted(&columns[column].0, '`'));
+        let sql = format!("SELECT CAST(MAX(q.{}) AS CHAR) FROM {from}", quoted_by(&columns[column].0, '`'));
         let value: Option<Option<String>> = self.wait(async |connection| {
             open(connection)?.query_first(sql).await.map_err(|error| refused(&error, title))
         })?;
@@ -143,7 +143,7 @@ impl Connector for Mysql<'_> {
         let Described { columns, title, .. } = described;
         let (condition, parameters) = beyond.map_or((String::new(), Params::Empty), |(column, value)| {
             let (name, target) = &columns[column];
-            compared(&quoted(name, '`'), *target, value.as_str().unwrap_or_default())
+            compared(&quoted_by(name, '`'), *target, value.as_str().unwrap_or_default())
         });
         let sql = described.question.as_ref().map(|question| question.sql.clone());
         let sql = sql.unwrap_or_else(|| described.statement(&condition));

@@ -29,7 +29,7 @@ use self::value::{Raw, bound, put};
 use super::fault::Fault;
 use super::rows::Rows;
 use super::target::Target;
-use super::{Connector, Described, GRACE, Question, full_name, quoted, subquery, title, tls};
+use super::{Connector, Described, GRACE, full_name, quoted_by, subquery, title, tls};
 use crate::domain::connection::What;
 use crate::domain::result::ColumnType;
 use crate::engine::control::Control;
@@ -128,7 +128,7 @@ impl<'a> Postgres<'a> {
         let condition = match beyond {
             // Without a type, the text is read as one of the column's.
             Some((column, Value::String(value))) => {
-                format!(" WHERE q.c{} > {}", column + 1, quoted(value, '\''))
+                format!(" WHERE q.c{} > {}", column + 1, quoted_by(value, '\''))
             }
             _ => String::new(),
         };
@@ -185,11 +185,6 @@ impl Connector for Postgres<'_> {
 
     fn unmeasured(&self) -> ColumnType {
         ColumnType::Decimal
-    }
-
-    fn ask(&mut self, question: Question) -> Result<Described, Fault> {
-        let described = self.describe(&What::Query(question.sql.clone()))?;
-        Ok(Described { question: Some(question), ..described })
     }
 
     fn greatest(&mut self, described: &Described, column: usize) -> Result<Option<Value>, Fault> {

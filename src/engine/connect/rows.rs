@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use super::fault::Fault;
-use super::intake::Note;
+use super::notes::Note;
 use super::target::Cell;
 
 /// Receives rows cell by cell.

@@ -18,8 +18,8 @@ use serde_json::Value;
 use super::fault::Fault;
 use super::rows::Rows;
 use super::target::{Cell, Target};
-use super::{Connector, Described, counted, full_name, quoted, subquery, title};
-use crate::domain::connection::What;
+use super::{Connector, Described, counted, full_name, quoted_by, subquery, title};
+use crate::domain::connection::{SqliteFile, What};
 use crate::engine::control::Control;
 
 /// Virtual machine steps between two looks at whether the job has to stop.
@@ -62,16 +62,10 @@ impl Sqlite {
 impl Drop for Sqlite {
     fn drop(&mut self) {
         let Some(copy) = &self.copy else { return };
-        for beside in ["", "-wal", "-shm", "-journal"] {
-            super::remove(&with(copy, beside));
+        for file in SqliteFile::all_of(copy) {
+            super::remove(&file);
         }
     }
-}
-
-fn with(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
 }
 
 fn open(path: &Path, flags: OpenFlags, control: &Control) -> rusqlite::Result<Connection> {
@@ -111,10 +105,12 @@ fn copied(path: &Path, copy: &Path) -> Result<(), Fault> {
     let unreadable = |error: std::io::Error| Fault::NoDatabase(format!("it cannot be opened ({error})"));
     let before = changed(path).map_err(unreadable)?;
     fs::copy(path, copy).map_err(unreadable)?;
-    for beside in ["-wal", "-journal"] {
-        let journal = with(path, beside);
+    // What lies in shared memory is made anew.
+    let [_, wal, _, journal] = SqliteFile::all_of(path);
+    let [_, wal_copy, _, journal_copy] = SqliteFile::all_of(copy);
+    for (journal, copy) in [(wal, wal_copy), (journal, journal_copy)] {
         if journal.exists() {
-            fs::copy(&journal, with(copy, beside)).map_err(unreadable)?;
+            fs::copy(journal, copy).map_err(unreadable)?;
         }
     }
     if changed(path).map_err(unreadable)? != before {
@@ -171,7 +167,7 @@ impl Connector for Sqlite {
         };
         let (columns, from): (Vec<(String, Target)>, String) = described.map_err(|error| self.fault(&error, &title))?;
         let select = match what {
-            What::Table { .. } => columns.iter().map(|(name, _)| quoted(name, '"')).collect::<Vec<_>>().join(", "),
+            What::Table { .. } => columns.iter().map(|(name, _)| quoted_by(name, '"')).collect::<Vec<_>>().join(", "),
             What::Query(_) => "*".to_owned(),
         };
         let expected = match what {
@@ -187,7 +183,7 @@ impl Connector for Sqlite {
     }
 
     fn greatest(&mut self, described: &Described, column: usize) -> Result<Option<Value>, Fault> {
-        let sql = format!("SELECT max({}) FROM {}", quoted(&described.columns[column].0, '"'), described.from);
+        let sql = format!("SELECT max({}) FROM {}", quoted_by(&described.columns[column].0, '"'), described.from);
         let greatest = self.connection.query_row(&sql, [], |row| row.get::<_, SqlValue>(0));
         match greatest.map_err(|error| self.fault(&error, &described.title))? {
             SqlValue::Integer(value) => Ok(Some(value.into())),
@@ -205,7 +201,8 @@ impl Connector for Sqlite {
     ) -> Result<(), Fault> {
         let title = &described.title;
         let failed = |error: &rusqlite::Error| fault(error, title, &self.control);
-        let condition = beyond.map(|(column, _)| format!(" WHERE {} > ?1", quoted(&described.columns[column].0, '"')));
+        let condition =
+            beyond.map(|(column, _)| format!(" WHERE {} > ?1", quoted_by(&described.columns[column].0, '"')));
         let sql = described.statement(&condition.unwrap_or_default());
         let mut statement = self.connection.prepare(&sql).map_err(|error| failed(&error))?;
         match beyond {

@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime, Timelike};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Timelike};
 
 use super::fault::Fault;
 use crate::domain::import::{ColumnOptions, ImportOptions};
 use crate::domain::result::ColumnType;
-use crate::engine::detect::{self, EPOCH_DAYS, MICROS_PER_DAY};
+use crate::engine::detect::{self, MICROS_PER_DAY};
 
 /// The most digits of an exact decimal number.
 const DIGITS: usize = 38;
@@ -125,7 +125,7 @@ impl Terms {
                 let day = NaiveDate::parse_from_str(cell, format);
                 // A format with a time of day names a day, too.
                 let day = day.or_else(|_| NaiveDateTime::parse_from_str(cell, format).map(|at| at.date()));
-                Some(day.ok()?.num_days_from_ce() - EPOCH_DAYS)
+                Some(day.ok()?.to_epoch_days())
             }
         }
     }

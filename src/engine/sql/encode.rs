@@ -72,10 +72,10 @@ impl Encoder {
         Ok(())
     }
 
-    /// Writes what stands after the last row.
-    pub fn finish(self, truncated: bool, elapsed_ms: u64) -> Result<Body, Failure> {
+    /// Writes what stands after the last row. JSON alone has a place for `notes`, and has it where there are any.
+    pub fn finish(self, truncated: bool, elapsed_ms: u64, notes: &[String]) -> Result<Body, Failure> {
         match self.writer {
-            Writer::Text(writer) => writer.finish(self.rows, truncated, elapsed_ms),
+            Writer::Text(writer) => writer.finish(self.rows, truncated, elapsed_ms, notes),
             Writer::Columns(writer) => writer.finish()?,
         }
         .finish()

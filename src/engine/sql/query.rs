@@ -8,19 +8,32 @@ use futures_util::StreamExt;
 use super::encode::{Body, Encoder};
 use super::session::Engine;
 use crate::engine::control::{Control, Stopwatch};
-use crate::worker::protocol::{Failure, QueryJob, QueryOutcome};
+use crate::worker::protocol::{Failure, FailureCode, QueryJob, QueryOutcome};
 
 /// Runs the query; the body comes beside the outcome unless it is in the job's file.
 pub async fn run(engine: Arc<Engine>, job: QueryJob, control: &Control) -> Result<(QueryOutcome, Vec<u8>), Failure> {
     let control = control.within(Duration::from_millis(job.limits.millis));
-    let into = job.into.clone();
+    let (into, sql, live) = (job.into.clone(), job.sql.clone(), job.live.clone());
     let hands = engine.hands.clone();
     let result = hands.run(async move { execute(&engine, &job).await }, control.stopped()).await;
     if result.is_err() {
         // A result that was cut off is of no use; mostly there is no file.
         let _ = std::fs::remove_file(into);
     }
-    result
+    result.map_err(|failure| hinted(failure, &sql, &live))
+}
+
+/// The same failure, with where to ask if the query is about live sources.
+fn hinted(failure: Failure, sql: &str, live: &[String]) -> Failure {
+    let text = sql.to_lowercase();
+    let is_named = |slug: &&String| text.contains(&format!("{slug}.")) || text.contains(&format!("\"{slug}\"."));
+    let named = live.iter().find(is_named).filter(|_| failure.code == FailureCode::InvalidSql);
+    let Some(slug) = named else { return failure };
+    let hint = format!(
+        "`{slug}` is live, so it is queried alone and in its own SQL: send the query with its `data_source_id`, and without \
+         `{slug}.`."
+    );
+    Failure { message: format!("{} {hint}", failure.message), ..failure }
 }
 
 async fn execute(engine: &Engine, job: &QueryJob) -> Result<(QueryOutcome, Vec<u8>), Failure> {
@@ -39,7 +52,7 @@ async fn execute(engine: &Engine, job: &QueryJob) -> Result<(QueryOutcome, Vec<u
     }
     let is_lasting = running.is_lasting;
     let (rows, rows_scanned, elapsed_ms) = (encoder.rows(), running.rows_scanned(), watch.millis());
-    let (file_bytes, body) = match encoder.finish(truncated, elapsed_ms)? {
+    let (file_bytes, body) = match encoder.finish(truncated, elapsed_ms, &[])? {
         Body::Inline(bytes) => (None, bytes),
         Body::File(length) => (Some(length), Vec::new()),
     };

@@ -20,7 +20,6 @@ use crate::domain::result::{Cell, Column, ColumnType};
 
 /// Whole numbers up to this are exact wherever JSON is read.
 const EXACT: u64 = 1 << 53;
-const EPOCH_DAYS: i32 = 719_163;
 
 /// One cell.
 #[derive(Debug, Clone, PartialEq)]
@@ -185,7 +184,7 @@ fn text(text: Option<String>) -> Value<'static> {
 
 /// `YYYY-MM-DD`.
 fn date(days: i32) -> Option<String> {
-    let day = NaiveDate::from_num_days_from_ce_opt(days.checked_add(EPOCH_DAYS)?)?;
+    let day = NaiveDate::from_epoch_days(days)?;
     Some(format!("{:04}-{:02}-{:02}", day.year(), day.month(), day.day()))
 }
 

@@ -9,8 +9,8 @@ use super::*;
 use crate::domain::operation::{BodyKind, Needs};
 use crate::http::body;
 use crate::http::wire::{
-    Counted, Deleted, Hex, Integer, Listing, UuidText, catalog, credits, dashboard, import, key, limits, organization,
-    query, report, session, setup, source, structured, sync, usage, user, widget,
+    Counted, Deleted, Hex, Integer, Listing, UuidText, catalog, connection, credits, dashboard, import, key, limits,
+    organization, query, report, session, setup, source, structured, sync, usage, user, widget,
 };
 
 fn document(face: Face) -> Value {
@@ -128,8 +128,8 @@ fn documented_request_fields_are_the_ones_that_are_read() {
     check::<catalog::TablePatch>();
     check::<import::NewImportOptions>();
     check::<import::NewColumnOptions>();
-    check::<sync::Connection>();
-    check::<sync::NewSecret>();
+    check::<connection::Connection>();
+    check::<connection::NewSecret>();
     check::<sync::NewSchedule>();
     check::<session::LoginRequest>();
     check::<session::RefreshRequest>();

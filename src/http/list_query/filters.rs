@@ -9,7 +9,7 @@ use super::{ListFilter, Parameter};
 use crate::domain::access::Role;
 use crate::domain::audit::Outcome;
 use crate::domain::audit::filter::{self, AuditFilter};
-use crate::domain::connection::Kind;
+use crate::domain::connection::{Kind, Mode};
 use crate::domain::dashboard::DashboardFilter;
 use crate::domain::error::{Error, Result};
 use crate::domain::id::RequestId;
@@ -57,7 +57,9 @@ impl ListFilter for SourceFilter {
         let status = (face != Face::External)
             .then(|| one_of("status", "How they stand.", &SourceStatus::ALL, SourceStatus::as_str));
         let kind = one_of("kind", "What they are.", &Kind::ALL, Kind::as_str);
-        let own = status.into_iter().chain([kind]);
+        let mode =
+            (face != Face::External).then(|| one_of("mode", "How queries reach their data.", &Mode::ALL, Mode::as_str));
+        let own = status.into_iter().chain([kind]).chain(mode);
         own.chain([part_of_name()]).chain(created()).chain([updated()]).collect()
     }
 
@@ -72,6 +74,7 @@ impl ListFilter for SourceFilter {
             q: given.sought("q")?,
             status,
             kind: given.one_of("kind", &Kind::ALL, Kind::as_str)?,
+            mode: given.one_of("mode", &Mode::ALL, Mode::as_str)?,
         })
     }
 }

@@ -3,6 +3,7 @@
 
 pub mod audit;
 pub mod catalog;
+pub mod connection;
 pub mod credits;
 pub mod dashboard;
 pub mod import;

@@ -92,6 +92,7 @@ fn converted<T, U: From<T>>(list: Option<Vec<T>>) -> Vec<U> {
 
 /// A result. Integers beyond 2^53 and decimals are strings, NaN is null. Workers write it; this is its schema.
 #[derive(Serialize, Object)]
+#[oai(skip_serializing_if_is_none)]
 pub struct QueryResult {
     pub(in crate::http) columns: Vec<ResultColumn>,
     /// A list of cells for each row, in the order of the columns.
@@ -100,6 +101,10 @@ pub struct QueryResult {
     /// Whether there were more rows than the limit.
     pub(in crate::http) truncated: bool,
     pub(in crate::http) elapsed_ms: u64,
+    /// Of live sources, which values are not as the database has them, a sentence for each column and reason; missing where
+    /// all are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::http) notes: Option<Vec<String>>,
 }
 
 /// A column of a result.

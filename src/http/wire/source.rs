@@ -4,8 +4,9 @@ use poem_openapi::types::{MaybeUndefined, ParseFromJSON, ToJSON, Type};
 use poem_openapi::{Enum, Object};
 use serde::{Deserialize, Serialize};
 
+use super::connection::{Connection, NewSecret};
 use super::import::ImportOptions;
-use super::sync::{Connection, LastSync, NewSchedule, NewSecret, Schedule};
+use super::sync::{LastSync, NewSchedule, Schedule};
 use super::{Spelling, Stamp};
 use crate::domain::connection::{Credentials, Kind, Mode};
 use crate::domain::error::{Error, Result};

@@ -19,6 +19,13 @@ fn guard(allow: &[&str]) -> Guard {
     Guard::new(allow.iter().map(|text| text.parse().unwrap()).collect(), Names::Given(Arc::new(names)))
 }
 
+#[test]
+fn the_certificates_of_the_system_are_read_once() {
+    let guard = guard(&[]);
+    assert!(Arc::ptr_eq(&guard.trusted_pem(), &guard.trusted_pem()));
+    assert!(guard.trusted_pem().is_empty() || guard.trusted_pem().contains("BEGIN CERTIFICATE"));
+}
+
 /// What others have been fooled by: each must be refused before anybody connects.
 const HOSTILE: &[&str] = &[
     // Other schemes.

@@ -98,6 +98,22 @@ fn a_source_takes_what_it_went_into_along_and_leaves_the_rest() {
 }
 
 #[test]
+fn who_keeps_none_leaves_those_of_others_alone() {
+    let place = Place::new();
+    let of = |source: u128| Key::of(ORG, Some(Uuid::from_u128(source)), &"x").unwrap();
+    for source in [2, 3] {
+        place.results(1_000).keep(&of(source), &answer(10)).unwrap();
+    }
+    let beside = place.results(0);
+    beside.keep(&of(4), &answer(0)).unwrap();
+    assert_eq!((place.found(&beside, &of(2)), files(&place.root()).len()), (None, 2));
+    beside.forget_source(ORG, Uuid::from_u128(2));
+    assert_eq!((place.found(&place.results(1_000), &of(3)), files(&place.root()).len()), (Some(10), 1));
+    beside.remove_all();
+    assert!(files(&place.root()).is_empty());
+}
+
+#[test]
 fn a_file_that_is_gone_is_no_result() {
     let place = Place::new();
     let results = place.results(1_000);

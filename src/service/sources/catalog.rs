@@ -135,9 +135,11 @@ impl App {
                         return Err(std::io::Error::other("a profile gave another outcome"));
                     };
                     let bytes = std::fs::read(scratch.join("profile.json"))?;
-                    // Whole or not at all; where it cannot be kept it is computed again.
                     let is_kept = std::fs::write(&made, &bytes).and_then(|()| std::fs::rename(&made, &kept));
+                    // Where it cannot be kept it is computed again, and where a power cut left a part of it: that does not
+                    // read back.
                     if let Err(error) = is_kept {
+                        let _ = std::fs::remove_file(&made);
                         tracing::debug!(%error, "a profile is not kept");
                     }
                     Ok(serde_json::from_slice(&bytes)?)

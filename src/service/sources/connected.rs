@@ -111,7 +111,7 @@ impl App {
         let mode = request.mode;
         let connection = Connection::parse(request.kind, request.connection)?;
         connection.check_mode(mode)?;
-        let connection = self.placed(caller, connection)?;
+        let connection = self.placed(caller, connection).await?;
         request.credentials.check(request.kind)?;
         let schedule = request.schedule.map(|asked| self.scheduled(&asked, caller.at)).transpose()?;
         self.check_quota(caller.org())?;
@@ -190,6 +190,11 @@ impl App {
             Some(None) => Some(None),
             None => None,
         };
+        // Where it may be is looked up before: the one thread that writes waits for no file system.
+        let to = match change.connection {
+            Some(fields) => Some(self.pointed(caller, &self.find_source(caller.org(), id, spelled)?, fields).await?),
+            None => None,
+        };
         let (app, writer, id, spelled) = (self.clone(), caller.clone(), *id, spelled.to_owned());
         let source = self
             .store
@@ -204,8 +209,8 @@ impl App {
                     before.insert("name".to_owned(), json!(found.name));
                     after.insert("name".to_owned(), json!(new_name));
                 }
-                if let Some(fields) = change.connection {
-                    let to = app.pointed(&writer, &found, fields, change.credentials.is_some())?;
+                if let Some(to) = to {
+                    check_secret_stays(&found, &to, change.credentials.is_some())?;
                     connections::point(tx, org, found.id, &to, now)?;
                     before.insert("connection".to_owned(), json!(found.connection.as_ref().map(Connection::fields)));
                     after.insert("connection".to_owned(), to.fields());
@@ -232,19 +237,12 @@ impl App {
         self.find_source(caller.org(), &IdRef::Number(source), &source.prefixed())
     }
 
-    /// Where a source is to be. A secret goes nowhere that it was not given for: whoever may change a source could else
-    /// have it sent to themselves.
-    fn pointed(&self, caller: &Caller, source: &Source, fields: Value, brings_secret: bool) -> Result<Connection> {
+    /// Where a source is to be. Its kind and mode stay what they were made as.
+    async fn pointed(&self, caller: &Caller, source: &Source, fields: Value) -> Result<Connection> {
         is_elsewhere(source, "connection")?;
         let to = Connection::parse(source.kind, fields)?;
         to.check_mode(source.mode)?;
-        let to = self.placed(caller, to)?;
-        let shares = source.connection.as_ref().is_some_and(|from| from.shares_secret_with(&to));
-        if source.has_secret && !shares && !brings_secret {
-            let reason = "was given for another place; send it again with the new `connection`, or as null.";
-            return Err(Error::field("secret", reason));
-        }
-        Ok(to)
+        self.placed(caller, to).await
     }
 
     fn scheduled(&self, (cron, zone): &ScheduleRequest, now: Timestamp) -> Result<(Schedule, Timestamp)> {
@@ -259,6 +257,16 @@ fn is_elsewhere(source: &Source, field: &str) -> Result<()> {
         Kind::File => Err(Error::field(field, "is not for uploaded files, which are nowhere else.")),
         _ => Ok(()),
     }
+}
+
+/// A secret goes nowhere that it was not given for: whoever may change a source could else have it sent to themselves.
+fn check_secret_stays(source: &Source, to: &Connection, brings_secret: bool) -> Result<()> {
+    let shares = source.connection.as_ref().is_some_and(|from| from.shares_secret_with(to));
+    if source.has_secret && !shares && !brings_secret {
+        let reason = "was given for another place; send it again with the new `connection`, or as null.";
+        return Err(Error::field("secret", reason));
+    }
+    Ok(())
 }
 
 fn kinds() -> String {

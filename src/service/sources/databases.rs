@@ -2,9 +2,8 @@
 //! else.
 
 use std::fs;
-use std::io::Write;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -12,9 +11,8 @@ use super::failure::error_of;
 use super::fetch::{Brought, News};
 use super::files::{Progress, table_of};
 use super::syncs::Lease;
-use crate::domain::connection::{Connection, SecretText, SqliteFile, Tls};
+use crate::domain::connection::{self, Connection, Credentials, SqliteFile, Tls};
 use crate::domain::error::{Error, Result};
-use crate::domain::id::OrgId;
 use crate::domain::source::Source;
 use crate::outbound::guard::Purpose;
 use crate::service::app::App;
@@ -30,19 +28,12 @@ struct State {
 }
 
 /// A database that may be read now.
-pub(super) enum Place {
-    /// A SQLite file.
-    File(PathBuf),
-    /// A server.
-    Server(Reached),
-}
-
-/// A server whose name was resolved.
-pub(super) struct Reached {
-    addresses: Vec<IpAddr>,
-    password: Option<SecretText>,
-    /// Certificates in PEM that its own is checked by.
-    authorities: Option<String>,
+pub(super) struct Place {
+    /// What the worker reads of this machine.
+    pub files: Vec<PathBuf>,
+    database: Database,
+    /// Certificates in PEM that a server's own is checked by.
+    authorities: Option<Arc<str>>,
 }
 
 impl App {
@@ -50,7 +41,7 @@ impl App {
     ///
     /// # Errors
     /// `InvalidField` for what may not be read or connected to.
-    pub(super) fn placed(&self, caller: &Caller, connection: Connection) -> Result<Connection> {
+    pub(super) async fn placed(&self, caller: &Caller, connection: Connection) -> Result<Connection> {
         let guard = &self.settings.outbound.guard;
         match connection {
             Connection::Url(file) => {
@@ -59,7 +50,10 @@ impl App {
                 Ok(Connection::Url(file))
             }
             Connection::Sqlite(file) => {
-                let path = self.readable(caller, Path::new(&file.path))?;
+                // A file system that hangs is waited for where nobody else waits.
+                let (app, caller, named) = (self.clone(), caller.clone(), PathBuf::from(&file.path));
+                let path = tokio::task::spawn_blocking(move || app.readable(&caller, &named)).await;
+                let path = path.map_err(Error::internal)??;
                 let path = path.into_os_string().into_string();
                 let path = path.map_err(|_| Error::field("connection.path", "must be text in UTF-8."))?;
                 Ok(Connection::Sqlite(SqliteFile { path, ..file }))
@@ -112,20 +106,21 @@ impl App {
         lease: &Lease,
         source: &Source,
         connection: &Connection,
+        secret: Credentials,
         progress: &mut Progress,
     ) -> Result<Brought> {
         progress(0.0, 0);
-        let place = self.locate(lease.org, source, connection).await?;
+        let place = self.locate(connection, secret).await?;
         let extract = self.entropy.uuid(self.clock.now());
         let of = |extract| self.data.extract(lease.org_uuid, source.uuid, extract);
         // Without a state it was read from elsewhere.
         let previous = source.extract.filter(|_| source.state.is_some()).map(of);
         let errand = Errand {
             org: lease.org.raw(),
-            read: previous.iter().cloned().chain(place.files()).collect(),
+            read: previous.iter().chain(&place.files).cloned().collect(),
             deadline: self.settings.job_timeout,
         };
-        let port = place.port(connection);
+        let port = place.port();
         let (target, data) = (of(extract), self.data.clone());
         let max_rows = self.settings.source_rows;
         let job = |scratch: &Path| {
@@ -133,7 +128,7 @@ impl App {
             // Where this fails, the worker says so.
             let _ = fs::create_dir(&into);
             Job::Connect(ConnectJob {
-                database: place.database(connection, scratch),
+                database: place.database(scratch),
                 readings: connection.readings(),
                 cursors: connection.cursors(),
                 previous,
@@ -154,30 +149,21 @@ impl App {
         Ok(Brought { from: source.connection.clone(), news: News::Extract(extract, tables), state: Some(state) })
     }
 
-    /// Where the database is now, and what opens it.
-    pub(super) async fn locate(&self, org: OrgId, source: &Source, connection: &Connection) -> Result<Place> {
-        let (server, (host, port)) = match (connection, connection.server()) {
-            (Connection::Postgres(server) | Connection::Mysql(server), Some(place)) => (server, place),
-            (Connection::Sqlite(file), _) => return self.locate_file(file),
-            _ => return Err(Error::internal("a URL is no database")),
-        };
-        let settled = self.settings.outbound.guard.settle(host, port, Purpose::Database).await;
-        let settled =
-            settled.map_err(|refusal| Error::SourceUnavailable(format!("The place of the database {refusal}")))?;
-        let authorities = match (server.tls, &server.authority) {
-            (Tls::Verify, Some(given)) => Some(given.clone()),
-            (Tls::Verify, None) => Some(self.settings.outbound.guard.trusted_pem()),
-            (Tls::Off | Tls::Require, _) => None,
-        };
-        Ok(Place::Server(Reached {
-            addresses: settled.into_iter().map(|address| address.ip()).collect(),
-            password: self.credentials(org, source)?.password,
-            authorities,
-        }))
+    /// Where the database is now.
+    pub(super) async fn locate(&self, connection: &Connection, secret: Credentials) -> Result<Place> {
+        match connection {
+            Connection::Url(_) => Err(Error::internal("a URL is no database")),
+            Connection::Sqlite(file) => {
+                let (app, path) = (self.clone(), PathBuf::from(&file.path));
+                let located = tokio::task::spawn_blocking(move || app.locate_file(path)).await;
+                located.map_err(Error::internal)?
+            }
+            Connection::Postgres(server) => self.locate_server(connection, server, secret, Database::Postgres).await,
+            Connection::Mysql(server) => self.locate_server(connection, server, secret, Database::Mysql).await,
+        }
     }
 
-    fn locate_file(&self, file: &SqliteFile) -> Result<Place> {
-        let path = PathBuf::from(&file.path);
+    fn locate_file(&self, path: PathBuf) -> Result<Place> {
         // It was resolved when it was named: what leads elsewhere since then was not meant.
         let is_there = path.canonicalize().is_ok_and(|found| found == path && path.is_file() && !self.is_own(&path));
         if !is_there {
@@ -185,7 +171,39 @@ impl App {
                 "There is no file any more where the data source has it, or it is a link now; point it to the file.";
             return Err(Error::SourceUnavailable(gone.to_owned()));
         }
-        Ok(Place::File(path))
+        let files = SqliteFile::all_of(&path).into_iter().filter(|path| path.exists()).collect();
+        Ok(Place { files, database: Database::Sqlite { path }, authorities: None })
+    }
+
+    async fn locate_server(
+        &self,
+        connection: &Connection,
+        server: &connection::Server,
+        secret: Credentials,
+        of: impl FnOnce(Server) -> Database,
+    ) -> Result<Place> {
+        let guard = &self.settings.outbound.guard;
+        let (host, port) = connection.server().ok_or_else(|| Error::internal("a server is nowhere"))?;
+        let settled = guard.settle(host, port, Purpose::Database).await;
+        let settled =
+            settled.map_err(|refusal| Error::SourceUnavailable(format!("The place of the database {refusal}")))?;
+        let authorities = match (server.tls, &server.authority) {
+            (Tls::Verify, Some(given)) => Some(given.as_str().into()),
+            (Tls::Verify, None) => Some(guard.trusted_pem()),
+            (Tls::Off | Tls::Require, _) => None,
+        };
+        let database = of(Server {
+            // Certificates are for addresses without brackets.
+            host: server.host.trim_matches(['[', ']']).to_owned(),
+            addresses: settled.into_iter().map(|address| address.ip()).collect(),
+            port,
+            database: server.database.clone(),
+            user: server.user.clone(),
+            password: secret.password,
+            tls: server.tls,
+            authorities: None,
+        });
+        Ok(Place { files: Vec::new(), database, authorities })
     }
 }
 
@@ -196,53 +214,21 @@ pub fn notes(source: &Source) -> Vec<String> {
 }
 
 impl Place {
-    /// What the worker reads of this machine: the file, with what SQLite keeps beside it.
-    pub(super) fn files(&self) -> Vec<PathBuf> {
-        let Self::File(path) = self else { return Vec::new() };
-        let beside = ["", "-wal", "-shm", "-journal"].map(|suffix| {
-            let mut name = path.as_os_str().to_owned();
-            name.push(suffix);
-            PathBuf::from(name)
-        });
-        beside.into_iter().filter(|path| path.exists()).collect()
-    }
-
     /// The port that the worker connects to.
-    pub(super) fn port(&self, connection: &Connection) -> Option<u16> {
-        match self {
-            Self::File(_) => None,
-            Self::Server(_) => connection.server().map(|(_, port)| port),
-        }
+    pub(super) fn port(&self) -> Option<u16> {
+        self.database.port()
     }
 
-    /// As a worker is told of it.
-    pub(super) fn database(self, connection: &Connection, scratch: &Path) -> Database {
-        let reached = match self {
-            Self::File(path) => return Database::Sqlite { path },
-            Self::Server(reached) => reached,
-        };
-        let authorities = reached.authorities.map(|pem| {
+    /// As a worker is told of it, with a file for it in its scratch space.
+    pub(super) fn database(mut self, scratch: &Path) -> Database {
+        if let (Some(pem), Database::Postgres(server) | Database::Mysql(server)) =
+            (self.authorities, &mut self.database)
+        {
             let path = scratch.join("authorities.pem");
             // Where this fails, the worker finds no certificate and says so.
-            let _ = fs::File::create(&path).and_then(|mut file| file.write_all(pem.as_bytes()));
-            path
-        });
-        let told = |server: &crate::domain::connection::Server| Server {
-            // Certificates are for addresses without brackets.
-            host: server.host.trim_matches(['[', ']']).to_owned(),
-            addresses: reached.addresses,
-            port: connection.server().map_or(0, |(_, port)| port),
-            database: server.database.clone(),
-            user: server.user.clone(),
-            password: reached.password,
-            tls: server.tls,
-            authorities,
-        };
-        match connection {
-            Connection::Mysql(server) => Database::Mysql(told(server)),
-            Connection::Postgres(server) => Database::Postgres(told(server)),
-            // Has no server, so that nothing was reached.
-            Connection::Url(_) | Connection::Sqlite(_) => Database::Sqlite { path: PathBuf::new() },
+            let _ = fs::write(&path, pem.as_bytes());
+            server.authorities = Some(path);
         }
+        self.database
     }
 }

@@ -4,9 +4,8 @@ use uuid::Uuid;
 
 use super::files::Progress;
 use super::syncs::Lease;
-use crate::domain::connection::{Connection, Mode, WebFile};
+use crate::domain::connection::{Connection, Credentials, Mode, WebFile};
 use crate::domain::error::{Error, Result};
-use crate::domain::id::IdRef;
 use crate::domain::source::{Source, SourceTable, table_names};
 use crate::outbound::client::{self, Failure, Fetched, Request, Validators};
 use crate::service::app::App;
@@ -38,14 +37,9 @@ pub(super) enum News {
 impl Brought {
     /// How the sync ended with it.
     pub fn ending(&self, source: &Source) -> Ending {
-        let tables = match &self.news {
-            News::Nothing => &source.tables,
-            News::Extract(_, tables) | News::Tables(tables) => tables,
-        };
-        Ending::Done {
-            rows: tables.iter().filter_map(|table| table.rows).sum(),
-            bytes: tables.iter().map(|table| table.bytes).sum(),
-            unchanged: matches!(self.news, News::Nothing),
+        match &self.news {
+            News::Nothing => Ending::of_same(&source.tables),
+            News::Extract(_, tables) | News::Tables(tables) => Ending::of_new(tables),
         }
     }
 }
@@ -56,12 +50,12 @@ impl App {
     /// # Errors
     /// `SourceUnavailable` when it cannot be had, `InvalidFile` when it cannot be read.
     pub(super) async fn bring(&self, lease: &Lease, progress: &mut Progress) -> Result<Brought> {
-        let source = self.find_source(lease.org, &IdRef::Number(lease.source), &lease.source.prefixed())?;
+        let (source, secret) = self.source_to_open(lease.org, lease.source)?;
         self.check_quota(lease.org)?;
         match &source.connection {
-            Some(Connection::Url(file)) => self.bring_web_file(lease, &source, file, progress).await,
-            Some(database) if source.mode == Mode::Live => self.bring_tables(lease, &source, database, progress).await,
-            Some(database) => self.bring_database(lease, &source, database, progress).await,
+            Some(Connection::Url(file)) => self.bring_web_file(lease, &source, file, secret, progress).await,
+            Some(at) if source.mode == Mode::Live => self.bring_tables(lease, &source, at, secret, progress).await,
+            Some(at) => self.bring_database(lease, &source, at, secret, progress).await,
             None => Err(Error::internal(format!("nothing syncs sources of kind {}", source.kind.as_str()))),
         }
     }
@@ -71,6 +65,7 @@ impl App {
         lease: &Lease,
         source: &Source,
         file: &WebFile,
+        secret: Credentials,
         progress: &mut Progress,
     ) -> Result<Brought> {
         let name = file.name();
@@ -81,7 +76,7 @@ impl App {
         progress(0.0, 0);
         let request = Request {
             url: file.url.clone(),
-            headers: self.credentials(lease.org, source)?.headers.into_iter().collect(),
+            headers: secret.headers.into_iter().collect(),
             known: known(source),
             limit: self.settings.outbound.file_limit,
             deadline: self.settings.job_timeout,

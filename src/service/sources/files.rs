@@ -243,10 +243,7 @@ impl App {
         match outcome {
             Ok((extract, tables)) => {
                 let write = move |tx: &Tx<'_>| {
-                    let (rows, bytes) = tables
-                        .iter()
-                        .fold((0, 0), |(rows, bytes), table| (rows + table.rows.unwrap_or(0), bytes + table.bytes));
-                    syncs::finish(tx, org, loading.sync, &Ending::Done { rows, bytes, unchanged: false }, &boot, now)?;
+                    syncs::finish(tx, org, loading.sync, &Ending::of_new(&tables), &boot, now)?;
                     sources::swap(tx, org, loading.source, &Arrival { extract, tables: &tables, state: None }, now)
                 };
                 self.store.write(write).await

@@ -11,9 +11,9 @@ use super::fetch::{Brought, News};
 use super::files::{Progress, table_of};
 use super::syncs::Lease;
 use crate::datadir::Scratch;
-use crate::domain::connection::Connection;
+use crate::domain::connection::{Connection, Credentials};
 use crate::domain::error::{Error, Result};
-use crate::domain::id::{IdRef, OrgId};
+use crate::domain::id::{OrgId, SourceId};
 use crate::domain::source::{Source, SourceTable};
 use crate::service::app::App;
 use crate::service::query::{QueryAnswer, answer};
@@ -25,7 +25,7 @@ pub(in crate::service) struct Ask {
     /// Whose source it is.
     pub org: OrgId,
     /// The source.
-    pub source: Source,
+    pub source: SourceId,
     /// One `SELECT`.
     pub sql: String,
     /// The values of its parameters.
@@ -43,15 +43,16 @@ impl App {
         lease: &Lease,
         source: &Source,
         connection: &Connection,
+        secret: Credentials,
         progress: &mut Progress,
     ) -> Result<Brought> {
         progress(0.0, 0);
-        let place = self.locate(lease.org, source, connection).await?;
-        let errand = Errand { org: lease.org.raw(), read: place.files(), deadline: self.settings.job_timeout };
-        let port = place.port(connection);
+        let place = self.locate(connection, secret).await?;
+        let errand = Errand { org: lease.org.raw(), read: place.files.clone(), deadline: self.settings.job_timeout };
+        let port = place.port();
         let tables = connection.tables();
         let job = |scratch: &Path| {
-            let database = place.database(connection, scratch);
+            let database = place.database(scratch);
             Job::Describe(DescribeJob { database, tables, scratch: scratch.to_owned() })
         };
         let done = self.pool.connect(&errand, port, job, progress.as_mut(), |done, _| Ok(done.outcome)).await;
@@ -69,13 +70,13 @@ impl App {
         deadline: Duration,
         holder: Scratch,
     ) -> Result<QueryAnswer, Refused> {
-        let (place, connection) = self.reach(&ask).await.map_err(refused)?;
-        let errand = Errand { org: ask.org.raw(), read: place.files(), deadline };
-        let port = place.port(&connection);
+        let place = self.reach(ask.org, ask.source).await.map_err(refused)?;
+        let errand = Errand { org: ask.org.raw(), read: place.files.clone(), deadline };
+        let port = place.port();
         let target = holder.path().join("result");
         let Ask { sql, parameters, limits, format, .. } = ask;
         let job = |scratch: &Path| {
-            let database = place.database(&connection, scratch);
+            let database = place.database(scratch);
             Job::Ask(AskJob { database, sql, parameters, limits, format, into: scratch.join("result") })
         };
         self.pool
@@ -83,20 +84,13 @@ impl App {
             .await
     }
 
-    /// Where a query's database is now, and what opens it: both of the same moment.
-    async fn reach(&self, ask: &Ask) -> Result<(Place, Connection)> {
-        let Ask { org, source, .. } = ask;
+    /// Where a query's database is now, and what opens it.
+    async fn reach(&self, org: OrgId, source: SourceId) -> Result<Place> {
+        let (source, secret) = self.source_to_open(org, source)?;
         let Some(connection) = &source.connection else {
             return Err(Error::internal("a live source is nowhere"));
         };
-        let place = self.locate(*org, source, connection).await?;
-        // A secret goes nowhere that it was not given for.
-        let now = self.find_source(*org, &IdRef::Number(source.id), &source.slug)?;
-        if now.connection.as_ref() != Some(connection) {
-            let moved = "The data source was pointed elsewhere meanwhile; ask again.";
-            return Err(Error::SourceUnavailable(moved.to_owned()));
-        }
-        Ok((place, connection.clone()))
+        self.locate(connection, secret).await
     }
 }
 

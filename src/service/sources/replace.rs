@@ -102,10 +102,7 @@ impl App {
             .write(move |tx| {
                 let (org, found) = (writer.org(), sources::find(tx, writer.org(), &IdRef::Number(source.id))?);
                 let found = found.ok_or_else(|| Error::not_found::<SourceKind>(source.id.prefixed()))?;
-                let (rows_of_all, bytes) = tables
-                    .iter()
-                    .fold((0, 0), |(rows, bytes), table| (rows + table.rows.unwrap_or(0), bytes + table.bytes));
-                let ending = Ending::Done { rows: rows_of_all, bytes, unchanged: false };
+                let ending = Ending::of_new(&tables);
                 if !syncs::finish(tx, org, sync, &ending, &app.boot, now)? || found.extract != source.extract {
                     return Err(Error::Conflict(
                         "The source's data was changed meanwhile; send the files again.".to_owned(),

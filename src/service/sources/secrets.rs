@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use crate::domain::connection::Credentials;
 use crate::domain::error::{Error, Result};
-use crate::domain::id::{OrgId, SourceId};
+use crate::domain::id::{IdRef, OrgId, Source as SourceKind, SourceId};
 use crate::domain::source::Source;
 use crate::domain::time::Timestamp;
 use crate::keyring::seal::{self, Place, SealError};
@@ -15,7 +15,10 @@ use crate::keyring::{Generations, Keyring};
 use crate::service::app::App;
 use crate::store::Tx;
 use crate::store::main::changes::{self, NewChange, Origin};
-use crate::store::main::connections;
+use crate::store::main::{connections, sources};
+
+/// The text of a secret, where there is one.
+type Opened = Option<Zeroizing<Vec<u8>>>;
 
 /// Where the secret of a source stands.
 const fn place(org: OrgId, source: SourceId) -> Place {
@@ -49,25 +52,32 @@ impl App {
         Ok(connections::keep_secret(tx, org, source, Some(&sealed), now)?)
     }
 
-    /// What opens a source.
+    /// A source with what opens it, both of one moment: a secret goes nowhere that it was not given for.
     ///
     /// # Errors
     /// `SourceUnavailable` when it does not open here any more: whoever owns the source can send it again.
-    pub(super) fn credentials(&self, org: OrgId, source: &Source) -> Result<Credentials> {
-        // The key may be rotated between reading the row and reading the key: then the row has another one already.
-        let opened = self.opened(org, source.id).or_else(|error| match error {
-            SealError::Generation(_) => self.opened(org, source.id),
-            SealError::Damaged => Err(error),
-        });
-        let Some(text) = opened.map_err(|error| unopened(source, error))? else { return Ok(Credentials::default()) };
-        serde_json::from_slice(&text).map_err(|_| unopened(source, SealError::Damaged))
+    pub(super) fn source_to_open(&self, org: OrgId, id: SourceId) -> Result<(Source, Credentials)> {
+        let (source, text) = match self.opened(org, id)? {
+            // The key was rotated between reading the row and reading the key: the row has another one already.
+            (_, Err(SealError::Generation(_))) => self.opened(org, id)?,
+            found => found,
+        };
+        let Some(text) = text.map_err(|error| unopened(&source, error))? else {
+            return Ok((source, Credentials::default()));
+        };
+        let credentials = serde_json::from_slice(&text).map_err(|_| unopened(&source, SealError::Damaged))?;
+        Ok((source, credentials))
     }
 
-    fn opened(&self, org: OrgId, source: SourceId) -> Result<Option<Zeroizing<Vec<u8>>>, SealError> {
-        let sealed = self.store.read_now(|db| Ok(connections::secret(db, org, source)?));
-        let sealed = sealed.map_err(|_| SealError::Damaged)?;
-        let keys = self.sealing().map_err(|_| SealError::Damaged)?;
-        sealed.map(|sealed| seal::open(&keys, &place(org, source), &sealed)).transpose()
+    fn opened(&self, org: OrgId, id: SourceId) -> Result<(Source, Result<Opened, SealError>)> {
+        let (source, sealed) = self.store.snapshot_now(|db| {
+            let source = sources::find(db, org, &IdRef::Number(id))?;
+            let source = source.ok_or_else(|| Error::not_found::<SourceKind>(id.prefixed()))?;
+            Ok((source, connections::secret(db, org, id)?))
+        })?;
+        let Some(sealed) = sealed else { return Ok((source, Ok(None))) };
+        let opened = seal::open(&self.sealing()?, &place(org, id), &sealed);
+        Ok((source, opened.map(Some)))
     }
 
     /// Draws a new key for what is sealed in rows and seals all of it anew; then the older keys are forgotten. Works

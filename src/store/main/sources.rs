@@ -266,6 +266,7 @@ fn conditions(filter: &SourceFilter) -> Conditions {
         .text("has_text(t.name, ?)", filter.q.as_ref())
         .with("t.status = ?", filter.status.map(|status| status.as_str().to_owned()))
         .with("t.kind = ?", filter.kind.map(|kind| kind.as_str().to_owned()))
+        .with("t.mode = ?", filter.mode.map(|mode| mode.as_str().to_owned()))
 }
 
 /// Every extract that a source points at, with the source's directory: what may not be collected.

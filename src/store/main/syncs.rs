@@ -4,6 +4,7 @@ use rusqlite::{OptionalExtension, Row};
 
 use crate::domain::code::Code;
 use crate::domain::id::{OrgId, SourceId, SyncId};
+use crate::domain::source::SourceTable;
 use crate::domain::sync::{Sync, SyncFilter, SyncStatus, Trigger};
 use crate::domain::time::Timestamp;
 use crate::store::list::{Conditions, Slice, View};
@@ -115,6 +116,23 @@ pub enum Ending {
     },
     /// Without data.
     Failed(Code, String),
+}
+
+impl Ending {
+    /// With tables that have come.
+    pub fn of_new(tables: &[SourceTable]) -> Self {
+        Self::with(tables, false)
+    }
+
+    /// With the tables that were there before.
+    pub fn of_same(tables: &[SourceTable]) -> Self {
+        Self::with(tables, true)
+    }
+
+    fn with(tables: &[SourceTable], unchanged: bool) -> Self {
+        let rows = tables.iter().filter_map(|table| table.rows).sum();
+        Self::Done { rows, bytes: tables.iter().map(|table| table.bytes).sum(), unchanged }
+    }
 }
 
 /// Ends a sync that this process runs; tells whether it was still running: it may have been given up, or its source

@@ -110,6 +110,7 @@ impl Server {
         QueryJob {
             tables: tables.to_vec(),
             source: Some("nyc_flights".into()),
+            live: Vec::new(),
             sql: sql.into(),
             parameters: Vec::new(),
             limits: LIMITS,

@@ -239,6 +239,30 @@ async fn a_live_source_that_lets_nobody_in_or_is_gone_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_answer_tells_which_values_are_not_as_the_database_has_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let world = open_world(directory.path()).await;
+    let owner = world.owner().await;
+    let shops = Shops::open(directory.path(), "live_notes");
+    let strange = [
+        "SELECT CAST(x'ff41' AS TEXT) AS it, 1 AS id UNION ALL SELECT 'a', 2",
+        "SELECT 'infinity'::timestamp AS it, 1 AS id UNION ALL SELECT '2026-01-01', 2",
+        "SELECT it, 1 AS id FROM days",
+    ];
+    shops.run(&json!({"slug": "maria"}), "CREATE TABLE days (it DATE); INSERT IGNORE INTO days VALUES ('2026-02-31')");
+    let told = ["not Unicode", "infinite", "no day"];
+    for ((body, sql), words) in shops.bodies.iter().zip(strange).zip(told) {
+        let source = owner.post(SOURCES, body.clone()).await.is(201);
+        let answer = ask(&owner, &source, sql).await.is(200);
+        let notes = answer["notes"].as_array().unwrap_or_else(|| panic!("notes of {sql}: {answer}"));
+        let note = notes[0].as_str().unwrap();
+        assert!(notes.len() == 1 && note.starts_with("`it`: 1 ") && note.contains(words), "{answer}");
+        let plain = ask(&owner, &source, "SELECT 1 AS id").await.is(200);
+        assert!(plain.get("notes").is_none(), "{plain}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_needs_data_that_is_here_is_refused_of_a_live_source() {
     let directory = tempfile::tempdir().unwrap();
     let world = open_world(directory.path()).await;
@@ -256,6 +280,9 @@ async fn what_needs_data_that_is_here_is_refused_of_a_live_source() {
     says(owner.post("/v1/queries", json!({"name": "x", "query": parts})).await, 400, "invalid_request", "its own SQL");
     for sql in ["SELECT * FROM shop.orders", "SELECT * FROM \"shop\".orders"] {
         says(owner.post("/v1/query", json!({"sql": sql})).await, 400, "invalid_sql", "`shop` is live");
+        let saved = owner.post("/v1/queries", json!({"name": "x", "query": {"sql": sql}})).await.is(201);
+        let result = owner.get(&format!("/v1/queries/{}/result", saved["id"].as_str().unwrap())).await;
+        says(result, 400, "invalid_sql", "`shop` is live");
     }
     let query = json!({"data_source_id": source["id"], "sql": "SELECT count(*) FROM orders"});
     let widget = json!({"type": "kpi", "title": "Orders", "query": query});

@@ -1,6 +1,6 @@
 //! Values of MySQL in its binary format.
 
-use chrono::{Datelike, NaiveDate};
+use chrono::NaiveDate;
 use mysql_async::consts::ColumnType;
 use mysql_async::{Column, Params, Value};
 use serde_json::Value as Json;
@@ -8,12 +8,9 @@ use serde_json::Value as Json;
 use super::BINARY;
 use crate::engine::connect::counted;
 use crate::engine::connect::fault::Fault;
-use crate::engine::connect::intake::Note;
+use crate::engine::connect::notes::Note;
 use crate::engine::connect::rows::Rows;
 use crate::engine::connect::target::{Cell, read_short};
-
-/// Days from the first day of the common era to 1970-01-01.
-const EPOCH_DAYS: i32 = 719_163;
 
 /// The values that a statement takes, which are the first of these.
 pub fn bound(values: &[Json], wanted: usize) -> Result<Params, Fault> {
@@ -85,7 +82,7 @@ fn bits(bytes: &[u8]) -> Cell<'static> {
 /// Days since 1970; `None` of days that the calendar has not, as zero dates are.
 fn days(year: u16, month: u8, day: u8) -> Option<i32> {
     let date = NaiveDate::from_ymd_opt(i32::from(year), u32::from(month), u32::from(day))?;
-    (year > 0).then(|| date.num_days_from_ce() - EPOCH_DAYS)
+    (year > 0).then(|| date.to_epoch_days())
 }
 
 fn clock(hours: u32, minutes: u8, seconds: u8, micros: u32) -> i64 {

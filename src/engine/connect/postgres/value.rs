@@ -8,7 +8,7 @@ use tokio_postgres::types::{Format, FromSql, IsNull, ToSql, Type, to_sql_checked
 
 use crate::engine::connect::counted;
 use crate::engine::connect::fault::Fault;
-use crate::engine::connect::intake::Note;
+use crate::engine::connect::notes::Note;
 use crate::engine::connect::rows::Rows;
 use crate::engine::connect::target::{Cell, FIRST_DAY, FIRST_MICROS, LAST_DAY, LAST_MICROS, read_short};
 

@@ -1,7 +1,10 @@
 //! The sum of whole numbers, added up in 128 bits: only the sum itself has to have a place in its type, and it says so
-//! when it has none. Sums of other numbers, and of distinct ones, are the engine's own.
+//! when it has none. Sums of other numbers are the engine's own.
+
+mod distinct;
 
 use std::fmt;
+use std::hash::Hash;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -18,6 +21,8 @@ use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, EmitTo, GroupsAccumulator, ReversedUDAF, SetMonotonicity, Signature,
     StatisticsArgs,
 };
+
+use self::distinct::DistinctTotal;
 
 /// How sums are handed from one stage to the next.
 const STATE: DataType = DataType::Decimal128(38, 0);
@@ -46,11 +51,7 @@ impl AggregateUDFImpl for CheckedSum {
     }
 
     fn accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
-        match args.return_field.data_type() {
-            DataType::Int64 if !args.is_distinct => Ok(Box::new(Total::<Int64Type>::default())),
-            DataType::UInt64 if !args.is_distinct => Ok(Box::new(Total::<UInt64Type>::default())),
-            _ => self.inner.accumulator(args),
-        }
+        whole_sum(&args).map_or_else(|| self.inner.accumulator(args), Ok)
     }
 
     fn state_fields(&self, args: StateFieldsArgs<'_>) -> Result<Vec<FieldRef>> {
@@ -75,11 +76,7 @@ impl AggregateUDFImpl for CheckedSum {
     }
 
     fn create_sliding_accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
-        match args.return_field.data_type() {
-            DataType::Int64 if !args.is_distinct => Ok(Box::new(Total::<Int64Type>::default())),
-            DataType::UInt64 if !args.is_distinct => Ok(Box::new(Total::<UInt64Type>::default())),
-            _ => self.inner.create_sliding_accumulator(args),
-        }
+        whole_sum(&args).map_or_else(|| self.inner.create_sliding_accumulator(args), Ok)
     }
 
     fn reverse_expr(&self) -> ReversedUDAF {
@@ -103,8 +100,19 @@ impl AggregateUDFImpl for CheckedSum {
     }
 }
 
+/// The sum of what are whole numbers.
+fn whole_sum(args: &AccumulatorArgs<'_>) -> Option<Box<dyn Accumulator>> {
+    match (args.return_field.data_type(), args.is_distinct) {
+        (DataType::Int64, false) => Some(Box::new(Total::<Int64Type>::default())),
+        (DataType::UInt64, false) => Some(Box::new(Total::<UInt64Type>::default())),
+        (DataType::Int64, true) => Some(Box::new(DistinctTotal::<Int64Type>::default())),
+        (DataType::UInt64, true) => Some(Box::new(DistinctTotal::<UInt64Type>::default())),
+        _ => None,
+    }
+}
+
 /// Whole numbers of 64 bits.
-trait Whole: ArrowPrimitiveType<Native: Into<i128> + TryFrom<i128>> + fmt::Debug {}
+trait Whole: ArrowPrimitiveType<Native: Into<i128> + TryFrom<i128> + Eq + Hash> + fmt::Debug {}
 impl Whole for Int64Type {}
 impl Whole for UInt64Type {}
 

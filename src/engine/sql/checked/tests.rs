@@ -45,6 +45,7 @@ impl Numbers {
         let job = QueryJob {
             tables: vec![TableFile { source: "t".into(), table: "n".into(), path, columns: Vec::new() }],
             source: Some("t".into()),
+            live: Vec::new(),
             sql: sql.into(),
             parameters: Vec::new(),
             limits: QueryLimits {
@@ -104,6 +105,11 @@ fn what_has_no_place_in_its_type_is_an_error_wherever_it_is_computed() {
         "SELECT g, sum(x) FROM n GROUP BY g",
         "SELECT sum(x) OVER (ORDER BY g) FROM n WHERE g = 1",
         "SELECT sum(x) OVER (ORDER BY x ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) FROM n WHERE g = 2",
+        "SELECT sum(DISTINCT x) FROM n WHERE g = 1",
+        "SELECT sum(DISTINCT x), count(*) FROM n WHERE g = 1",
+        "SELECT g, sum(DISTINCT x), count(DISTINCT g) FROM n GROUP BY g",
+        "SELECT sum(DISTINCT x) OVER () FROM n WHERE g = 1",
+        "SELECT sum(DISTINCT x) OVER (ORDER BY x ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) FROM n WHERE g = 1",
         "SELECT CAST(1e30 AS BIGINT)",
     ] {
         let told = numbers.ask(sql);
@@ -137,6 +143,17 @@ fn what_has_its_place_is_as_before() {
         (
             "SELECT g, sum(g) OVER (ORDER BY g ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) FROM n ORDER BY g, 2",
             json!([[1, 1], [1, 2], [2, 3], [2, 4], [3, 5]]),
+        ),
+        ("SELECT sum(DISTINCT g), count(*), sum(DISTINCT x) FROM n", json!([[6, 5, -1]])),
+        ("SELECT sum(DISTINCT arrow_cast(g, 'UInt64')), count(*) FROM n", json!([[6, 5]])),
+        ("SELECT sum(DISTINCT x), count(*) FROM n WHERE x IS NULL", json!([[null, 1]])),
+        (
+            "SELECT g, sum(DISTINCT g), count(*) FROM (SELECT g FROM n UNION ALL SELECT g FROM n) GROUP BY g ORDER BY g",
+            json!([[1, 1, 4], [2, 2, 4], [3, 3, 2]]),
+        ),
+        (
+            "SELECT g, sum(DISTINCT g) OVER (ORDER BY g ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) FROM n ORDER BY g, 2",
+            json!([[1, 1], [1, 1], [2, 2], [2, 3], [3, 5]]),
         ),
         ("SELECT sum(length) FROM (SELECT character_length('abc') AS length FROM n)", json!([[15]])),
         ("SELECT x + 0.5 FROM n WHERE g = 1 AND x = 1", json!([[1.5]])),

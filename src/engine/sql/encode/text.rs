@@ -58,11 +58,16 @@ impl TextWriter {
     }
 
     /// Writes what stands after the last row.
-    pub(super) fn finish(self, rows: u64, truncated: bool, elapsed_ms: u64) -> Sink {
+    pub(super) fn finish(self, rows: u64, truncated: bool, elapsed_ms: u64, notes: &[String]) -> Sink {
         match self {
             Self::Json(mut sink) => {
-                let tail = format!("],\"row_count\":{rows},\"truncated\":{truncated},\"elapsed_ms\":{elapsed_ms}}}");
+                let tail = format!("],\"row_count\":{rows},\"truncated\":{truncated},\"elapsed_ms\":{elapsed_ms}");
                 sink.buffer.extend_from_slice(tail.as_bytes());
+                if !notes.is_empty() {
+                    let notes = serde_json::json!(notes);
+                    sink.buffer.extend_from_slice(format!(",\"notes\":{notes}").as_bytes());
+                }
+                sink.buffer.push(b'}');
                 sink
             }
             Self::Csv(sink) => sink,

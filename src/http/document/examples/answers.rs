@@ -213,6 +213,7 @@ fn query_result() -> QueryResult {
         rows: cells.iter().map(|row| row.iter().filter_map(raw).collect()).collect(),
         truncated: false,
         elapsed_ms: 17,
+        notes: None,
     }
 }
 
