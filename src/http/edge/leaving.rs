@@ -7,6 +7,6 @@ pub(super) async fn leaving(departure: &Departure, ends_with_client: bool) {
     if ends_with_client {
         departure.left().await;
     } else {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
