@@ -78,6 +78,8 @@ pub fn services(config: &Config) -> Result<Settings, Failure> {
         generate_wait: config.server.generate_wait.duration(),
         idempotency_ttl: config.server.idempotency_ttl.duration(),
         source_quota: config.sources.quota.bytes(),
+        sources_of_one: config.sources.max_per_organization.into(),
+        sync_interval: config.sources.shortest_interval.duration(),
         source_rows: config.sources.max_rows.into(),
         allowed_dirs: config.sources.allowed_dirs.clone(),
         outbound: OutboundRules {
@@ -201,6 +203,7 @@ pub fn pool(config: &Config, scratch: PathBuf) -> PoolSettings {
         scratch,
         queries: queries(config),
         background: background(config),
+        connectors: worker.connectors as usize,
         idle: worker.idle_timeout.duration(),
         memory_bytes: worker.memory.bytes(),
         // An extract may be as long as the upload that it is made of.

@@ -219,6 +219,7 @@ pub struct Worker {
     pub queries: u32,
     /// 0 stands for half the number of cores.
     pub background: u32,
+    pub connectors: u32,
     pub query_timeout: Period,
     pub job_timeout: Period,
     pub idle_timeout: Period,
@@ -237,6 +238,8 @@ pub struct Worker {
 #[expect(missing_docs, reason = "each setting is explained where it is set: in config.example.toml")]
 pub struct Sources {
     pub quota: Size,
+    pub max_per_organization: u32,
+    pub shortest_interval: Period,
     pub allowed_dirs: Vec<PathBuf>,
     pub max_rows: u32,
 }
@@ -296,6 +299,8 @@ impl Config {
             (audit.checkpoint_entries > 0, "audit.checkpoint_entries", "it must be above 0"),
             (worker.query_memory <= worker.memory, "worker.query_memory", "it must not be more than `worker.memory`"),
             (worker.rows > 0, "worker.rows", "it must be above 0"),
+            (worker.connectors > 0, "worker.connectors", "it must be above 0"),
+            (sources.max_per_organization > 0, "sources.max_per_organization", "it must be above 0"),
             (sources.max_rows > 0, "sources.max_rows", "it must be above 0"),
             (
                 sources.allowed_dirs.iter().all(|directory| directory.is_absolute()),

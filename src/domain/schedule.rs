@@ -5,6 +5,7 @@
 //! falls into the hour that comes twice comes once.
 
 use std::str::FromStr;
+use std::time::Duration;
 
 use chrono::DateTime;
 use chrono_tz::Tz;
@@ -16,6 +17,10 @@ use super::time::Timestamp;
 
 /// The longest expression, in bytes.
 const LONGEST: usize = 100;
+/// The minutes of an hour repeat in the next, so more times of a schedule than an hour has show how near they come.
+const TIMES_LOOKED_AT: u32 = 62;
+/// What comes more seldom than within this time is near to nothing.
+const LOOKED_AT: Duration = Duration::from_secs(40 * 86_400);
 /// The zone unless told otherwise.
 const UTC: &str = "UTC";
 
@@ -73,6 +78,24 @@ impl Schedule {
         Some(Timestamp::from_millis(next.timestamp_millis()))
     }
 
+    /// Refuses a schedule that comes again within less than `shortest`.
+    ///
+    /// # Errors
+    /// `InvalidField`, with the time that has to lie between.
+    pub fn check_interval(&self, shortest: Duration, now: Timestamp) -> Result<()> {
+        let mut before: Option<Timestamp> = None;
+        let until = now.plus(LOOKED_AT);
+        for _ in 0..TIMES_LOOKED_AT {
+            let Some(next) = self.next(before.unwrap_or(now)).filter(|next| *next < until) else { break };
+            if before.is_some_and(|before| next < before.plus(shortest)) {
+                let reason = format!("comes more often than every {} s, which is as often as may be.", shortest.as_secs());
+                return Err(Error::field("schedule.cron", reason));
+            }
+            before = Some(next);
+        }
+        Ok(())
+    }
+
     fn pattern(&self) -> Option<Cron> {
         if self.cron.len() > LONGEST {
             return None;
@@ -120,6 +143,22 @@ mod tests {
         assert!(spring[0].starts_with("2026-03-29T01:") && spring[1] == "2026-03-30T00:30:00Z", "{spring:?}");
         let autumn = times("30 2 * * *", "Europe/Berlin", "2026-10-24T12:00:00Z", 2);
         assert!(autumn[0].starts_with("2026-10-25T0") && autumn[1] == "2026-10-26T01:30:00Z", "{autumn:?}");
+    }
+
+    #[test]
+    fn times_that_lie_too_near_are_refused_wherever_in_a_day_they_are() {
+        let now = at("2026-04-06T09:00:00Z");
+        let check = |cron: &str, seconds: u64| {
+            let schedule = Schedule::parse(cron, None, now).unwrap();
+            schedule.check_interval(Duration::from_secs(seconds), now).map_err(|refusal| refusal.to_string())
+        };
+        for dense in ["* * * * *", "*/4 * * * *", "0,1 3 * * 6", "0,58 0,23 * * *", "0,59 6,7 15 * *"] {
+            assert!(check(dense, 300).unwrap_err().contains("every 300 s"), "{dense}");
+        }
+        for fine in ["*/5 * * * *", "@hourly", "0 6 * * 1-5", "0,30 * * * *", "0 0 29 2 *", "0 0 1 1 *"] {
+            assert_eq!(check(fine, 300), Ok(()), "{fine}");
+        }
+        assert_eq!(check("* * * * *", 0), Ok(()));
     }
 
     #[test]

@@ -200,6 +200,8 @@ impl Collector for House {
             [("lane", "query"), ("state", "waiting")],
             [("lane", "background"), ("state", "running")],
             [("lane", "background"), ("state", "waiting")],
+            [("lane", "connectors"), ("state", "running")],
+            [("lane", "connectors"), ("state", "waiting")],
         ];
         let jobs = load.lanes.map(|(running, waiting)| [running as f64, waiting as f64]).concat();
         page.gauges("worker_jobs", "Jobs of workers, by lane", None, &states, &jobs)?;

@@ -1,4 +1,5 @@
-//! Takes queued report runs, oldest first, and makes their files.
+//! Takes queued report runs, the organisations in turns, and makes their files. Beyond those that are made at once there
+//! is room for as many of organisations that have none under way: nobody waits for the reports of others alone.
 
 use std::time::Duration;
 
@@ -6,20 +7,31 @@ use tokio::task::{JoinError, JoinSet};
 use tracing::Instrument;
 
 use super::{Stop, described};
+use crate::domain::id::OrgId;
 use crate::service::app::App;
-use crate::store::main::runs::Leased;
+use crate::store::main::runs::{Leased, Turn};
 
 /// The pause after the queue could not be read.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Runs until the stop, at most `at_once` runs at a time; those that are under way then are cut off.
+/// Runs until the stop, at most `at_once` runs at a time and as many guests; those that are under way then are cut off.
 pub(super) async fn run(app: App, at_once: usize, mut stop: Stop) {
     let mut running = JoinSet::new();
+    let mut last = OrgId::new(0);
+    let turn = |running: usize| match running {
+        running if running < at_once => Some(Turn::Anyone),
+        running if running < 2 * at_once => Some(Turn::Guest),
+        _ => None,
+    };
     loop {
         // Not beside the waiting below: a lease that is dropped between its commit and its answer would be lost.
-        let leased = if running.len() < at_once { lease(&app).await } else { Lease::Nothing };
+        let leased = match turn(running.len()) {
+            Some(turn) => lease(&app, turn, last).await,
+            None => Lease::Nothing,
+        };
         match leased {
             Lease::Run(leased) => {
+                last = leased.org;
                 running.spawn(execute(app.clone(), *leased));
                 continue;
             }
@@ -35,7 +47,7 @@ pub(super) async fn run(app: App, at_once: usize, mut stop: Stop) {
             biased;
             () = stop.begun() => break,
             Some(done) = running.join_next(), if !running.is_empty() => tell(done),
-            () = app.queued.notified(), if running.len() < at_once => {}
+            () = app.queued.notified(), if turn(running.len()).is_some() => {}
         }
     }
     running.shutdown().await;
@@ -48,8 +60,8 @@ enum Lease {
     Failed,
 }
 
-async fn lease(app: &App) -> Lease {
-    match app.lease_run().await {
+async fn lease(app: &App, turn: Turn, last: OrgId) -> Lease {
+    match app.lease_run(turn, last).await {
         Ok(Some(leased)) => Lease::Run(Box::new(leased)),
         Ok(None) => Lease::Nothing,
         Err(error) => {

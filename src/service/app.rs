@@ -85,6 +85,10 @@ pub struct Settings {
     pub idempotency_ttl: Duration,
     /// Bytes of extracts that an organisation may keep.
     pub source_quota: u64,
+    /// Sources that an organisation may have.
+    pub sources_of_one: u64,
+    /// The shortest time between two syncs that a schedule may ask for.
+    pub sync_interval: Duration,
     /// Rows that one sync of a database may read.
     pub source_rows: u64,
     /// Below these directories callers may name files of this machine.

@@ -10,8 +10,8 @@ use crate::store::StoreLoad;
 pub struct Load {
     /// Both databases.
     pub store: StoreLoad,
-    /// Running and waiting jobs of the query lane and of the background lane.
-    pub lanes: [(usize, usize); 2],
+    /// Running and waiting jobs of the lanes of queries, of background work, and of connectors.
+    pub lanes: [(usize, usize); 3],
     /// Workers that were started.
     pub workers_started: u64,
     /// Workers that died or had to be killed.

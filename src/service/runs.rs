@@ -22,16 +22,16 @@ use crate::domain::profile::Profile;
 use crate::domain::report::{Report, ReportFormat, TemplateKind};
 use crate::domain::window::Limits;
 use crate::store::main::access::{self, Holder};
-use crate::store::main::runs::{self, Ending, Leased};
+use crate::store::main::runs::{self, Ending, Leased, Turn};
 use crate::store::main::{credits, reports};
 use crate::worker::pool::Errand;
 use crate::worker::protocol::{Job, Outcome};
 
 impl App {
-    /// Takes the oldest queued run, if there is one.
-    pub async fn lease_run(&self) -> Result<Option<Leased>> {
+    /// Takes a queued run, if there is one; `last` is whose the one before was.
+    pub async fn lease_run(&self, turn: Turn, last: OrgId) -> Result<Option<Leased>> {
         let (boot, now) = (self.boot.clone(), self.clock.now());
-        self.store.write(move |tx| Ok(runs::lease(tx, &boot, now)?)).await
+        self.store.write(move |tx| Ok(runs::lease(tx, (turn, last), &boot, now)?)).await
     }
 
     /// Makes the file of a leased run and ends the run, whatever happens.

@@ -39,7 +39,7 @@ use crate::domain::error::{Error, Result};
 use crate::domain::id::{IdRef, OrgId, Source as SourceKind, SourceId};
 use crate::domain::page::{ListRequest, Page};
 use crate::domain::source::{Source, SourceFilter, SourceStatus};
-use crate::store::Slice;
+use crate::store::{Slice, Tx};
 use crate::store::main::sources;
 use crate::worker::protocol::{ColumnView, TableFile};
 
@@ -118,6 +118,18 @@ impl App {
                 writer.record(tx, "data_source.discard", &id.prefixed(), None, Some(json!({"reason": reason})))
             })
             .await
+    }
+
+    /// Refuses one source more when an organisation has as many as it may.
+    fn check_room(&self, tx: &Tx<'_>, org: OrgId) -> Result<()> {
+        let most = self.settings.sources_of_one;
+        if sources::count_all(tx, org)? < most {
+            return Ok(());
+        }
+        Err(Error::Conflict(format!(
+            "{most} data sources are all that an organization may have; delete one, or raise \
+             `sources.max_per_organization`."
+        )))
     }
 
     /// Refuses to keep more when an organisation has all that it may.

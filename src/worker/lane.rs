@@ -2,7 +2,7 @@
 //!
 //! Those of equally many take turns, however many jobs of one wait. In a lane with guests nobody waits for the work of
 //! others alone: an organisation that has nothing running is let in beyond the places, as long as the guests are no more
-//! than there are places.
+//! than there are places. Where jobs mostly wait, there are many places, and an organisation has at most a share of them.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -23,6 +23,8 @@ struct State {
     places: usize,
     /// Places beyond these, for organisations that have none.
     guests: usize,
+    /// Places that one organisation may have.
+    of_one: usize,
     running: usize,
     orgs: HashMap<i64, Org>,
     waiting: usize,
@@ -49,16 +51,22 @@ pub struct Place {
 impl Lane {
     /// With so many places, at least one.
     pub fn new(places: usize) -> Self {
-        Self::made(places, 0)
+        Self::made(places, 0, usize::MAX)
     }
 
     /// The same, and as many again for organisations that have nothing running.
     pub fn with_guests(places: usize) -> Self {
-        Self::made(places, places.max(1))
+        Self::made(places, places.max(1), usize::MAX)
     }
 
-    fn made(places: usize, guests: usize) -> Self {
-        let state = State { places: places.max(1), guests, running: 0, orgs: HashMap::new(), waiting: 0, turn: 0 };
+    /// As many guests, and of one organisation a quarter of the places at most, though always one.
+    pub fn in_shares(places: usize) -> Self {
+        Self::made(places, places.max(1), (places / 4).max(1))
+    }
+
+    fn made(places: usize, guests: usize, of_one: usize) -> Self {
+        let state =
+            State { places: places.max(1), guests, of_one, running: 0, orgs: HashMap::new(), waiting: 0, turn: 0 };
         Self(Arc::new(Mutex::new(state)))
     }
 
@@ -113,8 +121,9 @@ impl State {
 
     /// Whether the organisation may begin now.
     fn has_place(&self, org: i64) -> bool {
-        let is_guest = self.running_of(org) == 0 && self.running < self.places + self.guests;
-        self.running < self.places || is_guest
+        let own = self.running_of(org);
+        let is_guest = own == 0 && self.running < self.places + self.guests;
+        own < self.of_one && (self.running < self.places || is_guest)
     }
 
     fn take(&mut self, org: i64) {
@@ -224,6 +233,19 @@ mod tests {
         assert_eq!(lane.load(), (2, 1));
         drop(busy);
         assert!(more.await.unwrap().is_some());
+    }
+
+    #[tokio::test]
+    async fn one_organisation_has_no_more_than_its_share_though_places_are_free() {
+        let lane = Lane::in_shares(8);
+        let own = [lane.enter(1).await.unwrap(), lane.enter(1).await.unwrap()];
+        let third = waits(&lane, 1).await;
+        let others = [lane.enter(2).await.unwrap(), lane.enter(3).await.unwrap()];
+        assert_eq!(lane.load(), (4, 1));
+        drop(others);
+        assert_eq!(lane.load(), (2, 1), "free places of others are not for those who have their share");
+        drop(own);
+        assert!(third.await.unwrap().is_some());
     }
 
     #[tokio::test]

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 
 use self::process::{Ended, Worker, cause_of_death};
-use super::lane::Lane;
+use super::lane::{Lane, Place};
 use super::metronome::Metronome;
 use super::protocol::{Confinement, Failure, FailureCode, FromWorker, Job, Outcome, ProcessLimits};
 use crate::domain::time::monotonic;
@@ -42,6 +42,8 @@ pub struct PoolSettings {
     pub queries: usize,
     /// Imports and reports that run at once.
     pub background: usize,
+    /// Databases elsewhere that are read at once.
+    pub connectors: usize,
     /// Idle time after which a worker is ended.
     pub idle: Duration,
     /// Bytes of private memory of one worker.
@@ -66,7 +68,8 @@ pub struct Errand {
 enum LaneName {
     Query,
     /// That of queries, in a worker that is not kept.
-    Live,
+    Once,
+    /// Those of work that nobody may be waiting for.
     Background,
 }
 
@@ -88,6 +91,7 @@ struct Shared {
     queries: Lane,
     background: Lane,
     metronome: Metronome,
+    connectors: Lane,
     idle: Mutex<VecDeque<Worker>>,
     started: AtomicU64,
     killed: AtomicU64,
@@ -99,7 +103,8 @@ impl Pool {
     pub fn new(settings: PoolSettings) -> Self {
         Self(Arc::new(Shared {
             queries: Lane::with_guests(settings.queries),
-            background: Lane::new(settings.background),
+            background: Lane::with_guests(settings.background),
+            connectors: Lane::in_shares(settings.connectors),
             metronome: Metronome::new(),
             idle: Mutex::default(),
             started: AtomicU64::new(0),
@@ -131,8 +136,8 @@ impl Pool {
         self.work(worker, errand, job, take).await
     }
 
-    /// As [`Pool::query`], in a worker of its own that may connect to this TCP port: it has its turn among the
-    /// organisation's other queries.
+    /// As [`Pool::query`], in a worker of its own that may connect to this TCP port, if there is one: it has its turn
+    /// among the organisation's other queries. For what somebody waits for.
     pub async fn ask<T>(
         &self,
         errand: &Errand,
@@ -141,7 +146,7 @@ impl Pool {
         take: impl FnOnce(Done, &Path) -> io::Result<T>,
     ) -> Result<T, Refused> {
         let _place = self.0.queries.enter(errand.org).await.ok_or(Refused::Full)?;
-        let worker = self.start(errand, LaneName::Live, port).await?;
+        let worker = self.start(errand, LaneName::Once, port).await?;
         self.work(worker, errand, job, take).await
     }
 
@@ -186,10 +191,13 @@ impl Pool {
         progress: &mut (dyn FnMut(f64, u64) + Send),
         take: impl FnOnce(Done, &Path) -> io::Result<T>,
     ) -> Result<T, Refused> {
-        self.connect(errand, None, job, progress, take).await
+        let place = self.0.background.enter(errand.org).await.ok_or(Refused::Full)?;
+        self.apart(place, errand, None, job, progress, take).await
     }
 
-    /// As [`Pool::background`], in a worker that may connect to this TCP port.
+    /// As [`Pool::background`], in a worker that may connect to this TCP port. Such jobs wait for other machines more than
+    /// they compute, and however long these keep them waiting, no import and no report stands behind them: they have a
+    /// lane of their own. Without a port it is work like any other.
     pub async fn connect<T>(
         &self,
         errand: &Errand,
@@ -198,7 +206,21 @@ impl Pool {
         progress: &mut (dyn FnMut(f64, u64) + Send),
         take: impl FnOnce(Done, &Path) -> io::Result<T>,
     ) -> Result<T, Refused> {
-        let _place = self.0.background.enter(errand.org).await.ok_or(Refused::Full)?;
+        let lane = if port.is_some() { &self.0.connectors } else { &self.0.background };
+        let place = lane.enter(errand.org).await.ok_or(Refused::Full)?;
+        self.apart(place, errand, port, job, progress, take).await
+    }
+
+    /// Has a worker of its own do a job that nobody calls off.
+    async fn apart<T>(
+        &self,
+        _place: Place,
+        errand: &Errand,
+        port: Option<u16>,
+        job: impl FnOnce(&Path) -> Job,
+        progress: &mut (dyn FnMut(f64, u64) + Send),
+        take: impl FnOnce(Done, &Path) -> io::Result<T>,
+    ) -> Result<T, Refused> {
         let mut worker = self.start(errand, LaneName::Background, port).await?;
         let scratch = worker.scratch.clone();
         // Who waits for another machine keeps no core.
@@ -219,9 +241,9 @@ impl Pool {
         (self.0.started.load(Ordering::Relaxed), self.0.killed.load(Ordering::Relaxed))
     }
 
-    /// Running and waiting jobs of the query lane and of the background lane.
-    pub fn load(&self) -> [(usize, usize); 2] {
-        [self.0.queries.load(), self.0.background.load()]
+    /// Running and waiting jobs of the lanes of queries, of background work, and of connectors.
+    pub fn load(&self) -> [(usize, usize); 3] {
+        [self.0.queries.load(), self.0.background.load(), self.0.connectors.load()]
     }
 
     /// The process ids of idle workers: for tests that end them.

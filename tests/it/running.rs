@@ -169,7 +169,7 @@ async fn fifty_endless_queries_of_one_organisation_keep_no_other_waiting() {
         let answer = other.post("/v1/query", json!({"sql": "SELECT 1"})).await.is(200);
         assert_eq!(answer["rows"], json!([[1]]));
     }
-    let [(running, waiting), _] = world.app.pool.load();
+    let [(running, waiting), ..] = world.app.pool.load();
     assert_eq!((running, waiting), (2, 48), "the places are still those of the first");
     drop(hogs);
     until(&owner, 0).await;

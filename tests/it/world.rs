@@ -128,6 +128,8 @@ impl Default for Plot {
             generate_wait: Duration::from_secs(60),
             idempotency_ttl: Duration::from_secs(86_400),
             source_quota: 1 << 30,
+            sources_of_one: 1_000,
+            sync_interval: Duration::from_secs(300),
             source_rows: 2_000_000,
             allowed_dirs: Vec::new(),
             outbound: OutboundRules {
@@ -463,6 +465,7 @@ fn open(data: &DataDir, role: StoreRole, clock: &FixedClock, plot: &Plot, proces
         scratch: data.tmp(),
         queries: 2,
         background: 1,
+        connectors: 8,
         idle: Duration::from_secs(600),
         memory_bytes: 2 << 30,
         file_bytes: 1 << 30,

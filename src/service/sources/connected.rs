@@ -121,6 +121,7 @@ impl App {
             .write(move |tx| {
                 let (org, now) = (writer.org(), writer.at);
                 let slug = source::sql_name(&source_name);
+                app.check_room(tx, org)?;
                 let new = NewSource { uuid, name: &source_name, slug: &slug, mode, connection: Some(&connection) };
                 let id = sources::create(tx, org, &new, &app.boot, now)?;
                 if !request.credentials.is_empty() {
@@ -247,6 +248,7 @@ impl App {
 
     fn scheduled(&self, (cron, zone): &ScheduleRequest, now: Timestamp) -> Result<(Schedule, Timestamp)> {
         let schedule = Schedule::parse(cron, zone.as_deref(), now)?;
+        schedule.check_interval(self.settings.sync_interval, now)?;
         let next = schedule.next(now).ok_or_else(|| Error::internal("a schedule that was read never comes"))?;
         Ok((schedule, next))
     }

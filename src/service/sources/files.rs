@@ -216,6 +216,7 @@ impl App {
         let (app, writer) = (self.clone(), caller.clone());
         self.store
             .write(move |tx| {
+                app.check_room(tx, writer.org())?;
                 let new = NewSource { uuid, name: &name, slug: &slug, mode: Mode::Extract, connection: None };
                 let source = sources::create(tx, writer.org(), &new, &app.boot, writer.at)?;
                 if let Some(options) = options {

@@ -1,6 +1,7 @@
 //! Files that are looked at before they are kept: a worker reads their first rows as an import would, and nothing stays.
 
 use std::io;
+use std::time::Duration;
 
 use super::failure::error_of;
 use super::files::IncomingFiles;
@@ -27,20 +28,21 @@ impl App {
     pub async fn preview_files(&self, caller: &Caller, incoming: IncomingFiles) -> Result<Vec<FilePreview>> {
         caller.require(Permission::DataSourcesCreate)?;
         let files = incoming.to_import()?;
+        // Somebody waits for it as for a query, so it has its turn among these, and no longer than they.
         let errand = Errand {
             org: caller.org().raw(),
             read: files.iter().map(|file| file.path.clone()).collect(),
-            deadline: self.settings.job_timeout,
+            deadline: Duration::from_millis(self.settings.query.millis),
         };
         self.pool
-            .background(
+            .ask(
                 &errand,
+                None,
                 |directory| {
                     // Where this fails, the worker says so.
                     let _ = std::fs::create_dir(directory.join("look"));
                     Job::Preview { files, scratch: directory.join("look"), into: directory.join("preview.json") }
                 },
-                &mut |_, _| {},
                 |done, directory| match done.outcome {
                     Outcome::Previewed => Ok(serde_json::from_slice(&std::fs::read(directory.join("preview.json"))?)?),
                     other => Err(io::Error::other(format!("a preview gave {other:?}"))),

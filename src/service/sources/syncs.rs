@@ -31,6 +31,9 @@ use crate::store::main::syncs::{self, Ending};
 
 /// Sources that are begun to be synced at one look at the schedules.
 const AT_ONCE: u32 = 8;
+/// Syncs of one organisation that are under way when schedules begin no further one: its others wait for these, and
+/// nobody else does.
+const OF_ONE: u32 = 4;
 
 /// How far the syncs of this process are: a fraction and rows.
 #[derive(Default)]
@@ -143,7 +146,7 @@ impl App {
         let now = self.clock.now();
         self.reap_syncs().await?;
         let given_up = (self.given_up_before(now), self.boot.as_str());
-        let due = self.store.read_now(|db| Ok(connections::due(db, now, given_up, AT_ONCE)?))?;
+        let due = self.store.read_now(|db| Ok(connections::due(db, now, given_up, (AT_ONCE, OF_ONE))?))?;
         if due.is_empty() {
             return Ok(Vec::new());
         }

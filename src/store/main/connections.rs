@@ -102,22 +102,30 @@ pub struct Due {
     pub source: SourceId,
 }
 
-/// The sources of all organisations whose time has come and of which no sync goes on, the longest due first. Syncs that
-/// began before `given_up` in another process than the one with this boot id count for nothing.
+/// The sources of all organisations whose time has come and of which no sync goes on: of each organisation the longest due
+/// first, as many as it has fewer than `of_one` under way, and first those of who has the fewest. Syncs that began before
+/// `given_up` in another process than the one with this boot id count for nothing.
 pub fn due(
     db: &Reader<'_, Main>,
     now: Timestamp,
     (given_up, boot): (Timestamp, &str),
-    most: u32,
+    (most, of_one): (u32, u32),
 ) -> Result<Vec<Due>, StoreError> {
     let mut statement = db.prepare(
-        "SELECT s.org_id, o.uuid, o.created_at, o.plan, s.id FROM sources s JOIN organizations o ON o.id = s.org_id
-         WHERE s.next_sync_at <= ?1 AND s.status <> 'syncing'
-         AND NOT EXISTS (SELECT 1 FROM syncs y WHERE y.source_id = s.id AND y.status = 'running'
-             AND (y.created_at >= ?2 OR y.boot = ?4))
-         ORDER BY s.next_sync_at, s.id LIMIT ?3",
+        "WITH under_way AS MATERIALIZED (
+             SELECT source_id, org_id FROM syncs
+             WHERE status = 'running' AND (created_at >= ?2 OR boot = ?4)),
+         busy AS MATERIALIZED (SELECT org_id, count(*) AS syncs FROM under_way GROUP BY org_id),
+         due AS (
+             SELECT s.org_id, s.id, s.next_sync_at, coalesce(b.syncs, 0)
+                 + row_number() OVER (PARTITION BY s.org_id ORDER BY s.next_sync_at, s.id) AS place
+             FROM sources s LEFT JOIN busy b ON b.org_id = s.org_id
+             WHERE s.next_sync_at <= ?1 AND s.status <> 'syncing'
+             AND s.id NOT IN (SELECT source_id FROM under_way))
+         SELECT d.org_id, o.uuid, o.created_at, o.plan, d.id FROM due d JOIN organizations o ON o.id = d.org_id
+         WHERE d.place <= ?5 ORDER BY d.place, d.next_sync_at, d.id LIMIT ?3",
     )?;
-    let rows = statement.query_map(rusqlite::params![now, given_up, most, boot], |row| {
+    let rows = statement.query_map(rusqlite::params![now, given_up, most, boot, of_one], |row| {
         let on = (row.get("created_at")?, row.get("plan")?);
         Ok(Due { org: row.get(0)?, org_uuid: uuid(row, "uuid")?, on, source: row.get("id")? })
     })?;

@@ -139,15 +139,35 @@ pub struct Leased {
     pub run: Run,
 }
 
-/// Takes the oldest queued run.
-pub fn lease(tx: &Tx<'_>, boot: &str, now: Timestamp) -> Result<Option<Leased>, StoreError> {
+/// For whom a run is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// Whoever has one.
+    Anyone,
+    /// Those of whom none runs.
+    Guest,
+}
+
+/// Takes the oldest queued run of the organisation of which the fewest run; of equals they take turns, which go on behind
+/// `last`, however many runs of one are queued.
+pub fn lease(
+    tx: &Tx<'_>,
+    (turn, last): (Turn, OrgId),
+    boot: &str,
+    now: Timestamp,
+) -> Result<Option<Leased>, StoreError> {
+    let most = if turn == Turn::Guest { 0 } else { i64::MAX };
     let taken: Option<(RunId, OrgId)> = tx
         .prepare(
             "UPDATE runs SET status = 'running', boot = ?1, attempt = attempt + 1, started_at = ?2
-             WHERE id = (SELECT id FROM runs WHERE status = 'queued' ORDER BY id LIMIT 1)
+             WHERE id = (
+                 SELECT min(id) FILTER (WHERE status = 'queued') AS oldest FROM runs
+                 WHERE status IN ('queued', 'running') GROUP BY org_id
+                 HAVING oldest IS NOT NULL AND count(*) FILTER (WHERE status = 'running') <= ?4
+                 ORDER BY count(*) FILTER (WHERE status = 'running'), org_id <= ?3, org_id LIMIT 1)
              RETURNING id, org_id",
         )?
-        .query_row(rusqlite::params![boot, now], |row| Ok((row.get(0)?, row.get(1)?)))
+        .query_row(rusqlite::params![boot, now, last, most], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     let Some((id, org)) = taken else { return Ok(None) };
     Ok(find(tx, org, &IdRef::Number(id))?.map(|run| Leased { org, run }))
