@@ -212,6 +212,12 @@ impl DataDir {
         Ok(Scratch { path, _held: held })
     }
 
+    /// Bytes that are free for us on the disk where the directory lies.
+    pub fn free_bytes(&self) -> io::Result<u64> {
+        let disk = rustix::fs::statvfs(&self.0)?;
+        Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+    }
+
     /// A lease of a process: a file that is locked for as long as it lives, whatever ends it.
     pub fn hold_lease(&self, process: &str) -> io::Result<Lease> {
         let directory = self.leases();

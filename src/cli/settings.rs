@@ -52,6 +52,7 @@ pub fn services(config: &Config) -> Result<Settings, Failure> {
         },
         access_ttl: config.auth.access_ttl.duration(),
         refresh_ttl: config.auth.refresh_ttl.duration(),
+        sessions_of_one: config.auth.sessions_per_user,
         logins: LoginLimits {
             window: config.auth.login_window.duration(),
             failures: config.auth.login_failures,
@@ -78,6 +79,7 @@ pub fn services(config: &Config) -> Result<Settings, Failure> {
         generate_wait: config.server.generate_wait.duration(),
         idempotency_ttl: config.server.idempotency_ttl.duration(),
         source_quota: config.sources.quota.bytes(),
+        free_disk: config.sources.free_disk.bytes(),
         sources_of_one: config.sources.max_per_organization.into(),
         sync_interval: config.sources.shortest_interval.duration(),
         source_rows: config.sources.max_rows.into(),

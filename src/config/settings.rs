@@ -99,6 +99,7 @@ pub struct Metrics {
 pub struct Auth {
     pub access_ttl: Period,
     pub refresh_ttl: Period,
+    pub sessions_per_user: u32,
     pub login_window: Period,
     pub login_failures: u32,
     pub login_failures_per_account: u32,
@@ -238,6 +239,7 @@ pub struct Worker {
 #[expect(missing_docs, reason = "each setting is explained where it is set: in config.example.toml")]
 pub struct Sources {
     pub quota: Size,
+    pub free_disk: Size,
     pub max_per_organization: u32,
     pub shortest_interval: Period,
     pub allowed_dirs: Vec<PathBuf>,
@@ -273,6 +275,7 @@ impl Config {
             (server.max_connections > 0, "server.max_connections", "it must be above 0"),
             (server.max_connections_per_address > 0, "server.max_connections_per_address", "it must be above 0"),
             (server.json_limit.bytes() > 0, "server.json_limit", "it must be above 0"),
+            (auth.sessions_per_user > 0, "auth.sessions_per_user", "it must be above 0"),
             (auth.login_failures > 0, "auth.login_failures", "it must be above 0"),
             (auth.login_failures_per_account > 0, "auth.login_failures_per_account", "it must be above 0"),
             (auth.login_failures_per_address > 0, "auth.login_failures_per_address", "it must be above 0"),

@@ -179,8 +179,10 @@ pub enum Error {
         /// Seconds until another may be tried.
         retry_after: u64,
     },
-    /// As many streams of the caller's are open as may be.
-    TooManyStreams {
+    /// As many of something are open as may be.
+    TooManyOpen {
+        /// Of what, and whose: "streams of this credential".
+        what: &'static str,
         /// How many that is.
         limit: usize,
     },
@@ -296,7 +298,7 @@ impl Error {
             Self::QueryTimeout(_) => Code::QueryTimeout,
             Self::QueryTooLarge(_) => Code::QueryTooLarge,
             Self::QueryCanceled => Code::QueryCanceled,
-            Self::RateLimited { .. } | Self::TooManyLogins { .. } | Self::TooManyStreams { .. } => Code::RateLimited,
+            Self::RateLimited { .. } | Self::TooManyLogins { .. } | Self::TooManyOpen { .. } => Code::RateLimited,
             Self::Recorded { code, .. } => *code,
             Self::Internal(_) => Code::Internal,
             Self::NotSetUp => Code::SetupRequired,
@@ -346,7 +348,7 @@ impl Error {
                 vec![("window", json!(window.as_str())), ("limit", json!(limit)), ("retry_after", json!(retry_after))]
             }
             Self::TooManyLogins { retry_after } => vec![("retry_after", json!(retry_after))],
-            Self::TooManyStreams { limit } => vec![("limit", json!(limit)), ("retry_after", json!(1))],
+            Self::TooManyOpen { limit, .. } => vec![("limit", json!(limit)), ("retry_after", json!(1))],
             _ => Vec::new(),
         }
     }
@@ -357,7 +359,7 @@ impl Error {
             Self::RateLimited { retry_after, .. } | Self::TooManyLogins { retry_after } => Some(*retry_after),
             Self::Overloaded | Self::Recorded { code: Code::Overloaded, .. } => Some(1),
             Self::AuditUnavailable | Self::StorageUnavailable(_) => Some(5),
-            Self::NotReady(_) | Self::RequestInProgress | Self::TooManyStreams { .. } => Some(1),
+            Self::NotReady(_) | Self::RequestInProgress | Self::TooManyOpen { .. } => Some(1),
             _ => None,
         }
     }

@@ -1,8 +1,8 @@
 //! Answers that go on: server-sent events (WHATWG HTML, 9.2), and files that are written while they are sent.
 //!
 //! A stream is as good as the credential that opened it: twice a second it is asked as anew whether that still comes in
-//! and may, and with the first no the stream ends. It ends with the server too. How many a caller has open at once is
-//! bounded. The call's row is written when it begins, as every call's; how it ended is an event of its own.
+//! and may, and with the first no the stream ends. It ends with the server too. How many a caller, a
+//! user and an organisation have open at once is bounded. The call's row is written when it begins, as every call's; how it ended is an event of its own.
 
 use std::collections::HashMap;
 use std::pin::{Pin, pin};
@@ -23,6 +23,7 @@ use super::exchange::Exchange;
 use super::fault::Fault;
 use super::listener::Shutdown;
 use crate::domain::error::{Error, Result};
+use crate::domain::id::{OrgId, UserId};
 use crate::domain::time::monotonic;
 use crate::service::app::App;
 use crate::service::audit::StreamEnd;
@@ -30,6 +31,10 @@ use crate::service::caller::Caller;
 
 /// Streams of one key, with those it was rotated from and to, or of one session.
 const PER_CALLER: usize = 5;
+/// Streams of one user, by all sessions and keys of theirs.
+const PER_USER: usize = 10;
+/// Streams of one organisation.
+const PER_ORG: usize = 50;
 /// Streams in all.
 const IN_ALL: usize = 500;
 /// How often the credential is looked at.
@@ -46,7 +51,33 @@ pub struct Streams(Arc<Shared>);
 struct Shared {
     app: App,
     shutdown: Shutdown,
-    open: Mutex<HashMap<i64, usize>>,
+    open: Mutex<Open>,
+}
+
+/// The streams that are open.
+#[derive(Default)]
+struct Open {
+    in_all: usize,
+    of: HashMap<Part, usize>,
+}
+
+/// Of whom there are so many at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Part {
+    Caller(i64),
+    User(UserId),
+    Org(OrgId),
+}
+
+impl Part {
+    /// What is said of how many, and how many that are.
+    fn bound(self) -> (&'static str, usize) {
+        match self {
+            Self::Caller(_) => ("streams of this credential", PER_CALLER),
+            Self::User(_) => ("streams of this user", PER_USER),
+            Self::Org(_) => ("streams of this organization", PER_ORG),
+        }
+    }
 }
 
 impl Streams {
@@ -55,39 +86,40 @@ impl Streams {
         Self(Arc::new(Shared { app, shutdown, open: Mutex::default() }))
     }
 
-    fn enter(&self, owner: i64) -> Result<Place> {
+    fn enter(&self, parts: [Part; 3]) -> Result<Place> {
         let mut open = self.0.open.lock();
-        let in_all: usize = open.values().sum();
-        let own = open.entry(owner).or_default();
-        if *own >= PER_CALLER || in_all >= IN_ALL {
-            let own = *own;
-            if own == 0 {
-                open.remove(&owner);
+        for part in parts {
+            let (what, limit) = part.bound();
+            if open.of.get(&part).is_some_and(|count| *count >= limit) {
+                return Err(Error::TooManyOpen { what, limit });
             }
-            return Err(if own >= PER_CALLER {
-                Error::TooManyStreams { limit: PER_CALLER }
-            } else {
-                Error::Overloaded
-            });
         }
-        *own += 1;
-        Ok(Place { streams: self.clone(), owner })
+        if open.in_all >= IN_ALL {
+            return Err(Error::Overloaded);
+        }
+        open.in_all += 1;
+        parts.iter().for_each(|part| *open.of.entry(*part).or_default() += 1);
+        drop(open);
+        Ok(Place { streams: self.clone(), parts })
     }
 }
 
 /// One of the streams that may be open.
 struct Place {
     streams: Streams,
-    owner: i64,
+    parts: [Part; 3],
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         let mut open = self.streams.0.open.lock();
-        if let Some(own) = open.get_mut(&self.owner) {
-            *own -= 1;
-            if *own == 0 {
-                open.remove(&self.owner);
+        open.in_all -= 1;
+        for part in &self.parts {
+            if let Some(count) = open.of.get_mut(part) {
+                *count -= 1;
+                if *count == 0 {
+                    open.of.remove(part);
+                }
             }
         }
     }
@@ -158,7 +190,7 @@ impl Streaming {
     /// Answers with events until `source` ends, or `seconds` have passed, or the caller may not have them any more.
     ///
     /// # Errors
-    /// `TooManyStreams` for one stream too many.
+    /// `TooManyOpen` for one stream too many.
     pub fn events<S>(self, seconds: Option<u32>, source: S) -> Result<Response>
     where
         S: Stream<Item = Result<Vec<Event>>> + Send + 'static,
@@ -180,7 +212,7 @@ impl Streaming {
     /// its last chunk is missing, which every client of HTTP/1.1 tells from an end.
     ///
     /// # Errors
-    /// `TooManyStreams` for one stream too many.
+    /// `TooManyOpen` for one stream too many.
     pub fn file<S>(self, content_type: &'static str, name: &str, source: S) -> Result<Response>
     where
         S: Stream<Item = Result<Bytes>> + Send + 'static,
@@ -196,8 +228,11 @@ impl Streaming {
 
     fn begin(self, longest: Option<Duration>) -> Result<Watch> {
         let Self { streams, exchange, presented, .. } = self;
-        let owner = exchange.caller()?.identity().window_owner().unwrap_or(0);
-        let place = streams.enter(owner)?;
+        let place = {
+            let identity = exchange.caller()?.identity();
+            let (owner, holder) = (identity.window_owner().unwrap_or(0), &identity.holder);
+            streams.enter([Part::Caller(owner), Part::User(holder.user), Part::Org(holder.org)])?
+        };
         Ok(Watch { place, exchange, presented, longest, begun: monotonic(), pieces: 0, bytes: 0, end: "client" })
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::{Stream, stream};
-use poem::http::header::CONTENT_TYPE;
+use poem::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use poem::{Request, RequestBody};
 use poem_openapi::registry::{MetaMediaType, MetaRequest, MetaSchema, MetaSchemaRef, Registry};
 use poem_openapi::types::Type;
@@ -25,7 +25,7 @@ use super::once::Sum;
 use super::wire::import::NewImportOptions;
 use crate::domain::error::{Error, Result};
 use crate::domain::import::{FilesMode, ImportOptions};
-use crate::service::sources::{Incoming, IncomingFile, IncomingFiles, Scratch};
+use crate::service::sources::{Incoming, IncomingFile, IncomingFiles, Room};
 
 /// The longest text field.
 const TEXT_LENGTH: usize = 64 << 10;
@@ -38,6 +38,8 @@ const FILE_LIMIT: usize = 100;
 pub struct Upload<P = NewSource> {
     exchange: Arc<Exchange>,
     boundary: String,
+    /// Its length, where the client says so before.
+    announced: Option<u64>,
     body: Option<poem::Body>,
     purpose: PhantomData<P>,
 }
@@ -108,7 +110,8 @@ impl<'a, P: Purpose> ApiExtractor<'a> for Upload<P> {
     ) -> poem::Result<Self> {
         let boundary = boundary_of(request).map_err(Fault)?;
         let exchange = exchange(request)?.clone();
-        Ok(Self { exchange, boundary, body: body.take().ok(), purpose: PhantomData })
+        let announced = request.header(CONTENT_LENGTH).and_then(|length| length.parse().ok());
+        Ok(Self { exchange, boundary, announced, body: body.take().ok(), purpose: PhantomData })
     }
 }
 
@@ -163,7 +166,7 @@ impl Upload<NewSource> {
     ///
     /// # Errors
     /// As of [`Upload::receive_files`], and a missing name.
-    pub async fn receive(self, holder: Scratch) -> Result<Incoming> {
+    pub async fn receive(self, holder: Room) -> Result<Incoming> {
         let Received { name, files, .. } = self.read(holder).await?;
         let name = name.ok_or_else(|| Error::field("name", "is missing; say what to call the data source."))?;
         Ok(Incoming { name, slug: None, files })
@@ -175,7 +178,7 @@ impl Upload<Look> {
     ///
     /// # Errors
     /// As of every upload.
-    pub async fn receive_files(self, holder: Scratch) -> Result<IncomingFiles> {
+    pub async fn receive_files(self, holder: Room) -> Result<IncomingFiles> {
         Ok(self.read(holder).await?.files)
     }
 }
@@ -185,7 +188,7 @@ impl Upload<NewFiles> {
     ///
     /// # Errors
     /// As of every upload.
-    pub async fn receive_files(self, holder: Scratch) -> Result<(IncomingFiles, FilesMode)> {
+    pub async fn receive_files(self, holder: Room) -> Result<(IncomingFiles, FilesMode)> {
         let received = self.read(holder).await?;
         Ok((received.files, received.mode.unwrap_or_default()))
     }
@@ -203,7 +206,9 @@ impl<P: Purpose> Upload<P> {
     ///
     /// # Errors
     /// `TooLarge` and `RequestTimeout` as of every body, `UnknownField` and `InvalidRequest` for what is no such form.
-    async fn read(self, holder: Scratch) -> Result<Received> {
+    /// `Conflict` for more than the organisation has room for.
+    async fn read(self, mut holder: Room) -> Result<Received> {
+        self.announced.map_or(Ok(()), |bytes| holder.announce(bytes))?;
         let mut form = Reading::new(&self.exchange, &self.boundary, self.body);
         let (mut name, mut mode, mut options, mut files) = (None, None, None, Vec::new());
         while let Some(part) = form.next_part().await? {
@@ -222,7 +227,7 @@ impl<P: Purpose> Upload<P> {
                 "file" => {
                     let path = holder.path().join(files.len().to_string());
                     let name = file_name(part)?;
-                    save(&mut form, &path).await?;
+                    save(&mut form, &path, &mut holder).await?;
                     files.push(IncomingFile { path, name });
                 }
                 _ => return Err(Error::UnknownField(part.name.chars().take(64).collect())),
@@ -318,10 +323,11 @@ async fn text(form: &mut Reading<'_>) -> Result<String> {
     String::from_utf8(bytes).map_err(|_| Error::InvalidRequest("A text field of the form is not UTF-8.".to_owned()))
 }
 
-async fn save(form: &mut Reading<'_>, path: &Path) -> Result<()> {
+async fn save(form: &mut Reading<'_>, path: &Path, room: &mut Room) -> Result<()> {
     let file = tokio::fs::File::create_new(path).await.map_err(Error::internal)?;
     let mut file = tokio::io::BufWriter::with_capacity(256 << 10, file);
     while let Some(piece) = form.data().await? {
+        room.take(piece.len() as u64)?;
         file.write_all(&piece).await.map_err(Error::internal)?;
     }
     file.flush().await.map_err(Error::internal)

@@ -21,7 +21,7 @@ use super::people::HASHING_QUEUE;
 use super::results::Results;
 use super::running::Running;
 use super::setup_link::Offer;
-use super::sources::{Turns, Underway};
+use super::sources::{Arriving, Turns, Underway};
 use crate::datadir::{DataDir, Lease};
 use crate::domain::credits::Factors;
 use crate::domain::entropy::Entropy;
@@ -61,6 +61,8 @@ pub struct Settings {
     pub access_ttl: Duration,
     /// How long a refresh token is valid.
     pub refresh_ttl: Duration,
+    /// Sessions that one user may have; with one more the oldest ends.
+    pub sessions_of_one: u32,
     /// How many failed logins are borne.
     pub logins: LoginLimits,
     /// How long one-time links work.
@@ -85,6 +87,8 @@ pub struct Settings {
     pub idempotency_ttl: Duration,
     /// Bytes of extracts that an organisation may keep.
     pub source_quota: u64,
+    /// Bytes that stay free on the disk for what cannot be left.
+    pub free_disk: u64,
     /// Sources that an organisation may have.
     pub sources_of_one: u64,
     /// The shortest time between two syncs that a schedule may ask for.
@@ -178,6 +182,8 @@ pub struct Parts {
     pub finished: broadcast::Sender<RunId>,
     /// How far the syncs of this process are.
     pub underway: Underway,
+    /// Uploads that are under way.
+    pub arriving: Arriving,
     /// Whose turn it is to fetch a file.
     pub fetching: Turns,
     /// Says to other processes that this one lives, once it brings the data of a source.
@@ -226,6 +232,7 @@ impl App {
             queued: Notify::new(),
             finished: broadcast::channel(256).0,
             underway: Underway::default(),
+            arriving: Arriving::default(),
             fetching: Turns::new(FETCHES, FETCHES_OF_ONE),
             lease: OnceLock::new(),
             adopted: Mutex::new(0),

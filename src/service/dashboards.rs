@@ -24,7 +24,7 @@ use crate::store::main::dashboards::{self, LastResult, Refreshed, StoredWidget};
 use crate::store::main::sources;
 use crate::store::{Reader, Tx};
 use crate::worker::pool::Errand;
-use crate::worker::protocol::{Job, Outcome, TableFile, WidgetOutcome, WidgetQuery};
+use crate::worker::protocol::{Job, Outcome, QueryLimits, TableFile, WidgetOutcome, WidgetQuery};
 
 /// What a refresh did.
 #[derive(Debug)]
@@ -313,7 +313,7 @@ impl App {
                 })
             })
             .collect::<Result<Vec<_>>>()?;
-        let limits = self.settings.query;
+        let limits = QueryLimits { spill_bytes: self.spill(), ..self.settings.query };
         let errand = Errand { deadline: self.settings.job_timeout, ..self.query_errand(caller) };
         let (outcomes, rows) = self
             .pool

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::app::App;
 use super::caller::Caller;
 use super::conditions::Standing;
-use super::sessions::Tokens;
+use super::sessions::{Tokens, record_ended};
 use super::setup::furnish;
 use super::usage::Credits;
 use crate::domain::access::Permission;
@@ -116,12 +116,14 @@ impl App {
             Error::Conflict("The organization has no sandbox organization; who manages it can make one.".to_owned())
         })?;
         let (uuid, end) = (self.entropy.uuid(caller.at), caller.at.plus(self.settings.refresh_ttl));
-        let (writer, user) = (caller.clone(), caller.identity().holder.user);
+        let (writer, user, most) = (caller.clone(), caller.identity().holder.user, self.settings.sessions_of_one);
         let session = self
             .store
             .write(move |tx| {
                 let new = NewSession { uuid, user, acts_in: sandbox.id, arrival: &arrival, end };
                 let session = sessions::create(tx, &new, writer.at)?;
+                let ended = sessions::end_oldest(tx, user, most, writer.at)?;
+                record_ended(tx, &writer, user, &ended)?;
                 let after = json!({"user": user.prefixed(), "organization": sandbox.id.prefixed()});
                 writer.record(tx, "session.create", &session.prefixed(), None, Some(after))?;
                 Ok(session)

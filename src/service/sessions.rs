@@ -16,6 +16,7 @@ use crate::domain::org;
 use crate::domain::page::{ListRequest, Page};
 use crate::domain::session::{Arrival, Session, SessionFilter};
 use crate::domain::time::Timestamp;
+use crate::store::Tx;
 use crate::store::audit::usage::{self, KeyUsage};
 use crate::store::main::sessions::NewSession;
 use crate::store::main::{access, logins, sessions, users};
@@ -39,7 +40,7 @@ pub struct SessionView {
 }
 
 impl App {
-    /// Begins a session.
+    /// Begins a session. When the user has as many as may be, the oldest ends.
     ///
     /// # Errors
     /// `InvalidLogin` alike for an unknown e-mail, a wrong password and a deactivated user, after the same work;
@@ -76,13 +77,14 @@ impl App {
 
         let (user, uuid) = (holder.user, self.entropy.uuid(now));
         let end = now.plus(self.settings.refresh_ttl);
-        let plan = self.plan(&holder.plan)?;
+        let (plan, most) = (self.plan(&holder.plan)?, self.settings.sessions_of_one);
         let (session, caller) = self
             .store
             .write(move |tx| {
                 logins::succeed(tx, &attempt.origin, now)?;
                 let new = NewSession { uuid, user, acts_in: holder.org, arrival: &arrival, end };
                 let session = sessions::create(tx, &new, now)?;
+                let ended = sessions::end_oldest(tx, user, most, now)?;
                 let identity = Identity {
                     who: Who::Session(session),
                     permissions: holder.role.permissions(),
@@ -98,6 +100,7 @@ impl App {
                     None,
                     Some(json!({"user": user.prefixed()})),
                 )?;
+                record_ended(tx, &caller, user, &ended)?;
                 Ok((session, caller))
             })
             .await?;
@@ -209,4 +212,13 @@ impl App {
     pub fn own_balance(&self, caller: &Caller) -> Result<Balance> {
         self.balance(caller)
     }
+}
+
+/// Sessions that ended because newer ones began.
+pub(super) fn record_ended(tx: &Tx<'_>, caller: &Caller, user: UserId, ended: &[SessionId]) -> Result<()> {
+    for session in ended {
+        let before = json!({"user": user.prefixed(), "because": "too_many"});
+        caller.record(tx, "session.delete", &session.prefixed(), Some(before), None)?;
+    }
+    Ok(())
 }

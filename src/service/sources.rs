@@ -10,6 +10,7 @@ mod leases;
 mod live;
 mod preview;
 mod replace;
+mod room;
 mod secrets;
 mod syncs;
 mod turns;
@@ -23,6 +24,7 @@ pub use self::databases::notes;
 pub(super) use self::failure::{error_of, failure_of};
 pub use self::files::{Incoming, IncomingFile, IncomingFiles, Progress};
 pub(super) use self::live::Ask;
+pub use self::room::{Arriving, Room};
 pub use self::secrets::Rotation;
 pub use self::syncs::Underway;
 pub use self::turns::Turns;
@@ -30,7 +32,7 @@ use super::app::App;
 use super::caller::Caller;
 use super::conditions::Standing;
 use crate::datadir::DataDir;
-/// Where an upload lies until it is read, and a result until it is sent.
+/// Where a result lies until it is sent.
 pub use crate::datadir::Scratch;
 use crate::domain::access::Permission;
 use crate::domain::catalog::CatalogColumn;
@@ -129,18 +131,6 @@ impl App {
         Err(Error::Conflict(format!(
             "{most} data sources are all that an organization may have; delete one, or raise \
              `sources.max_per_organization`."
-        )))
-    }
-
-    /// Refuses to keep more when an organisation has all that it may.
-    fn check_quota(&self, org: OrgId) -> Result<()> {
-        let all = self.store.read_now(|db| Ok(sources::list(db, org, &SourceFilter::default(), &Slice::all())?))?;
-        let used: u64 = all.iter().flat_map(|source| &source.tables).map(|table| table.bytes).sum();
-        if used < self.settings.source_quota {
-            return Ok(());
-        }
-        Err(Error::Conflict(format!(
-            "The organization's data sources take {used} bytes, which is all it may keep; delete one, or raise `sources.quota`."
         )))
     }
 

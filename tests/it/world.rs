@@ -105,6 +105,7 @@ impl Default for Plot {
             credits: Factors { report: 5, refresh: 1, widget: 1, section: 1, million_rows: 1, pdf: 2 },
             access_ttl: Duration::from_secs(3_600),
             refresh_ttl: Duration::from_secs(7 * 86_400),
+            sessions_of_one: 50,
             logins: LoginLimits {
                 window: Duration::from_secs(900),
                 failures: 5,
@@ -128,6 +129,7 @@ impl Default for Plot {
             generate_wait: Duration::from_secs(60),
             idempotency_ttl: Duration::from_secs(86_400),
             source_quota: 1 << 30,
+            free_disk: 0,
             sources_of_one: 1_000,
             sync_interval: Duration::from_secs(300),
             source_rows: 2_000_000,

@@ -118,8 +118,8 @@ impl fmt::Display for Error {
                 "This is not the setup link that works now: each is good for 30 minutes and until the server's next \
                  start. Start the server again for a new one.",
             ),
-            Self::TooManyStreams { limit } => {
-                write!(out, "{limit} streams of this credential are open, which is as many as may be; close one.")
+            Self::TooManyOpen { what, limit } => {
+                write!(out, "{limit} {what} are open, which is as many as may be; close one, or try again later.")
             }
             Self::TooManyLogins { retry_after } => write!(
                 out,

@@ -187,7 +187,7 @@ impl<'a> Maker<'a> {
             std::fs::write(&path, bytes).map_err(Error::internal)?;
             incoming.push(IncomingFile { path, name: file.to_owned() });
         }
-        let files = IncomingFiles { files: incoming, options: None, holder: Some(holder) };
+        let files = IncomingFiles { files: incoming, options: None, holder: Some(holder.into()) };
         let incoming = Incoming { name: name.to_owned(), slug: Some(slug.to_owned()), files };
         let progress = Box::new(|_, _| {});
         let (id, import) = match found {

@@ -7,8 +7,8 @@ use serde_json::json;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
+use super::Room;
 use super::failure::error_of;
-use crate::datadir::Scratch;
 use crate::domain::access::Permission;
 use crate::domain::connection::Mode;
 use crate::domain::error::{Error, Result};
@@ -55,7 +55,7 @@ pub struct IncomingFiles {
     /// What is not left to detection; `None` where nothing was said.
     pub options: Option<ImportOptions>,
     /// Removed when they were read.
-    pub holder: Option<Scratch>,
+    pub holder: Option<Room>,
 }
 
 impl IncomingFiles {
@@ -95,15 +95,9 @@ pub type Progress = Box<dyn FnMut(f64, u64) + Send>;
 impl App {
     /// Room for the files of a source to be, for those who may make one and have quota left: asked before the first byte
     /// of an upload is read.
-    pub fn begin_upload(&self, caller: &Caller) -> Result<Scratch> {
+    pub fn begin_upload(&self, caller: &Caller) -> Result<Room> {
         caller.require(Permission::DataSourcesCreate)?;
-        self.check_quota(caller.org())?;
-        self.upload_scratch(caller)
-    }
-
-    pub(super) fn upload_scratch(&self, caller: &Caller) -> Result<Scratch> {
-        let name = format!("upload-{}", self.entropy.uuid(caller.at).simple());
-        self.data.scratch(&name).map_err(Error::internal)
+        self.upload_room(caller)
     }
 
     /// Makes a source of files, and waits up to `wait` for its data.
@@ -243,17 +237,25 @@ impl App {
         let (now, boot, org) = (self.clock.now(), self.boot.clone(), caller.org());
         match outcome {
             Ok((extract, tables)) => {
+                let app = self.clone();
                 let write = move |tx: &Tx<'_>| {
+                    app.check_fits(tx, org, loading.source, bytes_of(&tables))?;
                     syncs::finish(tx, org, loading.sync, &Ending::of_new(&tables), &boot, now)?;
                     sources::swap(tx, org, loading.source, &Arrival { extract, tables: &tables, state: None }, now)
                 };
-                self.store.write(write).await
+                match self.store.write(write).await {
+                    Err(error @ Error::Conflict(_)) => self.give_back(caller, loading.source, error).await,
+                    done => done,
+                }
             }
-            Err(error) => {
-                self.discard(caller, loading.source, &error).await?;
-                Err(error)
-            }
+            Err(error) => self.give_back(caller, loading.source, error).await,
         }
+    }
+
+    /// Takes a source away whose data cannot be had, and says why.
+    async fn give_back(&self, caller: &Caller, source: SourceId, error: Error) -> Result<()> {
+        self.discard(caller, source, &error).await?;
+        Err(error)
     }
 
     /// Parses the files in a worker and moves the extract to its place.
@@ -296,6 +298,11 @@ impl App {
             other => Err(Error::internal(format!("an import gave {other:?}"))),
         }
     }
+}
+
+/// Bytes of the files of tables.
+pub(super) fn bytes_of(tables: &[SourceTable]) -> u64 {
+    tables.iter().map(|table| table.bytes).sum()
 }
 
 /// What files are called, and the tables that they are to become.

@@ -3,9 +3,9 @@
 use std::io;
 use std::time::Duration;
 
+use super::Room;
 use super::failure::error_of;
 use super::files::IncomingFiles;
-use crate::datadir::Scratch;
 use crate::domain::access::Permission;
 use crate::domain::error::Result;
 use crate::domain::preview::FilePreview;
@@ -15,10 +15,10 @@ use crate::worker::pool::Errand;
 use crate::worker::protocol::{Job, Outcome};
 
 impl App {
-    /// Room for files that are only looked at.
-    pub fn begin_preview(&self, caller: &Caller) -> Result<Scratch> {
+    /// Room for files that are only looked at; while they are, they take it as others do.
+    pub fn begin_preview(&self, caller: &Caller) -> Result<Room> {
         caller.require(Permission::DataSourcesCreate)?;
-        self.upload_scratch(caller)
+        self.upload_room(caller)
     }
 
     /// What the files look like.

@@ -6,10 +6,11 @@ use std::path::Path;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::Room;
 use super::failure::error_of;
-use super::files::{self, IncomingFiles, names};
+use super::files::{self, IncomingFiles, bytes_of, names};
 use super::syncs::asked_by;
-use crate::datadir::{DataDir, Scratch};
+use crate::datadir::DataDir;
 use crate::domain::access::Permission;
 use crate::domain::connection::Kind;
 use crate::domain::error::{Error, Result};
@@ -27,11 +28,10 @@ use crate::worker::protocol::{BaseTable, ImportFile, ImportedColumn, ImportedTab
 
 impl App {
     /// Room for new files of a source that takes some: asked before the first byte of an upload is read.
-    pub fn begin_files(&self, caller: &Caller, id: &IdRef<SourceKind>, spelled: &str) -> Result<Scratch> {
+    pub fn begin_files(&self, caller: &Caller, id: &IdRef<SourceKind>, spelled: &str) -> Result<Room> {
         caller.require(Permission::DataSourcesUpdate)?;
         check_takes_files(&self.find_source(caller.org(), id, spelled)?)?;
-        self.check_quota(caller.org())?;
-        self.upload_scratch(caller)
+        self.upload_room(caller)
     }
 
     /// Replaces tables of a source by files of the same names, or adds their rows to them, and waits until it is done.
@@ -102,6 +102,7 @@ impl App {
             .write(move |tx| {
                 let (org, found) = (writer.org(), sources::find(tx, writer.org(), &IdRef::Number(source.id))?);
                 let found = found.ok_or_else(|| Error::not_found::<SourceKind>(source.id.prefixed()))?;
+                app.check_fits(tx, org, found.id, bytes_of(&tables))?;
                 let ending = Ending::of_new(&tables);
                 if !syncs::finish(tx, org, sync, &ending, &app.boot, now)? || found.extract != source.extract {
                     return Err(Error::Conflict(

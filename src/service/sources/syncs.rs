@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use super::fetch::{Brought, News};
-use super::files::Progress;
+use super::files::{Progress, bytes_of};
 use crate::datadir::DataDir;
 use crate::domain::access::Permission;
 use crate::domain::code::Code;
@@ -205,6 +205,12 @@ impl App {
             false => Err(Error::Conflict(
                 "The data source was pointed elsewhere while it was read; sync it again.".to_owned(),
             )),
+        });
+        let brought = brought.and_then(|brought| {
+            if let News::Extract(_, tables) = &brought.news {
+                self.check_fits(tx, org, id, bytes_of(tables))?;
+            }
+            Ok(brought)
         });
         let (ending, failure) = match &brought {
             Ok(brought) => (brought.ending(&source), None),

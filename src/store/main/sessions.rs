@@ -113,6 +113,18 @@ pub fn end(tx: &Tx<'_>, session: SessionId, now: Timestamp) -> Result<(), StoreE
     Ok(())
 }
 
+/// Ends a person's oldest sessions beyond so many; gives them, a hundred at most at a time.
+pub fn end_oldest(tx: &Tx<'_>, user: UserId, most: u32, now: Timestamp) -> Result<Vec<SessionId>, StoreError> {
+    let mut statement = tx.prepare(
+        "UPDATE sessions SET revoked_at = ?3 WHERE id IN (
+             SELECT id FROM sessions WHERE user_id = ?1 AND revoked_at IS NULL AND expires_at > ?3
+             ORDER BY id DESC LIMIT 100 OFFSET ?2)
+         RETURNING id",
+    )?;
+    let rows = statement.query_map(rusqlite::params![user, most, now], |row| row.get(0))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
 /// Ends a person's sessions, but for one that may go on.
 pub fn end_all(tx: &Tx<'_>, user: UserId, goes_on: Option<SessionId>, now: Timestamp) -> Result<(), StoreError> {
     tx.prepare("UPDATE sessions SET revoked_at = ?3 WHERE user_id = ?1 AND id IS NOT ?2 AND revoked_at IS NULL")?
