@@ -88,7 +88,8 @@ impl Schedule {
         for _ in 0..TIMES_LOOKED_AT {
             let Some(next) = self.next(before.unwrap_or(now)).filter(|next| *next < until) else { break };
             if before.is_some_and(|before| next < before.plus(shortest)) {
-                let reason = format!("comes more often than every {} s, which is as often as may be.", shortest.as_secs());
+                let reason =
+                    format!("comes more often than every {} s, which is as often as may be.", shortest.as_secs());
                 return Err(Error::field("schedule.cron", reason));
             }
             before = Some(next);

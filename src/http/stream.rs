@@ -61,6 +61,35 @@ struct Open {
     of: HashMap<Part, usize>,
 }
 
+impl Open {
+    fn enter(&mut self, parts: &[Part; 3]) -> Result<()> {
+        for part in parts {
+            let (what, limit) = part.bound();
+            if self.of.get(part).is_some_and(|count| *count >= limit) {
+                return Err(Error::TooManyOpen { what, limit });
+            }
+        }
+        if self.in_all >= IN_ALL {
+            return Err(Error::Overloaded);
+        }
+        self.in_all += 1;
+        parts.iter().for_each(|part| *self.of.entry(*part).or_default() += 1);
+        Ok(())
+    }
+
+    fn leave(&mut self, parts: &[Part; 3]) {
+        self.in_all -= 1;
+        for part in parts {
+            if let Some(count) = self.of.get_mut(part) {
+                *count -= 1;
+                if *count == 0 {
+                    self.of.remove(part);
+                }
+            }
+        }
+    }
+}
+
 /// Of whom there are so many at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Part {
@@ -87,19 +116,7 @@ impl Streams {
     }
 
     fn enter(&self, parts: [Part; 3]) -> Result<Place> {
-        let mut open = self.0.open.lock();
-        for part in parts {
-            let (what, limit) = part.bound();
-            if open.of.get(&part).is_some_and(|count| *count >= limit) {
-                return Err(Error::TooManyOpen { what, limit });
-            }
-        }
-        if open.in_all >= IN_ALL {
-            return Err(Error::Overloaded);
-        }
-        open.in_all += 1;
-        parts.iter().for_each(|part| *open.of.entry(*part).or_default() += 1);
-        drop(open);
+        self.0.open.lock().enter(&parts)?;
         Ok(Place { streams: self.clone(), parts })
     }
 }
@@ -112,16 +129,7 @@ struct Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut open = self.streams.0.open.lock();
-        open.in_all -= 1;
-        for part in &self.parts {
-            if let Some(count) = open.of.get_mut(part) {
-                *count -= 1;
-                if *count == 0 {
-                    open.of.remove(part);
-                }
-            }
-        }
+        self.streams.0.open.lock().leave(&self.parts);
     }
 }
 
@@ -403,5 +411,48 @@ impl Drop for Watch {
                 millis: monotonic().saturating_sub(self.begun).as_millis(),
             },
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts(caller: i64, user: i64, org: i64) -> [Part; 3] {
+        [Part::Caller(caller), Part::User(UserId::new(user)), Part::Org(OrgId::new(org))]
+    }
+
+    fn limit(refused: Result<()>) -> usize {
+        match refused {
+            Err(Error::TooManyOpen { limit, .. }) => limit,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn neither_credentials_nor_users_nor_sessions_multiply_what_an_organisation_has_open() {
+        let mut open = Open::default();
+        for stream in 0..50 {
+            open.enter(&parts(stream, stream / 10, 1)).unwrap();
+            if stream == 9 {
+                assert_eq!(limit(open.enter(&parts(99, 0, 1))), PER_USER);
+            }
+        }
+        assert_eq!(limit(open.enter(&parts(99, 99, 1))), PER_ORG);
+        open.enter(&parts(99, 99, 2)).unwrap();
+        open.leave(&parts(0, 0, 1));
+        open.enter(&parts(100, 0, 1)).unwrap();
+        assert_eq!((open.in_all, open.of[&Part::Org(OrgId::new(1))]), (51, PER_ORG));
+    }
+
+    #[test]
+    fn what_is_over_leaves_nothing_behind() {
+        let mut open = Open::default();
+        for _ in 0..PER_CALLER {
+            open.enter(&parts(1, 1, 1)).unwrap();
+        }
+        assert_eq!(limit(open.enter(&parts(1, 1, 1))), PER_CALLER);
+        (0..PER_CALLER).for_each(|_| open.leave(&parts(1, 1, 1)));
+        assert!(open.of.is_empty() && open.in_all == 0);
     }
 }

@@ -161,6 +161,7 @@ impl App {
             let ask = Ask { org: caller.org(), source, sql, parameters, limits, format };
             return self.ask(ask, errand.deadline, holder).await;
         }
+        let limits = QueryLimits { spill_bytes: self.spill(), ..limits };
         self.pool
             .query(
                 &errand,
@@ -201,7 +202,7 @@ impl App {
             Some(rows) if (1..=self.settings.max_rows).contains(&rows) => rows,
             Some(_) => return Err(Error::field("limit", format!("must be 1 to {}.", self.settings.max_rows))),
         };
-        Ok(QueryLimits { rows, spill_bytes: self.spill(), ..self.settings.query })
+        Ok(QueryLimits { rows, ..self.settings.query })
     }
 
     /// The source that a query is about, which has to have data.

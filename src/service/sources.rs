@@ -41,8 +41,8 @@ use crate::domain::error::{Error, Result};
 use crate::domain::id::{IdRef, OrgId, Source as SourceKind, SourceId};
 use crate::domain::page::{ListRequest, Page};
 use crate::domain::source::{Source, SourceFilter, SourceStatus};
-use crate::store::{Slice, Tx};
 use crate::store::main::sources;
+use crate::store::{Slice, Tx};
 use crate::worker::protocol::{ColumnView, TableFile};
 
 /// How many of those who use a source are named in a refusal to take it away.

@@ -35,6 +35,7 @@ mod duplicates;
 mod edge;
 mod effort;
 mod errors;
+mod fairness;
 mod formats;
 mod full_disk;
 mod fuzzed;

@@ -14,7 +14,7 @@ async fn template(owner: &Actor, kind: &str) -> String {
     found.unwrap()["id"].as_str().unwrap().to_owned()
 }
 
-async fn profile_of(owner: &Actor, format: &str) -> Value {
+pub async fn profile_of(owner: &Actor, format: &str) -> Value {
     let source = sales(owner).await;
     json!({"template_id": template(owner, "profile").await, "data_source_ids": [source], "output_format": format})
 }

@@ -99,7 +99,8 @@ impl App {
     pub(super) fn check_disk(&self) -> Result<()> {
         match self.data.free_bytes() {
             Ok(free) if free < self.settings.free_disk => Err(Error::StorageUnavailable(
-                format!("{free} bytes are free on the disk of the data directory, less than `sources.free_disk`").into(),
+                format!("{free} bytes are free on the disk of the data directory, less than `sources.free_disk`")
+                    .into(),
             )),
             // What cannot be told refuses nobody.
             _ => Ok(()),
