@@ -34,7 +34,7 @@ const PER_CALLER: usize = 5;
 /// Streams of one user, by all sessions and keys of theirs.
 const PER_USER: usize = 10;
 /// Streams of one organisation.
-const PER_ORG: usize = 50;
+const PER_ORG: usize = 100;
 /// Streams in all.
 const IN_ALL: usize = 500;
 /// How often the credential is looked at.
@@ -432,17 +432,17 @@ mod tests {
     #[test]
     fn neither_credentials_nor_users_nor_sessions_multiply_what_an_organisation_has_open() {
         let mut open = Open::default();
-        for stream in 0..50 {
+        for stream in 0..100 {
             open.enter(&parts(stream, stream / 10, 1)).unwrap();
             if stream == 9 {
-                assert_eq!(limit(open.enter(&parts(99, 0, 1))), PER_USER);
+                assert_eq!(limit(open.enter(&parts(900, 0, 1))), PER_USER);
             }
         }
-        assert_eq!(limit(open.enter(&parts(99, 99, 1))), PER_ORG);
-        open.enter(&parts(99, 99, 2)).unwrap();
+        assert_eq!(limit(open.enter(&parts(900, 900, 1))), PER_ORG);
+        open.enter(&parts(900, 900, 2)).unwrap();
         open.leave(&parts(0, 0, 1));
-        open.enter(&parts(100, 0, 1)).unwrap();
-        assert_eq!((open.in_all, open.of[&Part::Org(OrgId::new(1))]), (51, PER_ORG));
+        open.enter(&parts(901, 0, 1)).unwrap();
+        assert_eq!((open.in_all, open.of[&Part::Org(OrgId::new(1))]), (101, PER_ORG));
     }
 
     #[test]
