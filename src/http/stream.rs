@@ -1,10 +1,11 @@
 //! Answers that go on: server-sent events (WHATWG HTML, 9.2), and files that are written while they are sent.
 //!
 //! A stream is as good as the credential that opened it: twice a second it is asked as anew whether that still comes in
-//! and may, and with the first no the stream ends. It ends with the server too. How many a caller, a
-//! user and an organisation have open at once is bounded. The call's row is written when it begins, as every call's; how it ended is an event of its own.
+//! and may, and with the first no the stream ends. It ends with the server too. How many are open at once is bounded
+//! (`places`). The call's row is written when it begins, as every call's; how it ended is an event of its own.
 
-use std::collections::HashMap;
+mod places;
+
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,26 +18,18 @@ use poem::{Body, Request, RequestBody, Response};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use tokio::sync::mpsc;
 
+use self::places::{Open, Part};
 use super::authenticate::{self, Presented};
 use super::credential::exchange;
 use super::exchange::Exchange;
 use super::fault::Fault;
 use super::listener::Shutdown;
 use crate::domain::error::{Error, Result};
-use crate::domain::id::{OrgId, UserId};
 use crate::domain::time::monotonic;
 use crate::service::app::App;
 use crate::service::audit::StreamEnd;
 use crate::service::caller::Caller;
 
-/// Streams of one key, with those it was rotated from and to, or of one session.
-const PER_CALLER: usize = 5;
-/// Streams of one user, by all sessions and keys of theirs.
-const PER_USER: usize = 10;
-/// Streams of one organisation.
-const PER_ORG: usize = 100;
-/// Streams in all.
-const IN_ALL: usize = 500;
 /// How often the credential is looked at.
 const WATCH: Duration = Duration::from_millis(500);
 /// After so much silence something is said, so that nobody on the way takes the connection for dead.
@@ -52,61 +45,6 @@ struct Shared {
     app: App,
     shutdown: Shutdown,
     open: Mutex<Open>,
-}
-
-/// The streams that are open.
-#[derive(Default)]
-struct Open {
-    in_all: usize,
-    of: HashMap<Part, usize>,
-}
-
-impl Open {
-    fn enter(&mut self, parts: &[Part; 3]) -> Result<()> {
-        for part in parts {
-            let (what, limit) = part.bound();
-            if self.of.get(part).is_some_and(|count| *count >= limit) {
-                return Err(Error::TooManyOpen { what, limit });
-            }
-        }
-        if self.in_all >= IN_ALL {
-            return Err(Error::Overloaded);
-        }
-        self.in_all += 1;
-        parts.iter().for_each(|part| *self.of.entry(*part).or_default() += 1);
-        Ok(())
-    }
-
-    fn leave(&mut self, parts: &[Part; 3]) {
-        self.in_all -= 1;
-        for part in parts {
-            if let Some(count) = self.of.get_mut(part) {
-                *count -= 1;
-                if *count == 0 {
-                    self.of.remove(part);
-                }
-            }
-        }
-    }
-}
-
-/// Of whom there are so many at most.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Part {
-    Caller(i64),
-    User(UserId),
-    Org(OrgId),
-}
-
-impl Part {
-    /// What is said of how many, and how many that are.
-    fn bound(self) -> (&'static str, usize) {
-        match self {
-            Self::Caller(_) => ("streams of this credential", PER_CALLER),
-            Self::User(_) => ("streams of this user", PER_USER),
-            Self::Org(_) => ("streams of this organization", PER_ORG),
-        }
-    }
 }
 
 impl Streams {
@@ -411,48 +349,5 @@ impl Drop for Watch {
                 millis: monotonic().saturating_sub(self.begun).as_millis(),
             },
         );
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parts(caller: i64, user: i64, org: i64) -> [Part; 3] {
-        [Part::Caller(caller), Part::User(UserId::new(user)), Part::Org(OrgId::new(org))]
-    }
-
-    fn limit(refused: Result<()>) -> usize {
-        match refused {
-            Err(Error::TooManyOpen { limit, .. }) => limit,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn neither_credentials_nor_users_nor_sessions_multiply_what_an_organisation_has_open() {
-        let mut open = Open::default();
-        for stream in 0..100 {
-            open.enter(&parts(stream, stream / 10, 1)).unwrap();
-            if stream == 9 {
-                assert_eq!(limit(open.enter(&parts(900, 0, 1))), PER_USER);
-            }
-        }
-        assert_eq!(limit(open.enter(&parts(900, 900, 1))), PER_ORG);
-        open.enter(&parts(900, 900, 2)).unwrap();
-        open.leave(&parts(0, 0, 1));
-        open.enter(&parts(901, 0, 1)).unwrap();
-        assert_eq!((open.in_all, open.of[&Part::Org(OrgId::new(1))]), (101, PER_ORG));
-    }
-
-    #[test]
-    fn what_is_over_leaves_nothing_behind() {
-        let mut open = Open::default();
-        for _ in 0..PER_CALLER {
-            open.enter(&parts(1, 1, 1)).unwrap();
-        }
-        assert_eq!(limit(open.enter(&parts(1, 1, 1))), PER_CALLER);
-        (0..PER_CALLER).for_each(|_| open.leave(&parts(1, 1, 1)));
-        assert!(open.of.is_empty() && open.in_all == 0);
     }
 }
