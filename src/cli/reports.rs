@@ -14,13 +14,14 @@ use super::compose::{Instance, with_instance};
 use super::failure::Failure;
 use super::operator::OrgOption;
 use super::output::{Form, Output, grouped};
-use crate::domain::id::{BareIntegers, DashboardKind, IdRef};
+use crate::domain::id::{BareIntegers, DashboardKind, IdRef, OrgId};
 use crate::domain::page::{ListRequest, MAX_SIZE, More};
 use crate::domain::report::{NewReport, ReportFormat, ReportTemplate, Run, RunStatus, TemplateKind};
 use crate::service::app::App;
 use crate::service::caller::Caller;
 use crate::service::query::Content;
 use crate::store::Role;
+use crate::store::main::runs::Turn;
 
 /// How often a run that a server makes is looked at.
 const LOOK: Duration = Duration::from_millis(200);
@@ -182,15 +183,19 @@ async fn make(instance: &Instance, caller: &Caller, new: NewReport) -> Result<Ru
     }
 }
 
-/// Makes the queued runs, the oldest first, up to this one: a stopped server may have left some.
+/// Makes the queued runs, as a server would, up to this one: a stopped server may have left some.
 async fn make_here(app: &App, caller: &Caller, queued: Run) -> Result<Run, Failure> {
+    let mut last = OrgId::new(0);
     loop {
         let run = app.run(caller, &IdRef::Number(queued.id), &queued.id.prefixed())?;
         if run.status.is_final() {
             return Ok(run);
         }
-        match app.lease_run().await? {
-            Some(leased) => app.execute_run(leased).await?,
+        match app.lease_run(Turn::Anyone, last).await? {
+            Some(leased) => {
+                last = leased.org;
+                app.execute_run(leased).await?;
+            }
             None => return Ok(run),
         }
     }

@@ -121,7 +121,7 @@ impl App {
             .write(move |tx| {
                 let (org, now) = (writer.org(), writer.at);
                 let slug = source::sql_name(&source_name);
-                app.check_room(tx, org)?;
+                app.check_number(tx, org)?;
                 let new = NewSource { uuid, name: &source_name, slug: &slug, mode, connection: Some(&connection) };
                 let id = sources::create(tx, org, &new, &app.boot, now)?;
                 if !request.credentials.is_empty() {

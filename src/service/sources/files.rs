@@ -210,7 +210,7 @@ impl App {
         let (app, writer) = (self.clone(), caller.clone());
         self.store
             .write(move |tx| {
-                app.check_room(tx, writer.org())?;
+                app.check_number(tx, writer.org())?;
                 let new = NewSource { uuid, name: &name, slug: &slug, mode: Mode::Extract, connection: None };
                 let source = sources::create(tx, writer.org(), &new, &app.boot, writer.at)?;
                 if let Some(options) = options {
@@ -244,16 +244,16 @@ impl App {
                     sources::swap(tx, org, loading.source, &Arrival { extract, tables: &tables, state: None }, now)
                 };
                 match self.store.write(write).await {
-                    Err(error @ Error::Conflict(_)) => self.give_back(caller, loading.source, error).await,
+                    Err(error @ Error::Conflict(_)) => self.fail_import(caller, loading.source, error).await,
                     done => done,
                 }
             }
-            Err(error) => self.give_back(caller, loading.source, error).await,
+            Err(error) => self.fail_import(caller, loading.source, error).await,
         }
     }
 
     /// Takes a source away whose data cannot be had, and says why.
-    async fn give_back(&self, caller: &Caller, source: SourceId, error: Error) -> Result<()> {
+    async fn fail_import(&self, caller: &Caller, source: SourceId, error: Error) -> Result<()> {
         self.discard(caller, source, &error).await?;
         Err(error)
     }
