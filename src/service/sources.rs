@@ -125,7 +125,7 @@ impl App {
     /// Refuses one source more when an organisation has as many as it may.
     fn check_number(&self, tx: &Tx<'_>, org: OrgId) -> Result<()> {
         let most = self.settings.sources_of_one;
-        if sources::count_all(tx, org)? < most {
+        if sources::count(tx, org, &SourceFilter::default())? < most {
             return Ok(());
         }
         Err(Error::Conflict(format!(

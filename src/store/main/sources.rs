@@ -84,12 +84,6 @@ pub struct NewSource<'s> {
     pub connection: Option<&'s Connection>,
 }
 
-/// How many sources an organisation has.
-pub fn count_all(tx: &Tx<'_>, org: OrgId) -> Result<u64, StoreError> {
-    let mut statement = tx.prepare("SELECT count(*) FROM sources WHERE org_id = ?1")?;
-    Ok(statement.query_row([org], |row| row.get(0))?)
-}
-
 /// Makes a source that waits for its data; a slug that is taken is a conflict.
 pub fn create(tx: &Tx<'_>, org: OrgId, new: &NewSource<'_>, boot: &str, now: Timestamp) -> Result<SourceId> {
     let NewSource { uuid, name, slug, mode, connection } = new;
