@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 
 use self::process::{Ended, Worker, cause_of_death};
 use super::lane::Lane;
-use super::protocol::{Failure, FailureCode, FromWorker, Job, Outcome, ProcessLimits};
+use super::protocol::{Failure, FailureCode, FromWorker, Job, Outcome, ProcessLimits, Settled};
 use crate::domain::time::monotonic;
 
 /// Jobs after which a worker is replaced.
@@ -52,6 +52,15 @@ pub struct Errand {
     pub read: Vec<PathBuf>,
     /// How long it may run.
     pub deadline: Duration,
+}
+
+/// What a job reaches that is not of this installation.
+#[derive(Debug, Clone, Default)]
+pub struct Reach {
+    /// The TCP port that it may connect to.
+    pub port: Option<u16>,
+    /// Files of people that it reads.
+    pub files: Settled,
 }
 
 /// Which lane a job runs in.
@@ -114,22 +123,22 @@ impl Pool {
         let _place = self.0.queries.enter(errand.org).await.ok_or(Refused::Full)?;
         let worker = match self.reuse(errand.org).await {
             Some(worker) => worker,
-            None => self.start(errand, LaneName::Query, None).await?,
+            None => self.start(errand, LaneName::Query, &Reach::default()).await?,
         };
         self.work(worker, errand, job, take).await
     }
 
-    /// As [`Pool::query`], in a worker of its own that may connect to this TCP port: it has its turn among the
-    /// organisation's other queries.
+    /// As [`Pool::query`], in a worker of its own that reaches this: it has its turn among the organisation's other
+    /// queries.
     pub async fn ask<T>(
         &self,
         errand: &Errand,
-        port: Option<u16>,
+        reach: &Reach,
         job: impl FnOnce(&Path) -> Job,
         take: impl FnOnce(Done, &Path) -> io::Result<T>,
     ) -> Result<T, Refused> {
         let _place = self.0.queries.enter(errand.org).await.ok_or(Refused::Full)?;
-        let worker = self.start(errand, LaneName::Live, port).await?;
+        let worker = self.start(errand, LaneName::Live, reach).await?;
         self.work(worker, errand, job, take).await
     }
 
@@ -174,20 +183,20 @@ impl Pool {
         progress: &mut (dyn FnMut(f64, u64) + Send),
         take: impl FnOnce(Done, &Path) -> io::Result<T>,
     ) -> Result<T, Refused> {
-        self.connect(errand, None, job, progress, take).await
+        self.connect(errand, &Reach::default(), job, progress, take).await
     }
 
-    /// As [`Pool::background`], in a worker that may connect to this TCP port.
+    /// As [`Pool::background`], in a worker that reaches this.
     pub async fn connect<T>(
         &self,
         errand: &Errand,
-        port: Option<u16>,
+        reach: &Reach,
         job: impl FnOnce(&Path) -> Job,
         progress: &mut (dyn FnMut(f64, u64) + Send),
         take: impl FnOnce(Done, &Path) -> io::Result<T>,
     ) -> Result<T, Refused> {
         let _place = self.0.background.enter(errand.org).await.ok_or(Refused::Full)?;
-        let mut worker = self.start(errand, LaneName::Background, port).await?;
+        let mut worker = self.start(errand, LaneName::Background, reach).await?;
         let scratch = worker.scratch.clone();
         let done = worker.run(job(&scratch), errand.deadline, progress).await;
         match done {
@@ -250,7 +259,7 @@ impl Pool {
         None
     }
 
-    async fn start(&self, errand: &Errand, lane: LaneName, port: Option<u16>) -> Result<Worker, Refused> {
+    async fn start(&self, errand: &Errand, lane: LaneName, reach: &Reach) -> Result<Worker, Refused> {
         let number = self.0.started.fetch_add(1, Ordering::Relaxed);
         // Idle workers of others make room before there are more than there are places.
         let surplus = {
@@ -267,8 +276,9 @@ impl Pool {
             memory_bytes: settings.memory_bytes,
             file_bytes: settings.file_bytes,
             read: errand.read.clone(),
+            files: reach.files.files().to_vec(),
             write: vec![scratch.clone()],
-            ports: port.into_iter().collect(),
+            ports: reach.port.into_iter().collect(),
             nice: if lane == LaneName::Background { 5 } else { 0 },
         };
         let worker = Worker::start(&settings.program, scratch, errand.org, lane, limits);

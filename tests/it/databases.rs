@@ -1,6 +1,7 @@
 //! Databases as sources: SQLite, PostgreSQL and MariaDB as they are, read into extracts.
 
 mod agreement;
+mod exchanged;
 mod faults;
 mod growing;
 mod live;

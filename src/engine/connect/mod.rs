@@ -165,7 +165,7 @@ fn open<'a>(
     control: &'a Control,
 ) -> Result<Box<dyn Connector + 'a>, Fault> {
     Ok(match database {
-        Database::Sqlite { path } => Box::new(sqlite::Sqlite::open(path, scratch, control)?),
+        Database::Sqlite { path, files } => Box::new(sqlite::Sqlite::open(path, files, scratch, control)?),
         Database::Postgres(server) => Box::new(postgres::Postgres::connect(server, hands, control)?),
         Database::Mysql(server) => Box::new(mysql::Mysql::connect(server, hands, control)?),
     })
