@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::failure::error_of;
 use super::fetch::{Brought, News};
-use super::files::{Progress, table_of};
+use super::files::{Progress, check_names, table_of};
 use super::syncs::Lease;
 use crate::domain::connection::{self, Connection, Credentials, SqliteFile, Tls};
 use crate::domain::error::{Error, Result};
@@ -162,6 +162,9 @@ impl App {
             })
         };
         let take = move |done: crate::worker::pool::Done, scratch: &Path| {
+            if let Outcome::Connected { tables, .. } = &done.outcome {
+                check_names(tables)?;
+            }
             data.adopt(&scratch.join("extract"), &target)?;
             Ok(done.outcome)
         };

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::failure::error_of;
-use super::files::{self, IncomingFiles, names};
+use super::files::{self, IncomingFiles, check_names, names};
 use super::syncs::asked_by;
 use crate::datadir::{DataDir, Scratch};
 use crate::domain::access::Permission;
@@ -161,6 +161,7 @@ impl App {
                     let Outcome::Imported { tables } = done.outcome else {
                         return Err(std::io::Error::other("an import gave another outcome"));
                     };
+                    check_names(&tables)?;
                     let made = scratch.join("extract");
                     let tables = merged(known, files::made(tables, &names));
                     keep_others(&tables, old.as_deref(), &made)?;
