@@ -4,6 +4,8 @@ mod agreement;
 mod exchanged;
 mod faults;
 mod growing;
+mod held;
+mod liars;
 mod live;
 mod servers;
 mod types;
