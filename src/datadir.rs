@@ -1,8 +1,8 @@
 //! The data directory: its paths, its lock, its scratch space. The one module that knows its layout (M5).
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{DirBuilder, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -108,6 +108,36 @@ impl DataDir {
     /// The directory itself.
     pub fn root(&self) -> &Path {
         &self.0
+    }
+
+    /// Whether a file is one of its own, under whatever name it was found.
+    ///
+    /// # Errors
+    /// When the directory cannot be looked through.
+    pub fn owns(&self, file: &Metadata) -> io::Result<bool> {
+        let mut open = vec![self.0.clone()];
+        while let Some(directory) = open.pop() {
+            let entries = match std::fs::read_dir(directory) {
+                Ok(entries) => entries,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(error),
+            };
+            for entry in entries {
+                // What is gone meanwhile was another, for this one is there.
+                let Ok((entry, found)) = entry.and_then(|entry| Ok((entry.path(), entry.metadata()?))) else {
+                    continue;
+                };
+                if (found.dev(), found.ino()) == (file.dev(), file.ino()) {
+                    return Ok(true);
+                }
+                // The databases and their journals lie at the top: these are never missed, even where the directory is
+                // mounted twice. A file with one name is none of those below.
+                if found.is_dir() && file.nlink() > 1 {
+                    open.push(entry);
+                }
+            }
+        }
+        Ok(false)
     }
 
     /// Secrets, for their owner alone.

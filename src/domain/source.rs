@@ -171,6 +171,9 @@ pub struct SourceColumn {
     pub nullable: bool,
 }
 
+/// What a file's name has room for, `.parquet` left out.
+const LONGEST_TABLE_NAME: usize = 247;
+
 /// The SQL name made of what people call a thing (PRODUCT 8.7): lower case, other characters `_`, a leading digit
 /// gets `t_`. Runs of `_` become one, and none stands at an end.
 pub fn sql_name(text: &str) -> String {
@@ -188,6 +191,12 @@ pub fn sql_name(text: &str) -> String {
         Some(b'0'..=b'9') => format!("t_{name}"),
         Some(_) => name.chars().take(63).collect(),
     }
+}
+
+/// Whether a name is one that a table of an extract can have: its file is called after it.
+pub fn is_table_name(name: &str) -> bool {
+    let is_of_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    !name.is_empty() && name.len() <= LONGEST_TABLE_NAME && name.bytes().all(is_of_name)
 }
 
 /// A name of SQL in quotes: it is taken as it is.

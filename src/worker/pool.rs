@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use self::process::{Ended, Worker, cause_of_death};
 use super::lane::{Lane, Place};
 use super::metronome::Metronome;
-use super::protocol::{Confinement, Failure, FailureCode, FromWorker, Job, Outcome, ProcessLimits};
+use super::protocol::{Confinement, Failure, FailureCode, FromWorker, Job, Outcome, ProcessLimits, Settled};
 use crate::domain::time::monotonic;
 
 /// Jobs after which a worker is replaced.
@@ -61,6 +61,15 @@ pub struct Errand {
     pub read: Vec<PathBuf>,
     /// How long it may run.
     pub deadline: Duration,
+}
+
+/// What a job reaches that is not of this installation.
+#[derive(Debug, Clone, Default)]
+pub struct Reach {
+    /// The TCP port that it may connect to.
+    pub port: Option<u16>,
+    /// Files of people that it reads.
+    pub files: Settled,
 }
 
 /// Which lane a job runs in.
@@ -130,23 +139,23 @@ impl Pool {
         let _place = self.0.queries.enter(errand.org).await.ok_or(Refused::Full)?;
         let worker = match self.reuse(errand.org).await {
             Some(worker) => worker,
-            None => self.start(errand, LaneName::Query, None).await?,
+            None => self.start(errand, LaneName::Query, &Reach::default()).await?,
         };
         let _work = self.0.metronome.work();
         self.work(worker, errand, job, take).await
     }
 
-    /// As [`Pool::query`], in a worker of its own that may connect to this TCP port, if there is one: it has its turn
-    /// among the organisation's other queries. For what somebody waits for.
+    /// As [`Pool::query`], in a worker of its own that reaches this: it has its turn among the organisation's other
+    /// queries. For what somebody waits for.
     pub async fn ask<T>(
         &self,
         errand: &Errand,
-        port: Option<u16>,
+        reach: &Reach,
         job: impl FnOnce(&Path) -> Job,
         take: impl FnOnce(Done, &Path) -> io::Result<T>,
     ) -> Result<T, Refused> {
         let _place = self.0.queries.enter(errand.org).await.ok_or(Refused::Full)?;
-        let worker = self.start(errand, LaneName::Once, port).await?;
+        let worker = self.start(errand, LaneName::Once, reach).await?;
         self.work(worker, errand, job, take).await
     }
 
@@ -192,23 +201,23 @@ impl Pool {
         take: impl FnOnce(Done, &Path) -> io::Result<T>,
     ) -> Result<T, Refused> {
         let place = self.0.background.enter(errand.org).await.ok_or(Refused::Full)?;
-        self.apart(place, errand, None, job, progress, take).await
+        self.apart(place, errand, &Reach::default(), job, progress, take).await
     }
 
-    /// As [`Pool::background`], in a worker that may connect to this TCP port. Such jobs wait for other machines more than
+    /// As [`Pool::background`], in a worker that reaches this. Jobs that may connect wait for other machines more than
     /// they compute, and however long these keep them waiting, no import and no report stands behind them: they have a
     /// lane of their own. Without a port it is work like any other.
     pub async fn connect<T>(
         &self,
         errand: &Errand,
-        port: Option<u16>,
+        reach: &Reach,
         job: impl FnOnce(&Path) -> Job,
         progress: &mut (dyn FnMut(f64, u64) + Send),
         take: impl FnOnce(Done, &Path) -> io::Result<T>,
     ) -> Result<T, Refused> {
-        let lane = if port.is_some() { &self.0.connectors } else { &self.0.background };
+        let lane = if reach.port.is_some() { &self.0.connectors } else { &self.0.background };
         let place = lane.enter(errand.org).await.ok_or(Refused::Full)?;
-        self.apart(place, errand, port, job, progress, take).await
+        self.apart(place, errand, reach, job, progress, take).await
     }
 
     /// Has a worker of its own do a job that nobody calls off.
@@ -216,15 +225,15 @@ impl Pool {
         &self,
         _place: Place,
         errand: &Errand,
-        port: Option<u16>,
+        reach: &Reach,
         job: impl FnOnce(&Path) -> Job,
         progress: &mut (dyn FnMut(f64, u64) + Send),
         take: impl FnOnce(Done, &Path) -> io::Result<T>,
     ) -> Result<T, Refused> {
-        let mut worker = self.start(errand, LaneName::Background, port).await?;
+        let mut worker = self.start(errand, LaneName::Background, reach).await?;
         let scratch = worker.scratch.clone();
         // Who waits for another machine keeps no core.
-        let _work = port.is_none().then(|| self.0.metronome.work());
+        let _work = reach.port.is_none().then(|| self.0.metronome.work());
         let done = worker.run(job(&scratch), errand.deadline, progress).await;
         match done {
             Ok(done) => {
@@ -286,7 +295,7 @@ impl Pool {
         None
     }
 
-    async fn start(&self, errand: &Errand, lane: LaneName, port: Option<u16>) -> Result<Worker, Refused> {
+    async fn start(&self, errand: &Errand, lane: LaneName, reach: &Reach) -> Result<Worker, Refused> {
         let number = self.0.started.fetch_add(1, Ordering::Relaxed);
         // Idle workers of others make room before there are more than there are places.
         let surplus = {
@@ -303,8 +312,9 @@ impl Pool {
             memory_bytes: settings.memory_bytes,
             file_bytes: settings.file_bytes,
             read: errand.read.clone(),
+            files: reach.files.files().to_vec(),
             write: vec![scratch.clone()],
-            ports: port.into_iter().collect(),
+            ports: reach.port.into_iter().collect(),
             nice: if lane == LaneName::Background { BACKGROUND_NICENESS } else { QUERY_NICENESS },
         };
         let worker = Worker::start(&settings.program, scratch, errand.org, lane, limits);

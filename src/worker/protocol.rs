@@ -5,6 +5,7 @@
 mod connect;
 mod frames;
 mod outcome;
+mod settled;
 
 use std::path::PathBuf;
 
@@ -15,9 +16,12 @@ pub use self::frames::{FrameKind, MAX_FRAME, frame_head, parse_head, read_messag
 pub use self::outcome::{
     Failure, FailureCode, ImportedColumn, ImportedTable, Outcome, Position, QueryOutcome, WidgetOutcome,
 };
+pub use self::settled::{Settled, SettledFile};
 use crate::domain::import::ImportOptions;
 use crate::domain::widget::{Format, WidgetKind};
 
+/// Descriptors that a worker may hold.
+pub const DESCRIPTORS: u32 = 256;
 /// Results up to this many bytes travel in a frame, larger ones in a file.
 pub const INLINE_LIMIT: usize = 256 << 10;
 /// Identifies the build on both sides; a worker of another build refuses to serve.
@@ -84,6 +88,8 @@ pub struct ProcessLimits {
     pub file_bytes: u64,
     /// Directories it may read below; nothing else of the file system once the kernel supports that.
     pub read: Vec<PathBuf>,
+    /// Files of people that it may read, as long as they are the same.
+    pub files: Vec<SettledFile>,
     /// Directories it may write below.
     pub write: Vec<PathBuf>,
     /// The TCP ports it may connect to; none but for jobs that read a database server.

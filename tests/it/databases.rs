@@ -2,8 +2,11 @@
 
 mod agreement;
 mod broken;
+mod exchanged;
 mod faults;
 mod growing;
+mod held;
+mod liars;
 mod live;
 mod servers;
 mod types;

@@ -18,7 +18,7 @@ use super::intake::Column;
 use super::notes::{MOST_NOTES, Note, Notes};
 use super::rows::Rows;
 use super::target::{Cell, Target};
-use super::{Connector, Described, Question, all_tables, names, open, remove, spelled};
+use super::{Connector, Described, Question, all_tables, guarded, names, open, remove, spelled};
 use crate::domain::connection::What;
 use crate::domain::result::Column as ResultColumn;
 use crate::engine::control::{Control, Stopwatch};
@@ -36,10 +36,12 @@ const ROWS: usize = 1_024;
 /// The tables that can be asked for, by the names that the database has for them. What they hold is not looked at.
 pub fn describe(job: DescribeJob, hands: &Hands, control: &Control) -> Result<Vec<ImportedTable>, Failure> {
     let DescribeJob { database, tables, scratch } = job;
-    let mut connector = open(&database, &scratch, hands, control)?;
-    let tables = if tables.is_empty() { all_tables(connector.as_mut())? } else { tables };
-    let tables = tables.into_iter().map(|table| described(connector.as_mut(), table));
-    Ok(tables.collect::<Result<_, _>>()?)
+    Ok(guarded(|| {
+        let mut connector = open(&database, &scratch, hands, control)?;
+        let tables = if tables.is_empty() { all_tables(connector.as_mut())? } else { tables };
+        let tables = tables.into_iter().map(|table| described(connector.as_mut(), table));
+        tables.collect::<Result<_, _>>()
+    })?)
 }
 
 fn described(connector: &mut dyn Connector, table: (Option<String>, String)) -> Result<ImportedTable, Fault> {
@@ -56,7 +58,7 @@ fn described(connector: &mut dyn Connector, table: (Option<String>, String)) -> 
 pub fn ask(job: AskJob, hands: &Hands, control: &Control) -> Result<(QueryOutcome, Vec<u8>), Failure> {
     let control = control.within(Duration::from_millis(job.limits.millis));
     let into = job.into.clone();
-    answer(job, hands, &control).map_err(|fault| {
+    guarded(|| answer(job, hands, &control)).map_err(|fault| {
         // A result that was cut off is of no use; mostly there is no file.
         remove(&into);
         fault.of_query()

@@ -80,6 +80,9 @@ pub enum Fault {
         /// The limit.
         limit: u64,
     },
+    /// It would do more than read: what it would do, and what to do about it.
+    #[error("not sent")]
+    NotSent(&'static str),
     /// A query wants other values than there are.
     #[error("parameters")]
     Parameters {
@@ -120,7 +123,7 @@ impl Fault {
                 let message = format!("The database broke off while it answered: {}; ask again.", said(&why));
                 Failure::new(FailureCode::Source, message)
             }
-            fault @ (Self::TooManyColumns { .. } | Self::NoColumns(_)) => {
+            fault @ (Self::TooManyColumns { .. } | Self::NoColumns(_) | Self::NotSent(_)) => {
                 Failure { code: FailureCode::InvalidSql, ..fault.into() }
             }
             other => other.into(),
@@ -179,6 +182,7 @@ impl From<Fault> for Failure {
             Fault::TooManyRows { limit } => {
                 format!("The database gives more than {limit} rows; read fewer, or raise `sources.max_rows`.")
             }
+            Fault::NotSent(why) => format!("The query is not sent to the database: {why}."),
             Fault::Parameters { wanted, given } => {
                 let message = format!("The query takes {wanted} parameters, and {given} are given; give as many.");
                 return Failure::new(FailureCode::InvalidSql, message);

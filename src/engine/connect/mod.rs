@@ -24,6 +24,7 @@ mod words;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::Duration;
 
@@ -133,7 +134,7 @@ impl Described {
 ///
 /// Fails with a sentence that says what to do; then nothing may be made of what the directory holds.
 pub fn run(job: ConnectJob, hands: &Hands, control: &Control) -> Result<(Vec<ImportedTable>, Vec<String>), Failure> {
-    Ok(read(job, hands, control)?)
+    Ok(guarded(|| read(job, hands, control))?)
 }
 
 fn read(job: ConnectJob, hands: &Hands, control: &Control) -> Result<(Vec<ImportedTable>, Vec<String>), Fault> {
@@ -165,7 +166,7 @@ fn open<'a>(
     control: &'a Control,
 ) -> Result<Box<dyn Connector + 'a>, Fault> {
     Ok(match database {
-        Database::Sqlite { path } => Box::new(sqlite::Sqlite::open(path, scratch, control)?),
+        Database::Sqlite { path, files } => Box::new(sqlite::Sqlite::open(path, files, scratch, control)?),
         Database::Postgres(server) => Box::new(postgres::Postgres::connect(server, hands, control)?),
         Database::Mysql(server) => Box::new(mysql::Mysql::connect(server, hands, control)?),
     })
@@ -319,6 +320,21 @@ fn counted(values: &[Value], wanted: usize) -> Result<&[Value], Fault> {
         Some(index) => Err(Fault::NoValue(index + 1)),
         None => Ok(values),
     }
+}
+
+/// That rows have as many columns as were described: tables change, and servers may say what they like.
+fn as_described(columns: usize, described: &Described) -> Result<(), Fault> {
+    match columns == described.columns.len() {
+        true => Ok(()),
+        false => Err(Fault::Lost("it gives other columns than it said before".to_owned())),
+    }
+}
+
+/// Does what talks to a database. The libraries that read what a server sends may panic of it, which is then told as the
+/// server's fault.
+fn guarded<T>(work: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
+    let done = catch_unwind(AssertUnwindSafe(work));
+    done.unwrap_or_else(|_| Err(Fault::Lost("it sent what cannot be read".to_owned())))
 }
 
 /// Removes a file that may not be there.

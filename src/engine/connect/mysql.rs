@@ -2,8 +2,10 @@
 //!
 //! Everything is read in one read-only transaction that sees one moment, where the tables' storage engine has such. A
 //! table or a query is always asked for as a subquery of ours: what writes, loads or sets cannot stand there. Files of
-//! ours that a server asks for (`LOCAL INFILE`) it never gets.
+//! ours that a server asks for (`LOCAL INFILE`) it never gets. What only locks is not sent (`guard`), and a query that is
+//! called off is ended on the server too.
 
+mod guard;
 mod value;
 
 use std::time::Duration;
@@ -16,7 +18,7 @@ use serde_json::Value;
 use super::fault::Fault;
 use super::rows::Rows;
 use super::target::Target;
-use super::{Connector, Described, GRACE, Question, full_name, quoted_by, subquery, title, tls, unended};
+use super::{Connector, Described, GRACE, Question, as_described, full_name, quoted_by, subquery, title, tls, unended};
 use crate::domain::connection::{Tls, What};
 use crate::engine::control::Control;
 use crate::engine::threads::Hands;
@@ -24,6 +26,8 @@ use crate::worker::protocol::Server;
 
 /// How long a server may take to let us in.
 const ANSWER: Duration = Duration::from_secs(30);
+/// How long ending a query on the server may take: the server of ours waits little longer for a worker that it calls off.
+const ENDING: Duration = Duration::from_millis(400);
 /// The longest row, in bytes.
 const LONGEST_ROW: usize = 64 << 20;
 /// The number of the character set of what is no text.
@@ -31,10 +35,21 @@ const BINARY: u16 = 63;
 /// Errors of the server that say that it ends: shutdown, killed connection, lost connection.
 const ENDED: [u16; 4] = [1_053, 1_077, 1_317, 1_927];
 
+/// What a server calls a connection.
+#[derive(PartialEq, Eq)]
+struct Thread {
+    number: u64,
+    /// Which server it is: another one may answer at the same address.
+    host: String,
+}
+
 /// A connection in its transaction.
 pub struct Mysql<'a> {
     /// `None` once it is given back.
     connection: Option<Conn>,
+    /// By what it is ended, where that is known.
+    thread: Option<Thread>,
+    server: Server,
     hands: &'a Hands,
     control: &'a Control,
 }
@@ -42,23 +57,31 @@ pub struct Mysql<'a> {
 impl<'a> Mysql<'a> {
     /// Connects to the first address that answers, and begins to read.
     pub fn connect(server: &Server, hands: &'a Hands, control: &'a Control) -> Result<Self, Fault> {
-        let mut mysql = Self { connection: None, hands, control };
+        let mut mysql = Self { connection: None, thread: None, server: server.clone(), hands, control };
         let connection = mysql.wait(async |_| enter(server).await)?;
         mysql.connection = Some(connection);
         let millis = (control.left() + GRACE).as_millis();
         mysql.wait(async |connection| begin(open(connection)?, millis).await)?;
+        mysql.thread = mysql.wait(async |connection| Ok(thread(open(connection)?).await))?;
         Ok(mysql)
     }
 
     /// Runs the work on this thread until it is done or the job has to stop.
     fn wait<T>(&mut self, work: impl AsyncFnOnce(&mut Option<Conn>) -> Result<T, Fault>) -> Result<T, Fault> {
-        let Self { connection, hands, control } = self;
-        hands.wait(async {
+        let Self { connection, hands, control, .. } = self;
+        let done = hands.wait(async {
             tokio::select! {
                 done = work(connection) => done,
                 failure = control.stopped() => Err(Fault::Stopped(failure)),
             }
-        })
+        });
+        if let Err(Fault::Stopped(_)) = &done
+            && let Some(thread) = self.thread.take()
+        {
+            // Where this fails, the server ends the statement when its time is over.
+            let _ = self.hands.wait(async { tokio::time::timeout(ENDING, end(&self.server, &thread)).await });
+        }
+        done
     }
 }
 
@@ -82,6 +105,9 @@ impl Connector for Mysql<'_> {
     }
 
     fn describe(&mut self, what: &What) -> Result<Described, Fault> {
+        if let What::Query(sql) = what {
+            guard::check(sql).map_err(Fault::NotSent)?;
+        }
         let title = title(what);
         let (source, known) = match what {
             What::Table { schema, name } => (full_name(schema.as_deref(), name, '`'), Some((schema.clone(), name))),
@@ -157,6 +183,7 @@ impl Connector for Mysql<'_> {
             let rows = connection.exec_iter(statement, parameters).await;
             let mut rows = rows.map_err(|error| refused(&error, title))?;
             while let Some(row) = rows.next().await.map_err(|error| refused(&error, title))? {
+                as_described(row.columns_ref().len(), described)?;
                 for (index, column) in row.columns_ref().iter().enumerate() {
                     value::put(into, index, column, row.as_ref(index));
                 }
@@ -175,8 +202,32 @@ fn open(connection: &mut Option<Conn>) -> Result<&mut Conn, Fault> {
 }
 
 async fn enter(server: &Server) -> Result<Conn, Fault> {
+    match tokio::time::timeout(ANSWER, Conn::new(options(server)?)).await {
+        Ok(connection) => connection.map_err(|error| not_let_in(&error)),
+        Err(_) => Err(Fault::Unreachable("it does not answer".to_owned())),
+    }
+}
+
+/// What the server calls this connection, where it says so. One that says something else than it did at first has another
+/// server behind it, whose numbers are not to be guessed.
+async fn thread(connection: &mut Conn) -> Option<Thread> {
+    let asked = "SELECT CONNECTION_ID(), CONCAT_WS(' ', @@hostname, @@port, @@server_id)";
+    let (number, host): (u64, String) = connection.query_first(asked).await.ok()??;
+    (number == u64::from(connection.id())).then_some(Thread { number, host })
+}
+
+/// Ends what runs on a connection, by another one to the same server.
+async fn end(server: &Server, running: &Thread) -> Option<()> {
+    let mut connection = Conn::new(options(server).ok()?).await.ok()?;
+    if thread(&mut connection).await?.host == running.host {
+        connection.query_drop(format!("KILL QUERY {}", running.number)).await.ok()?;
+    }
+    connection.disconnect().await.ok()
+}
+
+fn options(server: &Server) -> Result<OptsBuilder, Fault> {
     let password = server.password.as_ref().map(|password| password.expose().to_owned());
-    let options = OptsBuilder::default()
+    Ok(OptsBuilder::default()
         .ip_or_hostname(server.host.clone())
         .resolved_ips(Some(server.addresses.clone()))
         .tcp_port(server.port)
@@ -188,11 +239,7 @@ async fn enter(server: &Server) -> Result<Conn, Fault> {
         .prefer_socket(Some(false))
         .stmt_cache_size(Some(0))
         .max_allowed_packet(Some(LONGEST_ROW))
-        .wait_timeout(Some(28_800));
-    match tokio::time::timeout(ANSWER, Conn::new(options)).await {
-        Ok(connection) => connection.map_err(|error| not_let_in(&error)),
-        Err(_) => Err(Fault::Unreachable("it does not answer".to_owned())),
-    }
+        .wait_timeout(Some(28_800)))
 }
 
 fn encryption(server: &Server) -> Result<Option<SslOpts>, Fault> {

@@ -29,7 +29,7 @@ use self::value::{Raw, bound, put};
 use super::fault::Fault;
 use super::rows::Rows;
 use super::target::Target;
-use super::{Connector, Described, GRACE, full_name, quoted_by, subquery, title, tls};
+use super::{Connector, Described, GRACE, as_described, full_name, quoted_by, subquery, title, tls};
 use crate::domain::connection::What;
 use crate::domain::result::ColumnType;
 use crate::engine::control::Control;
@@ -135,6 +135,7 @@ impl<'a> Postgres<'a> {
         let sql = described.statement(&condition);
         let statement = self.client.prepare(&sql).await.map_err(|error| refused(&error, title))?;
         let values = bound(described.values(), statement.params().len())?;
+        as_described(statement.columns().len(), described)?;
         let rows = self.client.query_raw(&statement, values).await.map_err(|error| refused(&error, title))?;
         let mut rows = pin!(rows);
         while let Some(row) = rows.try_next().await.map_err(|error| refused(&error, title))? {
@@ -301,7 +302,7 @@ fn kind_of(column: &Column) -> (Target, &'static str) {
 /// The digits of a numeric column: precision and scale stand in its modifier, four bytes on, the scale in eleven bits
 /// with a sign since PostgreSQL 15.
 fn numeric(modifier: i32) -> Target {
-    let packed = modifier - 4;
+    let packed = modifier.wrapping_sub(4);
     let (precision, scale) = ((packed >> 16) & 0xffff, ((packed & 0x7ff) ^ 1_024) - 1_024);
     match (u32::try_from(precision), u32::try_from(scale)) {
         (Ok(precision), Ok(scale)) if modifier != UNBOUNDED && scale <= precision => {
@@ -355,5 +356,6 @@ mod tests {
         assert_eq!(numeric(modifier(3, 5)), Target::Decimal { precision: 5, scale: 5 });
         assert_eq!(numeric(modifier(2, -3)), Target::Decimal { precision: 5, scale: 0 });
         assert_eq!(numeric(modifier(50, 10)), Target::Text);
+        assert_eq!(numeric(i32::MIN), Target::Text, "whatever a server says");
     }
 }

@@ -1,11 +1,13 @@
 //! Files of SQLite, read as they are and never written.
 //!
-//! The worker may read the file, and the journals beside it, and nothing else. A file with a journal that has to be
+//! The worker may read the file, and the journals beside it, and nothing else: what the server settled them to be, and
+//! not what lies under their names by now (`settled`). A file with a journal that has to be
 //! rolled back, or with a write-ahead log that nobody has open, cannot be read without writing: of those a copy in the
 //! worker's own directory is read. SQLite trusts nothing that the file's schema says, loads no extension, and lets no
 //! statement do more than select.
 
-use std::fs;
+mod settled;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,12 +17,14 @@ use rusqlite::types::{Value as SqlValue, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags, Statement};
 use serde_json::Value;
 
+use self::settled::Descriptors;
 use super::fault::Fault;
 use super::rows::Rows;
 use super::target::{Cell, Target};
 use super::{Connector, Described, counted, full_name, quoted_by, subquery, title};
 use crate::domain::connection::{SqliteFile, What};
 use crate::engine::control::Control;
+use crate::worker::protocol::SettledFile;
 
 /// Virtual machine steps between two looks at whether the job has to stop.
 const STEPS: i32 = 10_000;
@@ -39,19 +43,23 @@ pub struct Sqlite {
 
 impl Sqlite {
     /// Opens the file, or a copy below `scratch` where it has to be recovered first, and begins to read.
-    pub fn open(path: &Path, scratch: &Path, control: &Control) -> Result<Self, Fault> {
-        let begun = open(path, OpenFlags::SQLITE_OPEN_READ_ONLY, control);
-        match begun {
-            Ok(connection) => Ok(Self { connection, control: control.clone(), copy: None }),
-            Err(error) if has_to_be_recovered(&error) => {
-                let copy = scratch.join("copy.sqlite");
-                copied(path, &copy)?;
-                let connection = open(&copy, OpenFlags::SQLITE_OPEN_READ_WRITE, control);
-                let connection = connection.map_err(|error| fault(&error, "the file", control))?;
-                Ok(Self { connection, control: control.clone(), copy: Some(copy) })
+    pub fn open(path: &Path, files: &[SettledFile], scratch: &Path, control: &Control) -> Result<Self, Fault> {
+        if !settled::lacks_its_log(path, files)? {
+            let before = Descriptors::now()?;
+            match open(settled::as_uri(path)?, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI, control) {
+                Ok(connection) => {
+                    Descriptors::now()?.check(&before, path, files)?;
+                    return Ok(Self { connection, control: control.clone(), copy: None });
+                }
+                Err(error) if has_to_be_recovered(&error) => {}
+                Err(error) => return Err(fault(&error, "the file", control)),
             }
-            Err(error) => Err(fault(&error, "the file", control)),
         }
+        let copy = scratch.join("copy.sqlite");
+        settled::copy(path, files, &copy)?;
+        let connection = open(&copy, OpenFlags::SQLITE_OPEN_READ_WRITE, control);
+        let connection = connection.map_err(|error| fault(&error, "the file", control))?;
+        Ok(Self { connection, control: control.clone(), copy: Some(copy) })
     }
 
     fn fault(&self, error: &rusqlite::Error, what: &str) -> Fault {
@@ -68,16 +76,18 @@ impl Drop for Sqlite {
     }
 }
 
-fn open(path: &Path, flags: OpenFlags, control: &Control) -> rusqlite::Result<Connection> {
+fn open(path: impl AsRef<Path>, flags: OpenFlags, control: &Control) -> rusqlite::Result<Connection> {
     let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(PATIENCE)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
     connection.execute_batch("PRAGMA cell_size_check = 1; PRAGMA mmap_size = 0;")?;
-    // The first statement that reads finds out whether it is a database, and one that can be read as it is.
+    connection.execute_batch("BEGIN;")?;
+    // The first statement that reads finds out whether it is a database, and one that can be read as it is. From here to
+    // the end of the transaction no further journal is opened.
     connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
-    connection.execute_batch("PRAGMA query_only = 1; BEGIN;")?;
+    connection.execute_batch("PRAGMA query_only = 1;")?;
     let reins = control.clone();
     connection.progress_handler(STEPS, Some(move || reins.check().is_err()))?;
     connection.authorizer(Some(authorize))?;
@@ -97,26 +107,6 @@ fn authorize(context: AuthContext<'_>) -> Authorization {
 /// Whether it would have to be written before it can be read.
 fn has_to_be_recovered(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly))
-}
-
-/// Copies the file with what belongs to it; nobody may change it meanwhile.
-fn copied(path: &Path, copy: &Path) -> Result<(), Fault> {
-    let changed = |path: &Path| fs::metadata(path).and_then(|metadata| Ok((metadata.len(), metadata.modified()?)));
-    let unreadable = |error: std::io::Error| Fault::NoDatabase(format!("it cannot be opened ({error})"));
-    let before = changed(path).map_err(unreadable)?;
-    fs::copy(path, copy).map_err(unreadable)?;
-    // What lies in shared memory is made anew.
-    let [_, wal, _, journal] = SqliteFile::all_of(path);
-    let [_, wal_copy, _, journal_copy] = SqliteFile::all_of(copy);
-    for (journal, copy) in [(wal, wal_copy), (journal, journal_copy)] {
-        if journal.exists() {
-            fs::copy(journal, copy).map_err(unreadable)?;
-        }
-    }
-    if changed(path).map_err(unreadable)? != before {
-        return Err(Fault::Lost("another program changed the file meanwhile".to_owned()));
-    }
-    Ok(())
 }
 
 fn fault(error: &rusqlite::Error, what: &str, control: &Control) -> Fault {

@@ -2,6 +2,7 @@
 //! else.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::failure::error_of;
 use super::fetch::{Brought, News};
-use super::files::{Progress, table_of};
+use super::files::{Progress, check_names, table_of};
 use super::syncs::Lease;
 use crate::domain::connection::{self, Connection, Credentials, SqliteFile, Tls};
 use crate::domain::error::{Error, Result};
@@ -17,8 +18,8 @@ use crate::domain::source::Source;
 use crate::outbound::guard::Purpose;
 use crate::service::app::App;
 use crate::service::caller::{Caller, Who};
-use crate::worker::pool::Errand;
-use crate::worker::protocol::{ConnectJob, Database, Job, Outcome, Server};
+use crate::worker::pool::{Errand, Reach};
+use crate::worker::protocol::{ConnectJob, Database, Job, Outcome, Server, Settled};
 
 /// What is kept of a sync for the next one. That it is there says that the extract was read by this connection.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -27,10 +28,20 @@ struct State {
     notes: Vec<String>,
 }
 
+/// Why a file is not read.
+enum Unread {
+    /// It is not there, is no regular file, or is reached by a link.
+    File,
+    /// A journal beside it is no regular file.
+    Journal,
+    /// It, or a journal beside it, is of this installation.
+    Own,
+}
+
 /// A database that may be read now.
 pub(super) struct Place {
     /// What the worker reads of this machine.
-    pub files: Vec<PathBuf>,
+    files: Settled,
     database: Database,
     /// Certificates in PEM that a server's own is checked by.
     authorities: Option<Arc<str>>,
@@ -89,15 +100,29 @@ impl App {
                 },
             ));
         };
-        if self.is_own(&path) {
-            return Err(Error::field("connection.path", "is of this installation itself."));
-        }
-        Ok(path)
+        let why = match self.settle_file(&path) {
+            Ok(_) => return Ok(path),
+            Err(Unread::File) => "is no file that can be read.",
+            Err(Unread::Journal) => "has a journal beside it that is a link or no file.",
+            Err(Unread::Own) => "is of this installation itself.",
+        };
+        Err(Error::field("connection.path", why))
     }
 
-    /// Whether a file is one of the data directory, which no source reads.
-    fn is_own(&self, path: &Path) -> bool {
-        self.data.root().canonicalize().map_or(true, |root| path.starts_with(root))
+    /// Settles which files lie at a path that goes through no link: the database, and the journals that it has.
+    fn settle_file(&self, path: &Path) -> std::result::Result<Settled, Unread> {
+        let settled = Settled::of(SqliteFile::all_of(path));
+        let settled = settled.map_err(|(at, _)| if at == path { Unread::File } else { Unread::Journal })?;
+        // By its place, and, because a file may have several names, as the file that it is. What cannot be told is not
+        // read.
+        let is_own = || {
+            let mut is_own = path.starts_with(self.data.root().canonicalize()?);
+            for file in settled.metadata()? {
+                is_own |= self.data.owns(&file)?;
+            }
+            io::Result::Ok(is_own)
+        };
+        if is_own().unwrap_or(true) { Err(Unread::Own) } else { Ok(settled) }
     }
 
     /// Reads a database into a new extract.
@@ -117,10 +142,10 @@ impl App {
         let previous = source.extract.filter(|_| source.state.is_some()).map(of);
         let errand = Errand {
             org: lease.org.raw(),
-            read: previous.iter().chain(&place.files).cloned().collect(),
+            read: previous.iter().cloned().collect(),
             deadline: self.settings.job_timeout,
         };
-        let port = place.port();
+        let reach = place.reach();
         let (target, data) = (of(extract), self.data.clone());
         let max_rows = self.settings.source_rows;
         let job = |scratch: &Path| {
@@ -137,10 +162,13 @@ impl App {
             })
         };
         let take = move |done: crate::worker::pool::Done, scratch: &Path| {
+            if let Outcome::Connected { tables, .. } = &done.outcome {
+                check_names(tables)?;
+            }
             data.adopt(&scratch.join("extract"), &target)?;
             Ok(done.outcome)
         };
-        let done = self.pool.connect(&errand, port, job, progress.as_mut(), take).await.map_err(error_of)?;
+        let done = self.pool.connect(&errand, &reach, job, progress.as_mut(), take).await.map_err(error_of)?;
         let Outcome::Connected { tables, notes } = done else {
             return Err(Error::internal(format!("reading a database gave {done:?}")));
         };
@@ -165,14 +193,20 @@ impl App {
 
     fn locate_file(&self, path: PathBuf) -> Result<Place> {
         // It was resolved when it was named: what leads elsewhere since then was not meant.
-        let is_there = path.canonicalize().is_ok_and(|found| found == path && path.is_file() && !self.is_own(&path));
-        if !is_there {
-            let gone =
-                "There is no file any more where the data source has it, or it is a link now; point it to the file.";
-            return Err(Error::SourceUnavailable(gone.to_owned()));
-        }
-        let files = SqliteFile::all_of(&path).into_iter().filter(|path| path.exists()).collect();
-        Ok(Place { files, database: Database::Sqlite { path }, authorities: None })
+        let why = match self.settle_file(&path) {
+            Ok(files) => {
+                let database = Database::Sqlite { path, files: files.files().to_vec() };
+                return Ok(Place { files, database, authorities: None });
+            }
+            Err(Unread::File) => {
+                "There is no file any more where the data source has it, or it is a link now; point it to the file."
+            }
+            Err(Unread::Journal) => {
+                "A journal beside the file is a link or no file, so neither is read; put the database's own there."
+            }
+            Err(Unread::Own) => "The file, or a journal beside it, is of this installation itself; put another there.",
+        };
+        Err(Error::SourceUnavailable(why.to_owned()))
     }
 
     async fn locate_server(
@@ -203,7 +237,7 @@ impl App {
             tls: server.tls,
             authorities: None,
         });
-        Ok(Place { files: Vec::new(), database, authorities })
+        Ok(Place { files: Settled::default(), database, authorities })
     }
 }
 
@@ -214,9 +248,9 @@ pub fn notes(source: &Source) -> Vec<String> {
 }
 
 impl Place {
-    /// The port that the worker connects to.
-    pub(super) fn port(&self) -> Option<u16> {
-        self.database.port()
+    /// What the worker reaches of it.
+    pub(super) fn reach(&self) -> Reach {
+        Reach { port: self.database.port(), files: self.files.clone() }
     }
 
     /// As a worker is told of it, with a file for it in its scratch space.

@@ -1,5 +1,6 @@
 //! Sources of files: uploads are parsed in a worker of their own, and the extract is moved to its place whole.
 
+use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use crate::domain::id::{IdRef, OrgId, SourceId, SyncId};
 use crate::domain::import::ImportOptions;
 use crate::domain::org::name;
 use crate::domain::result::Column;
-use crate::domain::source::{self, Source, SourceColumn, SourceStatus, SourceTable};
+use crate::domain::source::{self, Source, SourceColumn, SourceStatus, SourceTable, is_table_name};
 use crate::domain::sync::Trigger;
 use crate::service::app::App;
 use crate::service::caller::Caller;
@@ -286,6 +287,9 @@ impl App {
                 },
                 progress.as_mut(),
                 move |done, scratch| {
+                    if let Outcome::Imported { tables } = &done.outcome {
+                        check_names(tables)?;
+                    }
                     // Whole and durable at its place before the row points at it.
                     data.adopt(&scratch.join("extract"), &target)?;
                     Ok(done.outcome)
@@ -316,6 +320,17 @@ pub(super) fn made(tables: Vec<ImportedTable>, files: &[(String, String)]) -> Ve
     tables.into_iter().map(|table| table_of(table).made_of(names())).collect()
 }
 
+/// That a worker names tables as we do, before anything is looked for under a name of its choice: it has read what people
+/// sent, and may not be itself any more.
+pub(super) fn check_names(tables: &[ImportedTable]) -> io::Result<()> {
+    match tables.iter().find(|table| !is_table_name(&table.name)) {
+        Some(table) => {
+            Err(io::Error::other(format!("a worker gave a table the name {:?}", Error::clipped(&table.name))))
+        }
+        None => Ok(()),
+    }
+}
+
 pub(super) fn table_of(table: ImportedTable) -> SourceTable {
     SourceTable {
         name: table.name,
@@ -331,5 +346,19 @@ pub(super) fn table_of(table: ImportedTable) -> SourceTable {
                 nullable: column.nullable,
             })
             .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_that_names_a_table_like_a_path_is_not_believed() {
+        let tables = |name: &str| [ImportedTable { name: name.to_owned(), rows: 1, bytes: 1, columns: Vec::new() }];
+        assert!(check_names(&tables("t_2013_flights")).is_ok());
+        for name in ["../../secrets/pepper", "/etc/passwd", "", ".", "a/b", "a.b", "A", "a\0", &"a".repeat(248)] {
+            assert!(check_names(&tables(name)).is_err(), "{name:?}");
+        }
     }
 }

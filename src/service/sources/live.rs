@@ -48,14 +48,14 @@ impl App {
     ) -> Result<Brought> {
         progress(0.0, 0);
         let place = self.locate(connection, secret).await?;
-        let errand = Errand { org: lease.org.raw(), read: place.files.clone(), deadline: self.settings.job_timeout };
-        let port = place.port();
+        let errand = Errand { org: lease.org.raw(), read: Vec::new(), deadline: self.settings.job_timeout };
+        let reach = place.reach();
         let tables = connection.tables();
         let job = |scratch: &Path| {
             let database = place.database(scratch);
             Job::Describe(DescribeJob { database, tables, scratch: scratch.to_owned() })
         };
-        let done = self.pool.connect(&errand, port, job, progress.as_mut(), |done, _| Ok(done.outcome)).await;
+        let done = self.pool.connect(&errand, &reach, job, progress.as_mut(), |done, _| Ok(done.outcome)).await;
         let Outcome::Connected { tables, .. } = done.map_err(error_of)? else {
             return Err(Error::internal("looking up the tables of a database gave another outcome"));
         };
@@ -71,8 +71,8 @@ impl App {
         holder: Scratch,
     ) -> Result<QueryAnswer, Refused> {
         let place = self.reach(ask.org, ask.source).await.map_err(refused)?;
-        let errand = Errand { org: ask.org.raw(), read: place.files.clone(), deadline };
-        let port = place.port();
+        let errand = Errand { org: ask.org.raw(), read: Vec::new(), deadline };
+        let reach = place.reach();
         let target = holder.path().join("result");
         let Ask { sql, parameters, limits, format, .. } = ask;
         let job = |scratch: &Path| {
@@ -80,7 +80,7 @@ impl App {
             Job::Ask(AskJob { database, sql, parameters, limits, format, into: scratch.join("result") })
         };
         self.pool
-            .ask(&errand, port, job, move |done, scratch| answer(done, scratch.join("result"), target, holder))
+            .ask(&errand, &reach, job, move |done, scratch| answer(done, scratch.join("result"), target, holder))
             .await
     }
 

@@ -11,7 +11,7 @@ use crate::domain::error::Result;
 use crate::domain::preview::FilePreview;
 use crate::service::app::App;
 use crate::service::caller::Caller;
-use crate::worker::pool::Errand;
+use crate::worker::pool::{Errand, Reach};
 use crate::worker::protocol::{Job, Outcome};
 
 impl App {
@@ -37,7 +37,7 @@ impl App {
         self.pool
             .ask(
                 &errand,
-                None,
+                &Reach::default(),
                 |directory| {
                     // Where this fails, the worker says so.
                     let _ = std::fs::create_dir(directory.join("look"));

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::Room;
 use super::failure::error_of;
-use super::files::{self, IncomingFiles, bytes_of, names};
+use super::files::{self, IncomingFiles, bytes_of, check_names, names};
 use super::syncs::asked_by;
 use crate::datadir::DataDir;
 use crate::domain::access::Permission;
@@ -162,6 +162,7 @@ impl App {
                     let Outcome::Imported { tables } = done.outcome else {
                         return Err(std::io::Error::other("an import gave another outcome"));
                     };
+                    check_names(&tables)?;
                     let made = scratch.join("extract");
                     let tables = merged(known, files::made(tables, &names));
                     keep_others(&tables, old.as_deref(), &made)?;

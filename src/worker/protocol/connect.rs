@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{QueryLimits, ResultFormat};
+use super::{QueryLimits, ResultFormat, SettledFile};
 use crate::domain::connection::{Reading, SecretText, Tls};
 
 /// Tables of a database become Parquet extracts.
@@ -62,6 +62,8 @@ pub enum Database {
     Sqlite {
         /// Its whole path, without symbolic links.
         path: PathBuf,
+        /// The file, and those of its journals that are there.
+        files: Vec<SettledFile>,
     },
     /// A server of PostgreSQL, or of one that speaks its protocol.
     Postgres(Server),

@@ -50,7 +50,7 @@ pub fn put(intake: &mut dyn Rows, index: usize, column: &Column, value: Option<&
             }
         }
         Some(Value::Time(is_negative, days, hours, minutes, seconds, micros)) => {
-            let hours = days * 24 + u32::from(*hours);
+            let hours = days.saturating_mul(24).saturating_add(u32::from(*hours));
             if *is_negative || hours > 23 {
                 intake.cell(index, Cell::Text(&duration(*is_negative, hours, *minutes, *seconds, *micros)));
             } else {
@@ -99,7 +99,35 @@ fn duration(is_negative: bool, hours: u32, minutes: u8, seconds: u8, micros: u32
 
 #[cfg(test)]
 mod tests {
+    use std::ops::ControlFlow;
+
     use super::*;
+
+    /// Keeps what is text.
+    struct Texts(Vec<String>);
+
+    impl Rows for Texts {
+        fn cell(&mut self, _: usize, cell: Cell<'_>) {
+            if let Cell::Text(text) = cell {
+                self.0.push(text.to_owned());
+            }
+        }
+
+        fn changed(&mut self, index: usize, _: Note, cell: Cell<'_>) {
+            self.cell(index, cell);
+        }
+
+        fn end_row(&mut self) -> Result<ControlFlow<()>, Fault> {
+            Ok(ControlFlow::Continue(()))
+        }
+    }
+
+    #[test]
+    fn a_time_of_more_days_than_there_are_is_read_all_the_same() {
+        let (column, mut texts) = (Column::new(ColumnType::MYSQL_TYPE_TIME), Texts(Vec::new()));
+        put(&mut texts, 0, &column, Some(&Value::Time(true, u32::MAX, 255, 255, 255, u32::MAX)));
+        assert_eq!(texts.0, ["-4294967295:255:255.4294967295"]);
+    }
 
     #[test]
     fn bits_are_numbers_and_zero_days_are_none() {
