@@ -1,5 +1,7 @@
 //! The data directory: its paths, its lock, its scratch space. The one module that knows its layout (M5).
 
+pub mod left;
+
 use std::fs::{DirBuilder, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -220,8 +222,7 @@ impl DataDir {
     pub fn adopt(&self, scratch: &Path, target: &Path) -> io::Result<()> {
         let parent = target.parent().unwrap_or(&self.0);
         DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
-        std::fs::rename(scratch, target)?;
-        File::open(parent)?.sync_all()
+        left::take_all(scratch, target)
     }
 
     /// Marks an extract that nothing points at any more: the collector counts its age from here, so that whoever began

@@ -7,6 +7,7 @@ use super::caller::Caller;
 use super::conditions::Standing;
 use super::once::Answer;
 use super::sources::{error_of, failure_of};
+use crate::datadir::left::{self, MOST_TOLD};
 use crate::domain::access::Permission;
 use crate::domain::connection::Mode;
 use crate::domain::credits::Work;
@@ -325,7 +326,7 @@ impl App {
                         return Err(std::io::Error::other("a refresh gave another outcome"));
                     };
                     let path = scratch.join("widgets.json");
-                    let outcomes: Vec<WidgetOutcome> = serde_json::from_slice(&std::fs::read(&path)?)?;
+                    let outcomes: Vec<WidgetOutcome> = serde_json::from_slice(&left::read(&path, MOST_TOLD)?)?;
                     std::fs::remove_file(path)?;
                     Ok((outcomes, rows_scanned))
                 },

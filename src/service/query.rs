@@ -10,6 +10,7 @@ use super::app::App;
 use super::caller::Caller;
 use super::sources::{Ask, error_of};
 use crate::datadir::Scratch;
+use crate::datadir::left;
 use crate::domain::access::Permission;
 use crate::domain::connection::Mode;
 use crate::domain::dashboard::check_sql;
@@ -246,7 +247,9 @@ pub(super) fn answer(done: Done, made: PathBuf, target: PathBuf, holder: Scratch
     let content = match (outcome.file_bytes, done.bytes) {
         (None, Some(bytes)) => Content::Bytes(bytes),
         (Some(length), _) => {
-            std::fs::rename(made, &target)?;
+            if left::take(&made, &target)? != length {
+                return Err(std::io::Error::other("a query left another file than it told"));
+            }
             Content::File { path: target, length, holder: Some(holder.into()) }
         }
         (None, None) => return Err(std::io::Error::other("a query gave no body")),

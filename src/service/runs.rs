@@ -13,6 +13,7 @@ use super::compose;
 use super::reports::work::in_format;
 use super::sources::error_of;
 use crate::datadir::DataDir;
+use crate::datadir::left::{self, MOST_TOLD};
 use crate::domain::access::Permission;
 use crate::domain::credits::{Pdf, Work};
 use crate::domain::document::Document;
@@ -151,7 +152,7 @@ impl App {
                     let Outcome::Profiled { rows_scanned } = done.outcome else {
                         return Err(std::io::Error::other("a profile gave another outcome"));
                     };
-                    Ok((serde_json::from_slice(&std::fs::read(scratch.join("profile.json"))?)?, rows_scanned))
+                    Ok((serde_json::from_slice(&left::read(&scratch.join("profile.json"), MOST_TOLD)?)?, rows_scanned))
                 },
             )
             .await
@@ -203,7 +204,7 @@ impl App {
                 &errand,
                 |scratch| Job::Render { document: written, into: scratch.join("report.pdf") },
                 &mut |_, _| {},
-                |_, scratch| std::fs::rename(scratch.join("report.pdf"), file),
+                |_, scratch| left::take(&scratch.join("report.pdf"), file).map(drop),
             )
             .await
             .map_err(error_of)

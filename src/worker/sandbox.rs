@@ -57,6 +57,9 @@ fn see_only(read: &[PathBuf], files: &[SettledFile], write: &[PathBuf], ports: &
     // A rule is for the file itself, whatever its name leads to later. One that is another by now gets none.
     let held = files.iter().filter_map(|file| file.hold().ok());
     let held = held.map(|file| Ok::<_, RulesetError>(PathBeneath::new(file, AccessFs::ReadFile)));
+    // Files and directories: the server opens what a worker leaves, and a link would lead it elsewhere.
+    let leads_elsewhere = AccessFs::MakeSym | AccessFs::MakeFifo | AccessFs::MakeSock;
+    let left = AccessFs::from_all(abi) & !(leads_elsewhere | AccessFs::MakeChar | AccessFs::MakeBlock);
     let ports = ports.iter().map(|port| Ok::<_, RulesetError>(NetPort::new(*port, AccessNet::ConnectTcp)));
     let status = Ruleset::default()
         .handle_access(AccessFs::from_all(abi))?
@@ -65,7 +68,7 @@ fn see_only(read: &[PathBuf], files: &[SettledFile], write: &[PathBuf], ports: &
         .add_rules(ports)?
         .add_rules(path_beneath_rules(read, AccessFs::from_read(abi)))?
         .add_rules(held)?
-        .add_rules(path_beneath_rules(write, AccessFs::from_all(abi)))?
+        .add_rules(path_beneath_rules(write, left))?
         .restrict_self()?;
     Ok(status.ruleset != RulesetStatus::NotEnforced)
 }
@@ -129,6 +132,9 @@ mod tests {
             fs::write(&result, "result").unwrap();
             assert_eq!(fs::read(&foreign).is_err(), enforced);
             assert_eq!(fs::write(&mine, "changed").is_err(), enforced);
+            assert_eq!(std::os::unix::fs::symlink(&foreign, result.with_extension("link")).is_err(), enforced);
+            assert_eq!(fs::hard_link(&mine, result.with_extension("hard")).is_err(), enforced);
+            fs::rename(&result, result.with_extension("renamed")).unwrap();
             assert!(TcpStream::connect(open).is_ok());
             if let Err(error) = TcpStream::connect(closed) {
                 assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::error_of;
+use crate::datadir::left::{self, MOST_TOLD};
 use crate::domain::access::Permission;
 use crate::domain::catalog::{CatalogTable, Entry, TableChange};
 use crate::domain::connection::Mode;
@@ -134,7 +135,7 @@ impl App {
                     let Outcome::Profiled { .. } = done.outcome else {
                         return Err(std::io::Error::other("a profile gave another outcome"));
                     };
-                    let bytes = std::fs::read(scratch.join("profile.json"))?;
+                    let bytes = left::read(&scratch.join("profile.json"), MOST_TOLD)?;
                     let is_kept = std::fs::write(&made, &bytes).and_then(|()| std::fs::rename(&made, &kept));
                     // Where it cannot be kept it is computed again, and where a power cut left a part of it: that does not
                     // read back.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Room;
 use super::failure::error_of;
 use super::files::IncomingFiles;
+use crate::datadir::left::{self, MOST_TOLD};
 use crate::domain::access::Permission;
 use crate::domain::error::Result;
 use crate::domain::preview::FilePreview;
@@ -44,7 +45,9 @@ impl App {
                     Job::Preview { files, scratch: directory.join("look"), into: directory.join("preview.json") }
                 },
                 |done, directory| match done.outcome {
-                    Outcome::Previewed => Ok(serde_json::from_slice(&std::fs::read(directory.join("preview.json"))?)?),
+                    Outcome::Previewed => {
+                        Ok(serde_json::from_slice(&left::read(&directory.join("preview.json"), MOST_TOLD)?)?)
+                    }
                     other => Err(io::Error::other(format!("a preview gave {other:?}"))),
                 },
             )
