@@ -319,11 +319,19 @@ impl Pool {
         };
         let worker = Worker::start(&settings.program, scratch, errand.org, lane, limits);
         match tokio::time::timeout(START, worker).await {
-            Ok(started) => started.inspect(|worker| self.tell(worker.confinement)).map_err(|error| {
+            Ok(Ok(worker)) => {
+                self.tell(worker.confinement);
+                Ok(worker)
+            }
+            // A machine that has no process, memory or time for one has too much to do.
+            Ok(Err(error)) => {
                 tracing::error!(%error, "a worker does not start");
-                Refused::from(error)
-            }),
-            Err(_) => Err(Refused::from(io::Error::other("a worker does not start in time"))),
+                Err(Refused::Full)
+            }
+            Err(_) => {
+                tracing::error!("a worker does not start in time");
+                Err(Refused::Full)
+            }
         }
     }
 

@@ -114,6 +114,22 @@ async fn a_refresh_computes_every_widget_and_costs_credits() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_double_keeps_its_last_digit_wherever_it_passes() {
+    let world = World::new().await;
+    let owner = world.owner().await;
+    let source = sales(&owner).await;
+    let number = json!(-124.76833333333333);
+    let sql = "SELECT CAST('-124.76833333333333' AS DOUBLE) AS x";
+    let widget = |kind: &str| json!({"type": kind, "title": "X", "query": {"data_source_id": source, "sql": sql}});
+    create(&owner, vec![widget("kpi"), widget("table")]).await;
+    owner.post("/v1/dashboards/d_1/refresh", json!({})).await.is(200);
+    let shown = owner.get("/v1/dashboards/d_1").await.is(200);
+    assert_eq!((&shown["widgets"][0]["value"], &shown["widgets"][1]["rows"]), (&number, &json!([[number]])));
+    let asked = json!({"sql": "SELECT $1 AS x", "parameters": [number]});
+    assert_eq!(owner.post("/v1/query", asked).await.is(200)["rows"], json!([[number]]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_failing_widget_keeps_its_last_value_beside_its_error() {
     let world = World::new().await;
     let owner = world.owner().await;
