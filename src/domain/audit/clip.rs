@@ -15,9 +15,9 @@ const DEEPEST: u8 = 4;
 
 /// A thing as it may be kept: whole, or with its long parts clipped. An object stays one.
 pub fn clip(thing: Value) -> Value {
+    let is_text = thing.is_string();
     match within(thing, LONGEST, 0) {
-        Value::String(text) if text.len() > SHORTEST => json!({"clipped": clipped(&text)}),
-        Value::String(text) => json!({"clipped": text}),
+        Value::String(text) if !is_text => json!({"clipped": text}),
         thing => thing,
     }
 }
