@@ -75,7 +75,16 @@ fn list(globals: &Globals, asked: &ListAudit) -> Result<(), Failure> {
     let output = Output::new(globals.json);
     with_instance(globals, async |instance| {
         let filter = asked.which.filter(&instance.app)?;
-        let (records, _) = instance.app.audit_part(filter, NEWEST, None, asked.limit as usize, i64::MAX).await?;
+        let (mut records, mut after) = (Vec::new(), None);
+        loop {
+            let left = asked.limit as usize - records.len();
+            let (part, next) = instance.app.audit_part(filter.clone(), NEWEST, after, left, i64::MAX).await?;
+            records.extend(part);
+            after = next.filter(|_| records.len() < asked.limit as usize);
+            if after.is_none() {
+                break;
+            }
+        }
         let rows: Vec<Vec<String>> = records.iter().map(row).collect();
         let heading = ["no.", "time", "org", "who", "what", "object", "outcome", "from", "request"];
         output.rows(&heading, &rows, || records.into_iter().map(described).collect())

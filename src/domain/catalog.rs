@@ -17,7 +17,7 @@ use super::source::{Source, SourceColumn, SourceTable};
 use super::time::Timestamp;
 
 /// What is said of one table, or of one column.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Entry {
     /// The table's own name.
     pub table: String,
@@ -29,7 +29,7 @@ pub struct Entry {
 }
 
 /// What is said of a table or column.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Words {
     /// Its name in queries, where that is not its own.
     pub name: Option<String>,

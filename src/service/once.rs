@@ -20,6 +20,9 @@ use crate::store::Tx;
 use crate::store::main::idempotency::{self, Earlier, Outcome};
 pub use crate::store::main::idempotency::{Claim, Effect, Fingerprint, StoredAnswer};
 
+/// Bytes of an answer beyond which it is not kept where what was begun is: the answer of a source tells all its columns.
+const LARGEST: usize = 64 << 10;
+
 /// What a use case is answered with, as far as it can be given again.
 pub trait Answer: Send + 'static {
     /// What is kept; `None` for what is never asked for again.
@@ -137,6 +140,12 @@ impl Once {
         }
     }
 
+    /// Whether what the request began is known: who asks again is then told of that, as it is by then.
+    fn has_begun(&self, tx: &Tx<'_>) -> Result<bool> {
+        let kept = idempotency::find(tx, &self.claim, Timestamp::from_seconds(0))?;
+        Ok(kept.is_some_and(|kept| matches!(kept.outcome, Outcome::Begun(_))))
+    }
+
     fn put(&self, tx: &Tx<'_>, outcome: Outcome, now: Timestamp) -> Result<()> {
         let fingerprint =
             self.fingerprint.get().ok_or_else(|| Error::internal("an effect before its request was read"))?;
@@ -155,6 +164,7 @@ impl Caller {
     pub fn answer<A: Answer>(&self, tx: &Tx<'_>, answer: A) -> Result<A> {
         if let Some(once) = self.once()
             && let Some(stored) = answer.stored()?
+            && (stored.body.len() <= LARGEST || !once.has_begun(tx)?)
         {
             once.put(tx, Outcome::Answered(stored), self.at)?;
         }

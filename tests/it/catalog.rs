@@ -217,3 +217,34 @@ async fn who_may_not_query_is_told_no_values() {
     analyst.get(&format!("{TABLE}/profile")).await.is(200);
     analyst.patch(TABLE, json!({"hidden": true})).await.refuses(403, "permission_missing");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn words_are_bounded_and_the_log_has_what_changed_of_them() {
+    let world = World::new().await;
+    let owner = world.owner().await;
+    let names: Vec<String> = (0..300).map(|number| format!("c{number}")).collect();
+    let file = format!("{}\n", names.join(","));
+    owner.upload("/v1/data-sources", &[Part::Field("name", "Sales"), Part::File("orders.csv", file.as_bytes())]).await;
+    let all = |length: usize| {
+        let of = |name: &String| json!({"column": name, "description": "x".repeat(length)});
+        json!({"columns": names.iter().map(of).collect::<Vec<_>>()})
+    };
+    let refusal = owner.patch(TABLE, all(1_000)).await.refuses(409, "conflict");
+    assert!(refusal["message"].as_str().unwrap().contains("262144"), "{refusal}");
+    owner.patch(TABLE, all(500)).await.is(200);
+    owner.patch(TABLE, json!({"columns": [{"column": "c7", "description": "Seven."}]})).await.is(200);
+
+    let log = owner.get("/v1/audit?limit=10").await;
+    assert!(log.text().len() < 100_000, "{}", log.text().len());
+    let entries = log.is(200)["data"].as_array().unwrap().clone();
+    let told: Vec<&Value> = entries
+        .iter()
+        .flat_map(|entry| entry["changes"].as_array().into_iter().flatten())
+        .filter(|change| change["action"] == "data_source.describe")
+        .collect();
+    let [many, one] = told.as_slice() else { panic!("{told:?}") };
+    let words = json!([{"table": "orders", "column": "c7", "name": null, "description": "Seven.", "hidden": false}]);
+    assert_eq!(one["after"]["words"], words);
+    assert_eq!(one["before"]["words"].as_array().unwrap().len(), 1);
+    assert!(many["after"]["words"].as_str().unwrap().contains("SHA-256"), "{many}");
+}

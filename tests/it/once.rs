@@ -380,3 +380,17 @@ async fn an_upload_that_a_crash_cut_off_goes_on_with_its_source() {
     assert_replayed(&resumed, &upload(&owner, path, "Cut", b"a\n1\n", "k").await);
     assert_eq!(count(&owner, path).await, 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_answer_is_given_again_as_what_its_effect_is_by_then() {
+    let (world, path) = (World::new().await, "/v1/data-sources");
+    let owner = world.key(Scope::ReadWrite).await;
+    let names: Vec<String> = (0..2_000).map(|number| format!("column {number} {}", "x".repeat(40))).collect();
+    let file = format!("{}\n", names.join(","));
+    let made = upload(&owner, path, "Wide", file.as_bytes(), "k").await;
+    assert!(made.text().len() > 64 << 10);
+    owner.patch(&format!("{path}/ds_1"), json!({"name": "Wider"})).await.is(200);
+    let again = upload(&owner, path, "Wide", file.as_bytes(), "k").await.is(201);
+    assert_eq!((&again["id"], &again["name"]), (&made.is(201)["id"], &json!("Wider")));
+    assert_eq!(count(&owner, path).await, 1);
+}

@@ -4,6 +4,7 @@
 pub mod admissions;
 pub mod chain;
 pub mod checkpoint;
+pub mod clip;
 pub mod entry;
 pub mod filter;
 pub mod flood;

@@ -14,6 +14,8 @@ const LONGEST_NAME: usize = 200;
 const LONGEST_DESCRIPTION: usize = 1_000;
 /// Tables and columns of one source that may have words.
 const MOST_DESCRIBED: usize = 2_000;
+/// Bytes of all that is said in one source, with the names of what it is said of: they are read with each read of it.
+const MOST_SAID: usize = 256 << 10;
 /// Bytes of the names of one source that are given or hidden: they go along with each query.
 const MOST_NAMED: usize = 128 << 10;
 
@@ -128,6 +130,14 @@ fn check(before: &Source, after: &Source, table: &str) -> Result<()> {
             "Words are kept of at most {MOST_DESCRIBED} tables and columns of a data source; take some back first."
         )));
     }
+    let said_bytes = bytes_of(after);
+    // Whoever takes words back may, however many are left.
+    if said_bytes > MOST_SAID && said_bytes > bytes_of(before) {
+        return Err(Error::Conflict(format!(
+            "What is said of the tables and columns of the data source would take {said_bytes} bytes, which is more than \
+             {MOST_SAID}; say it shorter, or take some back first."
+        )));
+    }
     let told = after.words.iter().filter(|entry| entry.words.name.is_some() || entry.words.hidden);
     let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
     let named: usize = told.map(|entry| entry.table.len() + length(&entry.column) + length(&entry.words.name)).sum();
@@ -150,6 +160,15 @@ fn check(before: &Source, after: &Source, table: &str) -> Result<()> {
         return Err(Error::Conflict("No column of the table would be left to see; hide the table instead.".to_owned()));
     }
     Ok(())
+}
+
+/// Bytes of what is said in a source, with the names of what it is said of.
+fn bytes_of(source: &Source) -> usize {
+    let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+    let of = |Entry { table, column, words }: &Entry| {
+        table.len() + length(column) + length(&words.name) + length(&words.description)
+    };
+    source.words.iter().map(of).sum()
 }
 
 /// What is said of each table and column of a source, by their own names.

@@ -292,9 +292,15 @@ fn numbered(count: usize) -> Vec<String> {
     (1..=count).map(|place| format!("column_{place}")).collect()
 }
 
-/// The header as names: empty ones are numbered, repeated ones get a suffix. `None` when they are not UTF-8.
+/// Characters of a column's name that are kept: names go along with every answer that tells of a source.
+const LONGEST_NAME: usize = 200;
+
+/// The header as names: empty ones are numbered, long ones cut, repeated ones get a suffix. `None` when they are not
+/// UTF-8.
 pub(in crate::engine) fn column_names<'a>(header: impl Iterator<Item = &'a [u8]>) -> Option<Vec<String>> {
     let given: Vec<&str> = header.map(std::str::from_utf8).collect::<Result<_, _>>().ok()?;
+    let end = |name: &str| name.char_indices().nth(LONGEST_NAME).map_or(name.len(), |(end, _)| end);
+    let given: Vec<&str> = given.into_iter().map(|name| &name[..end(name)]).collect();
     // Names that stand in the header go first, so that a suffix never takes one of them.
     let mut taken: HashSet<String> = given.iter().map(|name| (*name).to_owned()).collect();
     let mut seen = HashSet::new();

@@ -181,6 +181,8 @@ fn compressed_files_are_read_whatever_they_are_called() {
 fn headers_become_distinct_names_and_rows_may_be_none() {
     assert_eq!(imported(b"a,,a,a_2,B c,a\n").0, "a:text column_2:text a_3:text a_2:text B c:text a_4:text");
     assert_eq!(imported(b"a,b\r\n1,2\r\n\r\n3,4").1, "1|2\n3|4");
+    let (long, cut) = ("é".repeat(5_000), "é".repeat(200));
+    assert_eq!(imported(format!("{long}1,{long}2\n").as_bytes()).0, format!("{cut}:text {cut}_2:text"));
 }
 
 #[test]

@@ -24,6 +24,9 @@ const COUNTED: usize = 10_000;
 /// Entries that may be looked at for them where summaries do not help: without an end, a filter that little meets would
 /// read a log of millions for each page.
 const COUNTED_LOOKS: i64 = 1_000_000;
+/// Bytes of changes after which a part ends, with a cursor to go on from: as many entries as a part may have could bring
+/// more than is good to hold and to send at once.
+const PART_BYTES: usize = 4 << 20;
 /// What no row has: a filter that names an object which is not there admits nothing.
 const NOBODY: i64 = 0;
 
@@ -86,7 +89,9 @@ impl App {
             .await?;
         let total = found.len() as u64;
         let skipped = (page as usize - 1).saturating_mul(size as usize);
-        let items = self.with_changes(found.into_iter().skip(skipped).take(size as usize).collect())?;
+        // Their number is what the page says: it ends no earlier.
+        let (items, _) =
+            self.with_changes(found.into_iter().skip(skipped).take(size as usize).collect(), usize::MAX)?;
         Ok(Page { items, more: More::Count { total, page, size } })
     }
 
@@ -96,10 +101,10 @@ impl App {
         let missing = || Error::not_found::<AuditEntry>(spelled);
         let IdRef::Number(seq) = id else { return Err(missing()) };
         let found = self.store.read_audit_now(|db| Ok(search::find(db, caller.org().raw(), seq.raw())?))?;
-        self.with_changes(vec![found.ok_or_else(missing)?])?.pop().ok_or_else(missing)
+        self.with_changes(vec![found.ok_or_else(missing)?], usize::MAX)?.0.pop().ok_or_else(missing)
     }
 
-    /// Some entries after a place, and where to go on if there may be more. For streams of callers who were asked for
+    /// Some entries after a place, and where to go on if there may be more: they may be fewer than were asked for. For streams of callers who were asked for
     /// their permission, and for the operator.
     pub async fn audit_part(
         &self,
@@ -116,23 +121,35 @@ impl App {
                 Ok(search::search(db, &part)?)
             })
             .await?;
-        Ok((self.with_changes(found)?, next))
+        let (records, are_all) = self.with_changes(found, PART_BYTES)?;
+        let next = if are_all { next } else { records.last().map(|record| record.seq) };
+        Ok((records, next))
     }
 
-    /// The entries with their changes.
-    fn with_changes(&self, found: Vec<Found>) -> Result<Vec<Record>> {
+    /// The entries with their changes, the first one and further ones until these have so many bytes; and whether that
+    /// is all of them.
+    fn with_changes(&self, found: Vec<Found>, most: usize) -> Result<(Vec<Record>, bool)> {
         self.store.read_now(|db| {
-            let record = |Found { seq, hash, entry }: Found| {
+            let (mut records, mut bytes) = (Vec::with_capacity(found.len()), 0_usize);
+            for Found { seq, hash, entry } in found {
+                if bytes > most {
+                    return Ok((records, false));
+                }
                 let digests = match &entry {
                     Entry::Call(call) => call.changes.clone(),
                     Entry::Event(event) => event.digest.into_iter().collect(),
                     Entry::Flood(_) => Vec::new(),
                 };
-                let changes = digests.iter().filter_map(|digest| changes::find(db, digest).transpose());
-                let changes = changes.map(|change| Ok(RecordedChange::from(change?))).collect::<Result<_>>()?;
-                Ok(Record { seq, hash, entry, changes })
-            };
-            found.into_iter().map(record).collect()
+                let mut changes = Vec::with_capacity(digests.len());
+                for digest in &digests {
+                    if let Some(change) = changes::find(db, digest)? {
+                        bytes = bytes.saturating_add(change.bytes);
+                        changes.push(RecordedChange::from(change));
+                    }
+                }
+                records.push(Record { seq, hash, entry, changes });
+            }
+            Ok((records, true))
         })
     }
 
@@ -163,7 +180,7 @@ impl App {
 
 impl From<changes::Kept> for RecordedChange {
     fn from(kept: changes::Kept) -> Self {
-        let changes::Kept { action, object, actor, before, after, digest } = kept;
+        let changes::Kept { action, object, actor, before, after, digest, bytes: _ } = kept;
         Self { action, object, actor, before, after, digest }
     }
 }

@@ -1,5 +1,6 @@
 //! The tables of a source as people see them: what is said of them, and what their columns hold.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -62,8 +63,11 @@ impl App {
                 writer.expects(Standing::Table(&table))?;
                 let entries = change.applied(&found, &table)?;
                 catalog::replace(tx, (org, found.id), &table.source_name, &entries, now)?;
+                // Only what changed: all words of a table with each change of one would soon be more than its data.
                 let before = found.words.iter().filter(|entry| entry.table == table.source_name);
-                let (before, after) = (said(before), said(entries.iter()));
+                let (known, kept) = (before.clone().collect::<HashSet<_>>(), entries.iter().collect::<HashSet<_>>());
+                let before = said(before.filter(|entry| !kept.contains(entry)));
+                let after = said(entries.iter().filter(|entry| !known.contains(entry)));
                 writer.record(tx, "data_source.describe", &found.id.prefixed(), Some(before), Some(after))?;
                 let stored = sources::find(tx, org, &IdRef::Number(found.id))?;
                 let stored = stored.ok_or_else(|| Error::internal("a source went while it was changed"))?;

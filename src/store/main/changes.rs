@@ -4,6 +4,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::domain::audit::clip::clip;
 use crate::domain::error::Result;
 use crate::domain::id::OrgId;
 use crate::domain::time::Timestamp;
@@ -54,9 +55,9 @@ pub struct NewChange<'a> {
     pub after: Option<Value>,
 }
 
-/// Writes a change and gives its digest, which the call's row in the chain carries.
+/// Writes a change and gives its digest, which the call's row in the chain carries. What is long in it is clipped.
 pub fn insert(tx: &Tx<'_>, change: &NewChange<'_>) -> Result<[u8; 32], StoreError> {
-    let text = |value: &Option<Value>| value.as_ref().map(Value::to_string);
+    let text = |value: &Option<Value>| value.as_ref().map(|value| clip(value.clone()).to_string());
     let (before, after) = (text(&change.before), text(&change.after));
     let id = next_id(tx)?;
     let digest = digest_of(id, change, before.as_deref(), after.as_deref());
@@ -150,6 +151,8 @@ pub struct Kept {
     pub after: Option<Value>,
     /// What the chain carries of it.
     pub digest: [u8; 32],
+    /// Bytes that what it was and is take.
+    pub bytes: usize,
 }
 
 /// The change that the chain carries this digest of.
@@ -158,6 +161,7 @@ pub fn find(db: &Reader<'_, Main>, digest: &[u8; 32]) -> Result<Option<Kept>, St
         db.prepare("SELECT action, object, actor, before, after, digest FROM changes WHERE digest = ?1")?;
     let mut rows = statement.query([digest.as_slice()])?;
     let Some(row) = rows.next()? else { return Ok(None) };
+    let length = |column| row.get_ref(column).ok().and_then(|text| text.as_str().ok().map(str::len)).unwrap_or(0);
     Ok(Some(Kept {
         action: row.get("action")?,
         object: row.get("object")?,
@@ -165,6 +169,7 @@ pub fn find(db: &Reader<'_, Main>, digest: &[u8; 32]) -> Result<Option<Kept>, St
         before: optional_json(row, "before")?,
         after: optional_json(row, "after")?,
         digest: row.get("digest")?,
+        bytes: length("before") + length("after"),
     }))
 }
 
