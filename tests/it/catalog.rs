@@ -242,7 +242,7 @@ async fn words_are_bounded_and_the_log_has_what_changed_of_them() {
         .flat_map(|entry| entry["changes"].as_array().into_iter().flatten())
         .filter(|change| change["action"] == "data_source.describe")
         .collect();
-    let [one, many] = told.as_slice() else { panic!("{told:?}") };
+    let [many, one] = told.as_slice() else { panic!("{told:?}") };
     let words = json!([{"table": "orders", "column": "c7", "name": null, "description": "Seven.", "hidden": false}]);
     assert_eq!(one["after"]["words"], words);
     assert_eq!(one["before"]["words"].as_array().unwrap().len(), 1);
