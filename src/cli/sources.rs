@@ -328,7 +328,7 @@ fn described(source: &Source) -> Value {
         "slug": source.slug,
         "kind": source.kind.as_str(),
         "mode": source.mode.as_str(),
-        "connection": source.connection.as_ref().map(Connection::fields),
+        "connection": source.connection.as_ref().map(Connection::shown),
         "has_secret": source.has_secret,
         "status": source.status.as_str(),
         "error": source.error,

@@ -5,6 +5,7 @@
 //! (`engine::connect`).
 
 mod live;
+mod masked;
 mod readings;
 pub mod secret;
 
@@ -15,6 +16,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use self::masked::{MASK, masked};
 pub use self::readings::{Reading, What};
 pub use self::secret::{Credentials, SecretText};
 use super::error::{Error, Result};
@@ -103,7 +105,7 @@ pub enum Tls {
     Verify,
 }
 
-/// Where the data comes from. Free of secrets.
+/// Where the data comes from. Free of secrets once a URL's values are [apart](Connection::apart).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Connection {
     /// A file on the web.
@@ -226,7 +228,15 @@ impl Connection {
         Ok(parsed)
     }
 
-    /// As it is stored and shown.
+    /// As it is shown.
+    pub fn shown(&self) -> Value {
+        match self {
+            Self::Url(file) => Self::Url(WebFile { url: masked(&file.url), ..file.clone() }).fields(),
+            other => other.fields(),
+        }
+    }
+
+    /// As it is stored.
     pub fn fields(&self) -> Value {
         let written = match self {
             Self::Url(file) => serde_json::to_value(file),
@@ -287,6 +297,8 @@ impl Connection {
 
 fn check_web_file(file: &WebFile) -> Result<()> {
     text("url", &file.url, URL)?;
+    // With short values it is longer as it is shown.
+    text("url", &masked(&file.url), URL)?;
     let scheme = file.url.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
     if !matches!(scheme.as_deref(), Some("http" | "https")) {
         return Err(field("url", "must begin with `https://` or `http://`."));

@@ -10,6 +10,7 @@ mod leases;
 mod live;
 mod preview;
 mod replace;
+mod repointed;
 mod room;
 mod secrets;
 mod syncs;

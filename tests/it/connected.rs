@@ -242,6 +242,59 @@ async fn what_opens_a_source_goes_to_its_own_origin_and_nowhere_else() {
     owner.patch("/v1/data-sources/ds_1", json!({"secret": {"password": "x"}})).await.refuses(400, "invalid_request");
 }
 
+/// What a URL asks with is often what opens it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signed_url_is_fetched_whole_and_shown_masked() {
+    let (world, site) = (World::new().await, Site::open().await);
+    let owner = world.owner().await;
+    let reader = world.key(Scope::ReadOnly).await;
+    site.put("/rates.csv", Page::File(RATES.to_owned()));
+    let place = site.put("/more.csv", Page::File(MORE.to_owned())).replace("/more.csv", "");
+    let signed = |file: &str, value: &str| format!("{place}/{file}.csv?day=1&X-Amz-Signature={value}");
+    let shown = |file: &str| json!(format!("{place}/{file}.csv?day=***&X-Amz-Signature=***"));
+    let asked = |number: usize| site.heads()[number].lines().next().unwrap().to_owned();
+    let secret = json!({"headers": {"Authorization": SECRET}});
+    let mut wanted = of_url("Rates", &signed("rates", "opal-seven"));
+    wanted["secret"] = secret;
+    let made = owner.post(SOURCES, wanted).await;
+    let source = made.is(201);
+    assert_eq!((&source["connection"]["url"], &source["has_secret"]), (&shown("rates"), &json!(true)));
+    assert!(asked(0).contains("/rates.csv?day=1&x-amz-signature=opal-seven"), "{}", asked(0));
+
+    // As it is shown it may be sent back, alone or with another path of the same server.
+    let at = format!("{SOURCES}/ds_1");
+    let changed = owner.patch(&at, json!({"connection": {"url": shown("more"), "file": "rates.csv"}})).await.is(200);
+    assert_eq!(changed["connection"]["url"], shown("more"));
+    owner.post(&format!("{at}/sync"), json!({})).await.is(200);
+    assert!(asked(1).contains("/more.csv?day=1&x-amz-signature=opal-seven"), "{}", asked(1));
+    assert_eq!(rates(&owner).await, json!([3, 4.5]));
+    let sent = format!("authorization: {}", SECRET.to_lowercase());
+    assert!(site.heads()[1].contains(&sent), "headers stay beside it");
+    owner.patch(&at, json!({"secret": null})).await.is(200);
+    owner.patch(&at, json!({"connection": {"url": signed("rates", "opal-eight")}})).await.is(200);
+    owner.post(&format!("{at}/sync"), json!({})).await.is(200);
+    assert!(asked(2).contains("signature=opal-eight") && !site.heads()[2].contains(&sent), "{}", asked(2));
+    for unknown in [signed("rates", "***"), format!("{place}/rates.csv?***"), "https://b.example/x?day=***".to_owned()]
+    {
+        owner.patch(&at, json!({"connection": {"url": unknown}})).await.refuses(400, "invalid_request");
+    }
+
+    let gone = of_url("Gone", &format!("{place}/none.csv?token=opal-nine"));
+    let refusal = owner.post(SOURCES, gone).await;
+    assert_eq!(refusal.status, 422);
+    let told = [
+        made.text(),
+        refusal.text(),
+        owner.get("/v1/audit?limit=100").await.text(),
+        reader.get(&at).await.text(),
+        reader.get(&format!("{at}/syncs")).await.text(),
+    ];
+    assert!(told.iter().all(|text| !text.contains("opal-")), "{told:?}");
+    assert!(!world.is_written_down("opal-"), "neither databases nor logs have it in the clear");
+    let plain = json!({"connection": {"url": format!("{place}/rates.csv")}});
+    assert_eq!(owner.patch(&at, plain).await.is(200)["has_secret"], false);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_opens_in_its_own_row_alone_and_outlives_a_new_key() {
     let (world, site) = (World::new().await, Site::open().await);

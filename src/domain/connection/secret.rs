@@ -54,6 +54,9 @@ pub struct Credentials {
     /// Headers that are sent along to a URL's own origin.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, SecretText>,
+    /// What a URL asks with: its query and fragment, from their `?` or `#` on. Part of the URL for who sets it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub query: Option<SecretText>,
 }
 
 /// Headers that belong to the connection and not to who uses it.
@@ -77,7 +80,7 @@ const RESERVED: [&str; 14] = [
 impl Credentials {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.password.is_none() && self.headers.is_empty()
+        self.password.is_none() && self.headers.is_empty() && self.query.is_none()
     }
 
     /// Checks that a source of this kind can use them.

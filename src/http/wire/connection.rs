@@ -15,7 +15,8 @@ use crate::domain::connection::{self, Credentials, SecretText};
 #[serde(deny_unknown_fields)]
 #[oai(skip_serializing_if_is_none)]
 pub struct Connection {
-    /// `https://` or `http://`, without user and password.
+    /// `https://` or `http://`, without user and password. The values of its query are sealed like a `secret`, and shown as
+    /// `***`; a URL that is sent with these masks keeps them, as long as the names and the server are the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[oai(validator(min_length = 1, max_length = 4000))]
     url: Option<String>,
@@ -85,7 +86,7 @@ impl Connection {
 
     /// Of a source that has one.
     pub fn of(connection: &connection::Connection) -> Option<Self> {
-        serde_json::from_value(connection.fields()).ok()
+        serde_json::from_value(connection.shown()).ok()
     }
 }
 
@@ -108,6 +109,6 @@ impl NewSecret {
     pub fn read(self) -> Credentials {
         let headers = self.headers.unwrap_or_default().into_iter();
         let headers = headers.map(|(name, value)| (name, SecretText::new(value))).collect();
-        Credentials { password: self.password.map(SecretText::new), headers }
+        Credentials { password: self.password.map(SecretText::new), headers, query: None }
     }
 }

@@ -111,8 +111,9 @@ impl App {
         let mode = request.mode;
         let connection = Connection::parse(request.kind, request.connection)?;
         connection.check_mode(mode)?;
-        let connection = self.placed(caller, connection).await?;
+        let (connection, query) = self.placed(caller, connection).await?.apart();
         request.credentials.check(request.kind)?;
+        let credentials = Credentials { query, ..request.credentials };
         let schedule = request.schedule.map(|asked| self.scheduled(&asked, caller.at)).transpose()?;
         self.check_quota(caller.org())?;
         let (app, writer, uuid) = (self.clone(), caller.clone(), self.entropy.uuid(caller.at));
@@ -124,15 +125,15 @@ impl App {
                 app.check_number(tx, org)?;
                 let new = NewSource { uuid, name: &source_name, slug: &slug, mode, connection: Some(&connection) };
                 let id = sources::create(tx, org, &new, &app.boot, now)?;
-                if !request.credentials.is_empty() {
-                    app.keep_credentials(tx, (org, id), &request.credentials, now)?;
+                if !credentials.is_empty() {
+                    app.keep_credentials(tx, (org, id), &credentials, now)?;
                 }
                 if let Some((schedule, next)) = &schedule {
                     connections::follow(tx, org, id, Some((schedule, *next)), now)?;
                 }
                 let after = json!({
                     "name": source_name, "slug": slug, "kind": connection.kind().as_str(), "mode": mode.as_str(),
-                    "connection": connection.fields(), "schedule": schedule.as_ref().map(|(schedule, _)| schedule.cron()),
+                    "connection": connection.shown(), "schedule": schedule.as_ref().map(|(schedule, _)| schedule.cron()),
                 });
                 writer.record(tx, "data_source.create", &id.prefixed(), None, Some(after))?;
                 writer.begin(tx, Effect::Source(id))?;
@@ -210,15 +211,17 @@ impl App {
                     before.insert("name".to_owned(), json!(found.name));
                     after.insert("name".to_owned(), json!(new_name));
                 }
-                if let Some(to) = to {
-                    check_secret_stays(&found, &to, change.credentials.is_some())?;
-                    connections::point(tx, org, found.id, &to, now)?;
-                    before.insert("connection".to_owned(), json!(found.connection.as_ref().map(Connection::fields)));
-                    after.insert("connection".to_owned(), to.fields());
-                }
-                if let Some(credentials) = change.credentials {
+                if let Some(credentials) = &change.credentials {
                     is_elsewhere(&found, "secret")?;
                     credentials.check(found.kind)?;
+                }
+                let (to, credentials) = app.repointed((tx, org), &found, to, change.credentials)?;
+                if let Some(to) = to {
+                    connections::point(tx, org, found.id, &to, now)?;
+                    before.insert("connection".to_owned(), json!(found.connection.as_ref().map(Connection::shown)));
+                    after.insert("connection".to_owned(), to.shown());
+                }
+                if let Some(credentials) = credentials {
                     app.keep_credentials(tx, (org, found.id), &credentials, now)?;
                     before.insert("has_secret".to_owned(), json!(found.has_secret));
                     after.insert("has_secret".to_owned(), json!(!credentials.is_empty()));
@@ -259,16 +262,6 @@ fn is_elsewhere(source: &Source, field: &str) -> Result<()> {
         Kind::File => Err(Error::field(field, "is not for uploaded files, which are nowhere else.")),
         _ => Ok(()),
     }
-}
-
-/// A secret goes nowhere that it was not given for: whoever may change a source could else have it sent to themselves.
-fn check_secret_stays(source: &Source, to: &Connection, brings_secret: bool) -> Result<()> {
-    let shares = source.connection.as_ref().is_some_and(|from| from.shares_secret_with(to));
-    if source.has_secret && !shares && !brings_secret {
-        let reason = "was given for another place; send it again with the new `connection`, or as null.";
-        return Err(Error::field("secret", reason));
-    }
-    Ok(())
 }
 
 fn kinds() -> String {

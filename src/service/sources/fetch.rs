@@ -75,7 +75,7 @@ impl App {
         let path = scratch.path().join("0");
         progress(0.0, 0);
         let request = Request {
-            url: file.url.clone(),
+            url: file.whole(&secret),
             headers: secret.headers.into_iter().collect(),
             known: known(source),
             limit: self.settings.outbound.file_limit,

@@ -69,6 +69,17 @@ impl App {
         Ok((source, credentials))
     }
 
+    /// What opens a source, within a transaction that changes it.
+    pub(super) fn credentials_in(
+        &self,
+        tx: &Tx<'_>,
+        (org, id): (OrgId, SourceId),
+    ) -> Result<Result<Credentials, SealError>> {
+        let Some(sealed) = connections::secret(tx, org, id)? else { return Ok(Ok(Credentials::default())) };
+        let opened = seal::open(&self.sealing()?, &place(org, id), &sealed);
+        Ok(opened.and_then(|text| serde_json::from_slice(&text).map_err(|_| SealError::Damaged)))
+    }
+
     fn opened(&self, org: OrgId, id: SourceId) -> Result<(Source, Result<Opened, SealError>)> {
         let (source, sealed) = self.store.snapshot_now(|db| {
             let source = sources::find(db, org, &IdRef::Number(id))?;
