@@ -165,8 +165,11 @@ impl App {
                     check_names(&tables)?;
                     let made = scratch.join("extract");
                     let tables = merged(known, files::made(tables, &names));
-                    keep_others(&tables, old.as_deref(), &made)?;
                     data.adopt(&made, &target)?;
+                    keep_others(&tables, old.as_deref(), &target).inspect_err(|_| {
+                        // What cannot be removed is collected, as nothing points at it.
+                        let _ = std::fs::remove_dir_all(&target);
+                    })?;
                     Ok((extract, tables))
                 },
             )
@@ -212,7 +215,8 @@ fn merged(known: Vec<SourceTable>, made: Vec<SourceTable>) -> Vec<SourceTable> {
     tables
 }
 
-/// Extracts never change, so a table that stays is the same file in both.
+/// Extracts never change, so a table that stays is the same file in both. After the extract was taken over: files that a
+/// worker leaves have one name.
 fn keep_others(tables: &[SourceTable], old: Option<&Path>, made: &Path) -> std::io::Result<()> {
     for table in tables {
         let name = format!("{}.parquet", table.name);
@@ -222,7 +226,7 @@ fn keep_others(tables: &[SourceTable], old: Option<&Path>, made: &Path) -> std::
             std::fs::hard_link(old.join(&name), made.join(&name))?;
         }
     }
-    Ok(())
+    std::fs::File::open(made)?.sync_all()
 }
 
 fn rows(tables: &[SourceTable]) -> Value {
