@@ -1,4 +1,4 @@
-//! The data directory: its paths, its lock, its scratch space. The one module that knows its layout (M5).
+//! The data directory: its paths, its lock, its scratch space. The one module that knows its layout.
 
 pub mod left;
 
@@ -178,7 +178,7 @@ impl DataDir {
         self.0.join("cache")
     }
 
-    /// Uploaded files that are kept.
+    /// For uploaded files that are to be kept; so far none is.
     pub fn uploads(&self) -> PathBuf {
         self.0.join("uploads")
     }
@@ -188,7 +188,23 @@ impl DataDir {
         self.0.join("backups")
     }
 
-    /// Scratch space on the same file system, emptied at start.
+    /// The certificates that this machine trusts, for workers, alone in their directory.
+    pub fn trusted(&self) -> PathBuf {
+        self.0.join("trusted").join("authorities.pem")
+    }
+
+    /// Keeps these: whoever reads finds the old ones or the new ones.
+    pub fn keep_trusted(&self, pem: &str) -> io::Result<()> {
+        let path = self.trusted();
+        let directory = path.parent().unwrap_or(&self.0);
+        DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+        // Commands beside a server write the same, each under a name of its own.
+        let making = directory.join(format!("{}.new", std::process::id()));
+        std::fs::write(&making, pem)?;
+        std::fs::rename(making, path)
+    }
+
+    /// Scratch space on the same file system, emptied at start of what no living process holds.
     pub fn tmp(&self) -> PathBuf {
         self.0.join("tmp")
     }

@@ -1,4 +1,4 @@
-//! The secrets of an installation: one file per purpose in `secrets/`, sub-keys by HKDF (M13). The only reader of them.
+//! The secrets of an installation: one file per purpose in `secrets/`, sub-keys by HKDF. The only reader of them.
 //!
 //! A file has a line per generation, `<id> <64 hex digits>`, the newest last. Older generations stay readable, so
 //! that a secret can be changed without ending what was made with the one before.

@@ -17,15 +17,15 @@ use crate::domain::time::Clock;
 use crate::keyring::Keyring;
 use crate::service::adopt::Adopt;
 use crate::service::app::App;
-use crate::store::{Role, Store};
+use crate::store::{Role, Store, watch};
 use crate::telemetry::Logs;
 use crate::worker::pool::{Idle, Pool};
 
 /// How long a server that starts waits for a short command that has the lock.
 const LOCK_PATIENCE: Duration = Duration::from_secs(3);
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
-/// After so long every server has seen a commit that changed access (DESIGN, decision 6).
-const ACCESS_SEEN: Duration = Duration::from_millis(10);
+/// After so long a server beside a command has seen what it committed: twice [`watch::FRESH`].
+const SEEN: Duration = watch::FRESH.saturating_mul(2);
 
 impl Globals {
     /// The configuration: defaults, file, variables, and these flags.
@@ -135,13 +135,17 @@ impl Instance {
     /// Waits until a server beside this command has seen a change of access.
     pub async fn access_changed(&self) {
         if self.role == Role::Guest {
-            tokio::time::sleep(ACCESS_SEEN).await;
+            tokio::time::sleep(SEEN).await;
         }
     }
 
     /// Ends: what changed goes into the chain, both files are left tidy, and the lock is given up.
     fn close(self) -> Result<(), Failure> {
         let adopted = self.app.adopt_changes(Adopt::All).and_then(|_| self.app.checkpoint());
+        if self.role == Role::Guest && self.app.store.load().transactions > 0 {
+            // Who runs this and then asks the server is not told of the time before.
+            std::thread::sleep(SEEN);
+        }
         self.app.store.close();
         drop(self.lock);
         adopted.map_err(|error| match error {

@@ -53,7 +53,7 @@ Examples:
   claribi key edit key_2a --scope read-only --per-hour 100
   claribi key edit key_2a --expires never --no-ip --no-limits")]
     Edit(edit::EditKey),
-    /// Make a new key that takes over from one; the old one works for a grace.
+    /// Make a new key that takes over from one; the old one works for a grace period.
     #[command(after_help = "\
 Examples:
   claribi key rotate claribi_sk_live_8Zf3kQ1x
@@ -90,12 +90,12 @@ pub struct CreateKey {
     /// An address or network that it may be used from; may be given several times.
     #[arg(long = "ip", value_name = "CIDR")]
     addresses: Vec<String>,
-    /// Remind the user of it every 30, 60 or 90 days.
+    /// Note that the key is to be looked at every 30, 60 or 90 days; `key show` tells when next.
     #[arg(long, value_name = "DAYS")]
     reminder: Option<u32>,
     #[command(flatten)]
     limits: OwnLimits,
-    /// The organization that the key is for, by id or name: the user's own unless told otherwise, or its sandbox.
+    /// The organization that the key is for, by id or name: the user's own by default, or its sandbox.
     #[arg(long = "org", value_name = "ORG")]
     org: Option<String>,
 }

@@ -37,9 +37,9 @@ use self::failure::Failure;
 use self::output::{Output, remark};
 use crate::worker::child;
 
-/// Where an installation lies unless told otherwise.
+/// Where an installation lies by default.
 const DATA_DIR: &str = "./claribi-data";
-/// Where a sandbox lies unless told otherwise.
+/// Where a sandbox lies by default.
 const SANDBOX_DIR: &str = "./claribi-sandbox";
 
 /// claribi: a self-hosted BI API in one binary.
@@ -69,7 +69,7 @@ pub struct Cli {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Options of every command")]
 pub struct Globals {
-    /// The data directory; unless told ./claribi-data, for the sandbox ./claribi-sandbox.
+    /// The data directory; by default ./claribi-data, for the sandbox ./claribi-sandbox.
     #[arg(
         long,
         global = true,
@@ -111,10 +111,10 @@ Example:
     /// Add, list, manage and unlock users.
     #[command(subcommand, arg_required_else_help = true)]
     User(users::UserCommand),
-    /// Make, list, show and revoke API keys.
+    /// Make, list, edit, rotate and revoke API keys.
     #[command(subcommand, arg_required_else_help = true)]
     Key(keys::KeyCommand),
-    /// Make data sources of files, the web and databases; look at files before, list, show and sync sources.
+    /// Make data sources of files, the web and databases; look at files before, list, show, load and sync sources.
     #[command(subcommand, arg_required_else_help = true)]
     Source(sources::SourceCommand),
     /// Change the keys of what is sealed in the data directory.

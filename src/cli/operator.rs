@@ -17,7 +17,7 @@ use crate::store::main::users;
 /// The organisation that a command acts in.
 #[derive(Debug, Args)]
 pub struct OrgOption {
-    /// The organization, by id or name; needless where there is only one.
+    /// The organization, by id or name; not needed when there is only one.
     #[arg(long, value_name = "ORG")]
     pub org: Option<String>,
 }

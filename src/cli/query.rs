@@ -13,7 +13,9 @@ use super::operator::OrgOption;
 use super::output::{Form, Output, drawn, remark};
 use crate::domain::id::IdRef;
 use crate::domain::result::{Cell, Column};
-use crate::service::query::{Content, QueryAnswer, QueryRequest, Written};
+use crate::http::wire::Hex;
+use crate::http::wire::explanation::QueryExplanation;
+use crate::service::query::{Content, Explanation, QueryAnswer, QueryRequest, Written};
 use crate::worker::protocol::ResultFormat;
 
 /// `query`.
@@ -32,12 +34,15 @@ pub struct Query {
     /// queried alone, in the SQL of its database.
     #[arg(long, value_name = "SOURCE")]
     source: Option<String>,
-    /// table, csv, json, arrow or parquet; unless told a table on a terminal, tab-separated lines in a pipe.
+    /// table, csv, json, arrow or parquet; by default a table on a terminal, tab-separated lines in a pipe.
     #[arg(long, value_parser = format)]
     format: Option<QueryFormat>,
     /// Rows at most.
     #[arg(long, value_name = "ROWS")]
     limit: Option<u64>,
+    /// Tell how the query would be done, and do not run it.
+    #[arg(long, conflicts_with = "format")]
+    explain: bool,
     #[command(flatten)]
     org: OrgOption,
 }
@@ -110,12 +115,23 @@ pub fn run(globals: &Globals, query: &Query) -> Result<(), Failure> {
                 QueryRequest { text, parts: None, source, limit: query.limit, format }
             }
         };
+        if query.explain {
+            return tell(app.explain_query(&caller, request).await?, output);
+        }
         let answer = app.query(&caller, request).await?;
         if answer.truncated {
             remark(&format!("These are the first {} rows, there are more; --limit takes more of them.", answer.rows));
         }
         print(&answer, form, output)
     })
+}
+
+/// Prints the plan; as JSON all that is told.
+fn tell(explanation: Explanation, output: Output) -> Result<(), Failure> {
+    if output.form() == Form::Json {
+        return output.json(&serde_json::to_value(QueryExplanation::<Hex>::from(explanation))?);
+    }
+    explanation.plan.iter().try_for_each(|line| output.line(line))
 }
 
 fn print(answer: &QueryAnswer, form: Option<Form>, output: Output) -> Result<(), Failure> {

@@ -44,7 +44,7 @@ Examples:
 pub struct GenerateReport {
     #[command(flatten)]
     subject: Subject,
-    /// pdf, csv or json; unless told, what the file's name says, or pdf.
+    /// pdf, csv or json; by default, what the file's name says, or pdf.
     #[arg(long, value_parser = format)]
     format: Option<ReportFormat>,
     /// The file to write.

@@ -1,4 +1,4 @@
-//! `claribi sandbox`: from the binary to an answer with real numbers within a minute (PRODUCT 8.6).
+//! `claribi sandbox`: from the binary to an answer with real numbers within a minute.
 
 use std::io::IsTerminal;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -28,7 +28,7 @@ const IMPORTS: u32 = 2;
 /// `sandbox`.
 #[derive(Debug, Args)]
 pub struct Sandbox {
-    /// The address and port to listen on; unless told 127.0.0.1:8080, or the next free port.
+    /// The address and port to listen on; by default 127.0.0.1:8080, or the next free port.
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<Listen>,
 }

@@ -36,7 +36,7 @@ const INTERRUPTED: i32 = 130;
 /// `serve`.
 #[derive(Debug, Args)]
 pub struct Serve {
-    /// The address and port to listen on; unless told the configuration's, 127.0.0.1:8080.
+    /// The address and port to listen on; by default the configuration's, 127.0.0.1:8080.
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<Listen>,
 }

@@ -10,7 +10,7 @@ use super::failure::Failure;
 use crate::config::{self, Config, GenerationInOutage, LimitsBackend, LogFormat};
 use crate::domain::credits::Factors;
 use crate::domain::login::LoginLimits;
-use crate::domain::plan::Plan;
+use crate::domain::plan::{Plan, QueryCaps};
 use crate::domain::user::LinkTtl;
 use crate::http::cors::Origins;
 use crate::http::listener::Limits;
@@ -26,7 +26,7 @@ use crate::telemetry::Shape;
 use crate::worker::pool::PoolSettings;
 use crate::worker::protocol::QueryLimits;
 
-/// How long an upload waits for its import before it is answered 202 (PRODUCT 8.7).
+/// How long an upload waits for its import before it is answered 202.
 const UPLOAD_WAIT: Duration = Duration::from_secs(10);
 /// How long each 64 KiB of a file from the web are waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -156,6 +156,12 @@ fn plan(name: &str, plan: &config::Plan) -> Plan {
         own_limits: plan.own_limits,
         sandbox_organization: plan.sandbox_organization,
         trial_days: plan.trial_days,
+        query: QueryCaps {
+            millis: plan.query_timeout.map(|time| u64::try_from(time.millis()).unwrap_or(u64::MAX)),
+            memory_bytes: plan.query_memory.map(config::Size::bytes),
+            rows: plan.query_rows.map(u64::from),
+            result_bytes: plan.query_result.map(config::Size::bytes),
+        },
         goes_on: None,
     }
 }
@@ -163,10 +169,12 @@ fn plan(name: &str, plan: &config::Plan) -> Plan {
 /// What the HTTP side is told.
 pub fn http(config: &Config, sandbox: Option<SandboxPage>) -> Result<HttpSettings, Failure> {
     let server = &config.server;
+    let proxies: Vec<_> = server.trusted_proxies.iter().map(|network| network.0).collect();
     Ok(HttpSettings {
         limits: Limits {
             connections: server.max_connections as usize,
             connections_per_address: server.max_connections_per_address as usize,
+            proxies: proxies.clone(),
             header_timeout: server.header_timeout.duration(),
             write_stall: server.write_stall_timeout.duration(),
             shutdown_grace: server.shutdown_grace.duration(),
@@ -174,7 +182,7 @@ pub fn http(config: &Config, sandbox: Option<SandboxPage>) -> Result<HttpSetting
         },
         public_url: server.public_url.as_ref().map(|url| url.as_str().to_owned()),
         hosts: server.hosts.clone(),
-        trusted_proxies: server.trusted_proxies.iter().map(|network| network.0).collect(),
+        trusted_proxies: proxies,
         origins: Origins::new(server.cors_origins.iter().map(config::WebOrigin::as_str)),
         json_limit: server.json_limit.bytes(),
         upload_limit: server.upload_limit.bytes(),

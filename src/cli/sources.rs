@@ -34,14 +34,15 @@ pub enum SourceCommand {
 Examples:
   claribi source add flights.csv.gz --name Flights
   claribi source add orders.csv customers.csv --name \"Acme sales\"
-  claribi source add https://data.example.com/rates.csv --name Rates --schedule '0 6 * * 1-5' --time-zone Europe/Berlin
-  claribi source add postgres://reader@db.example.com/sales --name Sales --table orders --password-stdin < password
-  claribi source add mariadb://reader@db.example.com/shop --name Shop --live --password-stdin < password
+  claribi source add https://data.example.com/rates.csv --name Rates --schedule '0 6 * * 1-5'
+  claribi source add postgres://ann@db.example.com/sales --name Sales --password-stdin < file
+  claribi source add mariadb://ann@db.example.com/shop --name Shop --live --password-stdin < file
   claribi source add shop.sqlite --name Till --cursor orders=id
 
-Separated values (CSV, TSV), JSON, NDJSON, Parquet, Arrow, XLSX and ODS are read, also with .gz or .zst; each sheet of a
-workbook becomes a table of its own. Kinds, separators, types and encodings are detected. Of databases there are SQLite
-files, PostgreSQL, MySQL and MariaDB: their tables are copied, or with --live each query is sent to them.")]
+Separated values (CSV, TSV), JSON, NDJSON, Parquet, Arrow, XLSX and ODS are read, also with .gz or
+.zst; each sheet of a workbook becomes a table of its own. Kinds, separators, types and encodings
+are detected. Of databases there are SQLite files, PostgreSQL, MySQL and MariaDB: their tables are
+copied, or with --live each query is sent to them.")]
     Add(AddSource),
     /// Look at files before they are kept: what would be detected, and the first rows.
     #[command(after_help = "\
@@ -79,7 +80,7 @@ pub struct AddSource {
     /// When a URL or a database is read again: minute, hour, day of the month, month, day of the week; or @daily.
     #[arg(long, value_name = "CRON")]
     schedule: Option<String>,
-    /// Whose clocks the schedule goes by, such as Europe/Berlin; unless told UTC.
+    /// Whose clocks the schedule goes by, such as Europe/Berlin; by default UTC.
     #[arg(long, value_name = "ZONE", requires = "schedule")]
     time_zone: Option<String>,
     /// Read what opens a URL from standard input: {"headers": {"Authorization": "Bearer …"}}.

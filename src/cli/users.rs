@@ -71,10 +71,10 @@ pub struct CreateUser {
 /// `user list`.
 #[derive(Debug, Args)]
 pub struct ListUsers {
-    /// Those of this role alone.
+    /// Only users with this role.
     #[arg(long, value_parser = role)]
     role: Option<Role>,
-    /// Those who stand like this alone: invited, active or deactivated.
+    /// Only users with this status: invited, active or deactivated.
     #[arg(long, value_parser = status)]
     status: Option<Status>,
     #[command(flatten)]

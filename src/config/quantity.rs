@@ -107,7 +107,9 @@ impl FromStr for Size {
 
     fn from_str(text: &str) -> Result<Self, String> {
         quantity(text, &SIZES).map(Self).ok_or_else(|| {
-            format!("`{text}` is no size: write a whole number and B, kB, MB, GB, KiB, MiB or GiB, such as `1 MiB`")
+            format!(
+                "`{text}` is no size: write a whole number and B, kB, MB, GB, TB, KiB, MiB, GiB or TiB, such as `1 MiB`"
+            )
         })
     }
 }

@@ -136,6 +136,10 @@ pub struct Plan {
     pub own_limits: bool,
     pub sandbox_organization: bool,
     pub trial_days: Option<u32>,
+    pub query_timeout: Option<Period>,
+    pub query_memory: Option<Size>,
+    pub query_rows: Option<u32>,
+    pub query_result: Option<Size>,
 }
 
 /// Limits that do not depend on the plan.
@@ -314,7 +318,7 @@ impl Config {
         ];
         let broken = rules.into_iter().find(|(holds, ..)| !holds);
         let plans = self.plans.iter().filter_map(|(name, plan)| {
-            let (setting, reason) = plan.flaw()?;
+            let (setting, reason) = plan.flaw().or_else(|| plan.query_flaw(worker))?;
             Some((format!("plans.{name}.{setting}"), reason))
         });
         broken.map(|(_, setting, reason)| (setting.to_owned(), reason)).into_iter().chain(plans).next()
@@ -332,6 +336,37 @@ impl Plan {
             (self.generation_per_day > 0, "generation_per_day", ABOVE_0),
             (self.requests_per_day >= self.requests_per_hour, "requests_per_day", days),
             (self.generation_per_day >= self.generation_per_hour, "generation_per_day", days),
+        ];
+        rules.into_iter().find(|(holds, ..)| !holds).map(|(_, setting, reason)| (setting, reason))
+    }
+
+    /// A plan narrows what the workers give a query, and cannot widen it.
+    fn query_flaw(&self, worker: &Worker) -> Option<(&'static str, &'static str)> {
+        const ABOVE_0: &str = "it must be above 0";
+        let rules = [
+            (
+                self.query_timeout.is_none_or(|time| time <= worker.query_timeout),
+                "query_timeout",
+                "it must not be longer than `worker.query_timeout`, which holds for every plan",
+            ),
+            (self.query_memory.is_none_or(|size| size.bytes() > 0), "query_memory", ABOVE_0),
+            (
+                self.query_memory.is_none_or(|size| size <= worker.query_memory),
+                "query_memory",
+                "it must not be more than `worker.query_memory`, which holds for every plan",
+            ),
+            (self.query_rows.is_none_or(|rows| rows > 0), "query_rows", ABOVE_0),
+            (
+                self.query_rows.is_none_or(|rows| rows <= worker.max_rows),
+                "query_rows",
+                "it must not be more than `worker.max_rows`, which holds for every plan",
+            ),
+            (self.query_result.is_none_or(|size| size.bytes() > 0), "query_result", ABOVE_0),
+            (
+                self.query_result.is_none_or(|size| size <= worker.result_limit),
+                "query_result",
+                "it must not be more than `worker.result_limit`, which holds for every plan",
+            ),
         ];
         rules.into_iter().find(|(holds, ..)| !holds).map(|(_, setting, reason)| (setting, reason))
     }

@@ -34,6 +34,7 @@ fn the_defaults_are_the_figures_of_the_product() {
     assert!(config.plans.iter().all(|(name, plan)| plan.ip_allowlist == (name == "enterprise")));
     assert_eq!((config.plans["trial"].trial_days, config.plans["starter"].trial_days), (Some(14), None));
     assert_eq!((config.limits.key_per_minute, config.limits.session_per_minute), (100, 1_000));
+    assert_eq!(config.limits.redis_timeout.millis(), 50);
     assert_eq!((config.auth.access_ttl.millis(), config.auth.refresh_ttl.millis()), (3_600_000, 7 * 86_400_000));
     let server = &config.server;
     assert_eq!((server.json_limit.bytes(), server.sql_limit.bytes()), (1 << 20, 100_000));
@@ -105,6 +106,32 @@ fn limits_that_admit_nothing_or_are_reversed_are_refused_with_their_name() {
         let section = setting.rsplit_once('.').unwrap().0;
         assert!(refusal.contains(section) && refusal.contains(reason), "{setting} = {value}: {refusal}");
     }
+}
+
+#[test]
+fn a_plan_narrows_what_queries_may_use_and_widens_nothing() {
+    let config = with_file("[plans.trial]\nquery_timeout = \"5s\"\nquery_rows = 500").unwrap();
+    let trial = &config.plans["trial"];
+    assert_eq!((trial.query_timeout.map(Period::millis), trial.query_rows), (Some(5_000), Some(500)));
+    assert_eq!((trial.query_memory, config.plans["starter"].query_timeout), (None, None));
+    for (setting, value, reason) in [
+        ("query_timeout", "31s", "`worker.query_timeout`"),
+        ("query_memory", "257 MiB", "`worker.query_memory`"),
+        ("query_rows", "1000001", "`worker.max_rows`"),
+        ("query_result", "65 MiB", "`worker.result_limit`"),
+        ("query_timeout", "0s", "above 0"),
+        ("query_memory", "0 B", "above 0"),
+        ("query_rows", "0", "above 0"),
+        ("query_result", "0 B", "above 0"),
+    ] {
+        let variable = format!("CLARIBI_PLANS__ENTERPRISE__{}", setting.to_uppercase());
+        let refusal = with_variables(&[(&variable, value)]).unwrap_err();
+        let named = refusal.contains(&format!("`plans.enterprise.{setting}`")) && refusal.contains(reason);
+        assert!(named, "{setting} = {value}: {refusal}");
+    }
+    // What the workers have narrows every plan, and is refused when a plan has more.
+    let file = "[worker]\nquery_timeout = \"3s\"\n[plans.trial]\nquery_timeout = \"5s\"";
+    assert!(with_file(file).unwrap_err().contains("`plans.trial.query_timeout`"));
 }
 
 #[test]

@@ -30,9 +30,7 @@ pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
 pub fn take(made: &Path, target: &Path) -> io::Result<u64> {
     fs::rename(made, target)?;
     // After it was moved: before that, it could be exchanged for another.
-    fs::symlink_metadata(target).and_then(|found| plain(&found)).inspect_err(|_| {
-        let _ = fs::remove_file(target);
-    })
+    fs::symlink_metadata(target).and_then(|found| plain(&found)).inspect_err(|_| discard(target))
 }
 
 /// The same for a directory of nothing but files, whole and durable.
@@ -47,10 +45,13 @@ pub fn take_all(made: &Path, target: &Path) -> io::Result<()> {
         }
         Ok(())
     };
-    look().inspect_err(|_| {
-        let _ = fs::remove_dir_all(target).or_else(|_| fs::remove_file(target));
-    })?;
+    look().inspect_err(|_| discard(target))?;
     target.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
+}
+
+/// Removes what was taken and is not wanted, whatever it is.
+fn discard(target: &Path) {
+    let _ = fs::remove_file(target).or_else(|_| fs::remove_dir_all(target));
 }
 
 /// The length of a plain file that has one name.
@@ -86,6 +87,9 @@ mod tests {
         fs::hard_link(&outside, &made).unwrap();
         refuses();
         mknodat(CWD, &made, FileType::Fifo, Mode::RWXU, 0).unwrap();
+        refuses();
+        fs::create_dir(&made).unwrap();
+        symlink(&outside, made.join("result")).unwrap();
         refuses();
         assert_eq!(fs::read(&outside).unwrap(), b"of others");
         fs::write(&made, "of its own").unwrap();

@@ -1,4 +1,4 @@
-//! Roles, permissions, and what a key may do (PRODUCT 2).
+//! Roles, permissions, and what a key may do: what its owner's role, its own permissions and the plan all allow.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ macro_rules! permissions {
         pub enum Permission { $(#[doc = $text] $name,)* }
 
         impl Permission {
-            /// All of them, in the order of the table in PRODUCT 2.
+            /// All of them, in the order in which they are declared and listed.
             pub const ALL: &'static [Self] = &[$(Self::$name,)*];
 
             /// The name on the wire.
@@ -195,7 +195,7 @@ impl Role {
     /// All of them, the most powerful first.
     pub const ALL: [Self; 4] = [Self::Owner, Self::Administrator, Self::Analyst, Self::Viewer];
 
-    /// What the role allows (the table in PRODUCT 2).
+    /// What the role allows; `tests/it/golden/policy.txt` holds it as a table.
     pub const fn permissions(self) -> Permissions {
         match self {
             Self::Owner => OWNER,

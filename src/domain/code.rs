@@ -1,4 +1,4 @@
-//! The one table of error codes (PRODUCT 8.2): status, words, advice, and what becomes of the call in audit and metrics.
+//! The one table of error codes: status, words, advice, and what becomes of the call in audit and metrics.
 //!
 //! A code's words say what is true of every such error; what is true of one error stands in [`super::error`]. The
 //! pages at `/docs/errors/` and the OpenAPI documents are made of this table.

@@ -1,4 +1,4 @@
-//! What operations cost, in whole credits (PRODUCT 3). The factors are configuration; the function is documented.
+//! What operations cost, in whole credits. The factors are configuration; the function is documented.
 
 /// The factors, from `[credits]`.
 #[derive(Debug, Clone, Copy)]

@@ -1,4 +1,4 @@
-//! Dashboards and their widgets (PRODUCT 8.8).
+//! Dashboards and their widgets.
 
 use serde_json::value::RawValue;
 use uuid::Uuid;
@@ -114,7 +114,7 @@ pub struct Position {
 /// Why a widget has no fresh data.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct WidgetError {
-    /// A code of the table in PRODUCT 8.2.
+    /// A code of the table in [`super::code`].
     pub code: String,
     /// A sentence.
     pub message: String,

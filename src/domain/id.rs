@@ -1,4 +1,4 @@
-//! Typed ids and their three spellings (PRODUCT 8.1): an integer, prefix and hex, a uuid.
+//! Typed ids and their three spellings: an integer, prefix and hex, a uuid.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};

@@ -1,4 +1,4 @@
-//! An API key as a row: what it may do, until when, and how it stands (PRODUCT 8.3). Its text is in [`super::key_text`].
+//! An API key as a row: what it may do, until when, and how it stands. Its text is in [`super::key_text`].
 
 use ipnet::{IpNet, Ipv4Net};
 use uuid::Uuid;

@@ -1,4 +1,4 @@
-//! Every operation of the API, once: what it needs, how it counts, what it can answer (DESIGN, decision 1).
+//! Every operation of the API, once: what it needs, how it counts, what it can answer.
 //!
 //! Paths and methods are not here: each face registers its own, and `http::operations` joins the two at start.
 
@@ -231,6 +231,9 @@ operations! {
     "query_run" of(Permission::AnalyticsQuery), General, Json,
         &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, NotAcceptable, NotReady, InvalidSql,
           SourceUnavailable, QueryTimeout, QueryTooLarge, QueryCanceled];
+    "query_explain" of(Permission::AnalyticsQuery), General, Json,
+        &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, NotReady, InvalidSql,
+          SourceUnavailable, QueryTimeout, QueryTooLarge, QueryCanceled];
     "query_running" of(Permission::AnalyticsQuery), General, None, &[];
     "query_cancel" of(Permission::AnalyticsQuery), General, Json,
         &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound];
@@ -300,7 +303,7 @@ const SHOWS_SECRET: &[&str] = &[
 
 /// Operations that end when their client leaves, whatever their method: they change nothing, and cost much. The others
 /// go on, and a client that has closed its side only is answered.
-const ENDS_WITH_CLIENT: &[&str] = &["query_run", "queries_result"];
+const ENDS_WITH_CLIENT: &[&str] = &["query_run", "query_explain", "queries_result"];
 
 /// Operations whose answer is the result of a query.
 const GIVES_RESULT: &[&str] = &["query_run", "queries_result"];

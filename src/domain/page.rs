@@ -1,11 +1,11 @@
-//! Lists: their pages, by number on the platform face and by cursor on the others (PRODUCT 1), their orders, and what
+//! Lists: their pages, by number on the platform face and by cursor on the others, their orders, and what
 //! narrows every one of them. What narrows the list of one resource stands beside the resource.
 
 use super::cursor::SortKey;
 use super::error::{Error, Result};
 use super::time::Timestamp;
 
-/// Entries of a page unless told otherwise.
+/// Entries of a page by default.
 pub const DEFAULT_SIZE: u32 = 20;
 /// The most entries of a page.
 pub const MAX_SIZE: u32 = 100;

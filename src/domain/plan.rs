@@ -1,4 +1,4 @@
-//! Plans: what an organisation may do and how much of it (PRODUCT 3). All figures are configuration.
+//! Plans: what an organisation may do and how much of it. All figures are configuration.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,8 +31,23 @@ pub struct Plan {
     pub sandbox_organization: bool,
     /// Days after which the plan only reads; `None` never.
     pub trial_days: Option<u32>,
+    /// What one query may use, where that is less than what every query may.
+    pub query: QueryCaps,
     /// The plan with which an organisation goes on when the trial is over; `None` where there is no trial, or no such plan.
     pub goes_on: Option<String>,
+}
+
+/// What one query of an organisation may use under its plan; `None` is as much as any query may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct QueryCaps {
+    /// Milliseconds it may run.
+    pub millis: Option<u64>,
+    /// Bytes of memory, beyond which it spills.
+    pub memory_bytes: Option<u64>,
+    /// Rows of a result that a request may ask for.
+    pub rows: Option<u64>,
+    /// Bytes of a result.
+    pub result_bytes: Option<u64>,
 }
 
 /// Tells each plan that is a trial which one comes after it: the one with the fewest credits that never ends, and has

@@ -1,5 +1,5 @@
 //! Where this server may connect to on behalf of its users: public addresses, and what the operator lists besides
-//! (threat T11: a source that points inward would read what its owner cannot).
+//! (a source that points inward would read what its owner cannot).
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

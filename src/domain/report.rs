@@ -1,4 +1,4 @@
-//! Reports: templates, definitions and runs (PRODUCT 8.5).
+//! Reports: templates, definitions and runs.
 
 use uuid::Uuid;
 

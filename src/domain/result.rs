@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The types a column can have on the wire (PRODUCT 8.7).
+/// The types a column can have on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ColumnType {
@@ -130,7 +130,7 @@ pub struct Series {
     pub points: Vec<(Cell, Cell)>,
 }
 
-/// What a refresh stores for one widget, in the form that the faces print (PRODUCT 8.8).
+/// What a refresh stores for one widget, in the form that the faces print.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum WidgetData {

@@ -17,11 +17,14 @@ use super::time::Timestamp;
 
 /// The longest expression, in bytes.
 const LONGEST: usize = 100;
-/// The minutes of an hour repeat in the next, so more times of a schedule than an hour has show how near they come.
-const TIMES_LOOKED_AT: u32 = 62;
+/// The nearest that times come, since they are whole minutes.
+const NEAREST: Duration = Duration::from_secs(60);
+/// Hours and minutes are the same on each day that has any: so the rest of a day and one whole one show how near times
+/// come, which is so many where none comes a minute after another.
+const TIMES_LOOKED_AT: u32 = 2 * 24 * 30;
 /// What comes more seldom than within this time is near to nothing.
 const LOOKED_AT: Duration = Duration::from_secs(40 * 86_400);
-/// The zone unless told otherwise.
+/// The zone by default.
 const UTC: &str = "UTC";
 
 /// When something recurs.
@@ -73,8 +76,12 @@ impl Schedule {
 
     /// The first time after an instant.
     pub fn next(&self, after: Timestamp) -> Option<Timestamp> {
+        self.next_of(&self.pattern()?, after)
+    }
+
+    fn next_of(&self, pattern: &Cron, after: Timestamp) -> Option<Timestamp> {
         let after = DateTime::from_timestamp_millis(after.millis())?.with_timezone(&self.zone);
-        let next = self.pattern()?.find_next_occurrence(&after, false).ok()?;
+        let next = pattern.find_next_occurrence(&after, false).ok()?;
         Some(Timestamp::from_millis(next.timestamp_millis()))
     }
 
@@ -83,10 +90,12 @@ impl Schedule {
     /// # Errors
     /// `InvalidField`, with the time that has to lie between.
     pub fn check_interval(&self, shortest: Duration, now: Timestamp) -> Result<()> {
+        let Some(pattern) = self.pattern().filter(|_| shortest > NEAREST) else { return Ok(()) };
         let mut before: Option<Timestamp> = None;
         let until = now.plus(LOOKED_AT);
-        for _ in 0..TIMES_LOOKED_AT {
-            let Some(next) = self.next(before.unwrap_or(now)).filter(|next| *next < until) else { break };
+        for _ in 0..=TIMES_LOOKED_AT {
+            let next = self.next_of(&pattern, before.unwrap_or(now));
+            let Some(next) = next.filter(|next| *next < until) else { break };
             if before.is_some_and(|before| next < before.plus(shortest)) {
                 let reason =
                     format!("comes more often than every {} s, which is as often as may be.", shortest.as_secs());
@@ -159,7 +168,12 @@ mod tests {
         for fine in ["*/5 * * * *", "@hourly", "0 6 * * 1-5", "0,30 * * * *", "0 0 29 2 *", "0 0 1 1 *"] {
             assert_eq!(check(fine, 300), Ok(()), "{fine}");
         }
-        assert_eq!(check("* * * * *", 0), Ok(()));
+        assert_eq!(check("* * * * *", 60), Ok(()));
+        // Of this day nothing is near, until its evening.
+        let midnight = at("2026-04-06T00:00:00Z");
+        let late = "0,5,10,15,20,25,30,35,40,45,59 0,2,4,6,8,10,12,14,16,18,20,21 * * *";
+        let late = Schedule::parse(late, None, midnight).unwrap();
+        assert!(late.check_interval(Duration::from_secs(300), midnight).is_err());
     }
 
     #[test]

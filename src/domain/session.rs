@@ -60,6 +60,6 @@ impl Entry for Session {
 pub struct SessionFilter {
     /// When they began.
     pub times: Times,
-    /// Whose they are; the caller's own unless told otherwise.
+    /// Whose they are; the caller's own by default.
     pub user: Option<Owner>,
 }

@@ -1,4 +1,4 @@
-//! Data sources and their tables (PRODUCT 8.7).
+//! Data sources and their tables.
 
 use uuid::Uuid;
 
@@ -174,7 +174,7 @@ pub struct SourceColumn {
 /// What a file's name has room for, `.parquet` left out.
 const LONGEST_TABLE_NAME: usize = 247;
 
-/// The SQL name made of what people call a thing (PRODUCT 8.7): lower case, other characters `_`, a leading digit
+/// The SQL name made of what people call a thing: lower case, other characters `_`, a leading digit
 /// gets `t_`. Runs of `_` become one, and none stands at an end.
 pub fn sql_name(text: &str) -> String {
     let mut name = String::with_capacity(text.len());

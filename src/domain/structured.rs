@@ -1,4 +1,4 @@
-//! Queries that are put together of parts instead of written: what is measured, by what, over which time (PRODUCT 4).
+//! Queries that are put together of parts instead of written: what is measured, by what, over which time.
 //!
 //! A structured query is checked against the columns of its table and becomes one `SELECT` with parameters; from there on
 //! it is a query like every other. Names are quoted and values are parameters, so nothing that a client sends is read as
@@ -37,7 +37,7 @@ pub struct StructuredQuery {
     pub time: Option<TimeAxis>,
     /// All of them hold for each row that counts.
     pub filters: Vec<Filter>,
-    /// What comes first; unless told otherwise the earliest, and without time the largest first measure.
+    /// What comes first; by default the earliest, and without time the largest first measure.
     pub order: Vec<Order>,
 }
 

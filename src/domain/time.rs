@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use parking_lot::Mutex;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Milliseconds since 1970-01-01T00:00:00Z. Printed as RFC 3339 in UTC with whole seconds and `Z` (PRODUCT 8.1).
+/// Milliseconds since 1970-01-01T00:00:00Z. Printed as RFC 3339 in UTC with whole seconds and `Z`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(i64);
 

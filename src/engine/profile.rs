@@ -34,19 +34,16 @@ const MOST_POINTS: i64 = 120;
 const WHOLE: f64 = 9_007_199_254_740_992.0;
 /// The seconds of a day.
 const DAY: f64 = 86_400.0;
-/// Bytes that profiling may spill.
-const SPILL_BYTES: u64 = 2 << 30;
 
-/// Profiles the tables into the file `into` as JSON; yields the rows read.
+/// Profiles the tables into the file `into` as JSON, in so many bytes of memory and of disk; yields the rows read.
 pub async fn run(
     engine: Arc<Engine>,
     tables: Vec<TableFile>,
     into: PathBuf,
-    memory_bytes: u64,
+    (memory_bytes, spill_bytes): (u64, u64),
     control: &Control,
 ) -> Result<u64, Failure> {
-    let limits =
-        QueryLimits { rows: u64::MAX, bytes: u64::MAX, memory_bytes, spill_bytes: SPILL_BYTES, millis: u64::MAX };
+    let limits = QueryLimits { rows: u64::MAX, bytes: u64::MAX, memory_bytes, spill_bytes, millis: u64::MAX };
     let (reins, hands) = (control.clone(), engine.hands.clone());
     let work = async move {
         let session = engine.session(&tables, None, &limits).await?;

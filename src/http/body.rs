@@ -1,4 +1,4 @@
-//! Request bodies as JSON: bounded while they are read, strict about what they say (trap A13).
+//! Request bodies as JSON: bounded while they are read, strict about what they say.
 
 mod explain;
 mod json;

@@ -1,4 +1,4 @@
-//! The OpenAPI documents, one for each face: what the faces register, made true by the table of operations (trap A12).
+//! The OpenAPI documents, one for each face: what the faces register, made true by the table of operations.
 //! It is the only JSON that is edited.
 
 mod errors;

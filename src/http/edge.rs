@@ -1,21 +1,20 @@
-//! The one edge: every request that hyper could read passes here, and nothing else answers (DESIGN, the life of a
-//! request). It makes the exchange, refuses odd paths, authenticates, admits, runs the handler to its end, renders
+//! The one edge: every request that hyper could read passes here, and nothing else answers (`ARCHITECTURE.md`, the life
+//! of a request). It makes the exchange, refuses odd paths, authenticates, admits, runs the handler to its end, renders
 //! errors, stamps headers, and appends the call's row, whose commit the response waits for.
 
-mod leaving;
+mod answer;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use futures_util::FutureExt;
-use http_body::Body as _;
 use hyper::body::Incoming;
 use poem::Response;
-use poem::http::header::{self, HeaderName};
-use poem::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use poem::http::{HeaderMap, Method, header};
 
-use self::leaving::leaving;
+pub(super) use self::answer::drop_body;
+use self::answer::{options, panicked, stamp};
 use super::authenticate::{self, Presented};
 use super::compress::{self, Coding};
 use super::conditional::{self, Asked};
@@ -30,19 +29,16 @@ use super::reference::{Document, Documents};
 use super::refusal::Shape;
 use super::settings::HttpSettings;
 use super::stream::Streams;
-use super::{client, head, limit_headers, once, pages, record, routes};
+use super::{client, head, once, pages, record, routes};
 use crate::domain::audit::entry;
 use crate::domain::code::Code;
 use crate::domain::error::{Error, Result};
 use crate::domain::id::RequestId;
 use crate::domain::operation::Needs;
 use crate::domain::time::monotonic;
-use crate::domain::window::{Admission, Class, Verdict};
 use crate::service::app::App;
 use crate::service::caller::{Caller, Identity};
 use crate::service::limits::shared::{Mode, Shared as SharedWindows};
-
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The edge. Clones share it.
 #[derive(Clone)]
@@ -186,7 +182,7 @@ impl Edge {
             biased;
             handled = AssertUnwindSafe(work).catch_unwind() => handled.map_err(|_| ()),
             // The row is written by what is dropped here.
-            () = leaving(&peer.departure, ends_with_client) => return Err(Gone),
+            () = peer.departure.left(), if ends_with_client => return Err(Gone),
         };
         Ok(self.conclude(call, &exchange, handled).await)
     }
@@ -262,7 +258,7 @@ impl Edge {
         }
     }
 
-    /// What a request asks for: the checks of PRODUCT 8.2 up to path and method.
+    /// What a request asks for: the first checks, of transport, path and method.
     fn aim(&self, transport: Result<()>, exchange: &Exchange, request: &hyper::Request<Incoming>) -> Result<Aim> {
         transport.inspect_err(|error| self.note_keys_in_clear(error, exchange, request))?;
         head::check(request)?;
@@ -282,7 +278,7 @@ impl Edge {
         }
     }
 
-    /// The checks that follow, in the order of PRODUCT 8.2, then the handler.
+    /// The checks that follow, in this order: number of credentials, credential, address, plan, windows; then the handler.
     async fn handle(
         self,
         aim: Result<Aim>,
@@ -366,25 +362,6 @@ impl Edge {
         exchange.is_degraded.store(mode == Mode::Degraded, Ordering::Relaxed);
         exchange.admit((admission, verdict))
     }
-
-    /// The headers that every answer of a call has.
-    fn finished(&self, exchange: &Exchange, mut response: Response) -> Response {
-        if exchange.is_degraded.load(Ordering::Relaxed) {
-            limit_headers::stamp_degraded(response.headers_mut());
-        }
-        if let (Some(admission), Some(operation)) = (exchange.admission.get(), exchange.operation.get()) {
-            limit_headers::stamp(response.headers_mut(), admission, exchange.face, operation.class, exchange.at);
-        } else if let Some(caller) = exchange.caller.get()
-            && let Ok(Some(headroom)) = self.0.app.headroom(caller.identity())
-        {
-            // Refused by address or plan before the windows were asked: nothing is counted, the rest is told.
-            let admission = Admission { verdict: Verdict::Admitted, at_ms: exchange.at.millis(), headroom };
-            let class = exchange.operation.get().map_or(Class::General, |operation| operation.class);
-            limit_headers::stamp(response.headers_mut(), &admission, exchange.face, class, exchange.at);
-        }
-        stamp(&mut response, exchange.request);
-        response
-    }
 }
 
 /// What a request asks for.
@@ -399,35 +376,4 @@ type Handled = std::result::Result<Result<Response>, ()>;
 
 fn operation_id(exchange: &Exchange) -> &'static str {
     exchange.operation.get().map_or("none", |operation| operation.id)
-}
-
-fn stamp(response: &mut Response, request: RequestId) {
-    let headers = response.headers_mut();
-    if let Ok(value) = HeaderValue::try_from(request.to_string()) {
-        headers.insert(REQUEST_ID, value);
-    }
-    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-}
-
-fn panicked(exchange: &Exchange) -> Response {
-    exchange.shape.answer(&Error::internal("a handler panicked"), exchange.request)
-}
-
-fn options(allow: &str) -> Response {
-    let mut response: Response = StatusCode::NO_CONTENT.into();
-    if let Ok(value) = HeaderValue::from_str(allow) {
-        response.headers_mut().insert(header::ALLOW, value);
-    }
-    response
-}
-
-/// Keeps the length of the body that a GET would have had, and drops the body. Answers that never have one have no
-/// length either.
-pub(super) fn drop_body(response: &mut Response) {
-    let boxed: http_body_util::combinators::BoxBody<bytes::Bytes, std::io::Error> = response.take_body().into();
-    let has_body = !matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-    if let Some(length) = boxed.size_hint().exact().filter(|_| has_body) {
-        response.headers_mut().entry(header::CONTENT_LENGTH).or_insert(HeaderValue::from(length));
-    }
 }

@@ -1,4 +1,4 @@
-//! The three faces: where they begin, how they spell ids and errors (PRODUCT 1).
+//! The three faces: where they begin, how they spell ids and errors.
 
 use serde_json::{Map, Value, json};
 

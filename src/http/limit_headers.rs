@@ -1,4 +1,5 @@
-//! What responses say of limits: `X-RateLimit-*` of one window, the IETF fields of all (PRODUCT 3, 8.4).
+//! What responses say of limits: `X-RateLimit-*` of one window, the IETF fields of all
+//! (draft-ietf-httpapi-ratelimit-headers).
 
 use itoa::Integer;
 use poem::http::{HeaderMap, HeaderName, HeaderValue};

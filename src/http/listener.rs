@@ -26,6 +26,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::{Request, Response};
+use ipnet::IpNet;
 use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 use tokio::sync::Semaphore;
 
@@ -67,6 +68,8 @@ pub struct Limits {
     pub connections: usize,
     /// Connections of one IPv4 address or one IPv6 /64 network. More are refused with a bare 503.
     pub connections_per_address: usize,
+    /// Whose addresses have no such limit: proxies, whose connections are those of all their clients.
+    pub proxies: Vec<IpNet>,
     /// How long a request head may take, and how long a kept-alive connection may idle before the next one.
     pub header_timeout: Duration,
     /// How long a client may take no byte of an answer that is ready for it.
@@ -82,6 +85,7 @@ impl Default for Limits {
         Self {
             connections: 8192,
             connections_per_address: 1024,
+            proxies: Vec::new(),
             header_timeout: Duration::from_secs(30),
             write_stall: Duration::from_secs(30),
             max_header_bytes: 64 * 1024,
@@ -164,7 +168,7 @@ impl<S: Serve> Server<S> {
 
     /// Accepts until the shutdown begins. Every open connection holds one of `slots`.
     async fn accept_all(self: Arc<Self>, listener: Listener, slots: Arc<Semaphore>) {
-        let addresses = Addresses::new(self.limits.connections_per_address);
+        let addresses = Addresses::new(self.limits.connections_per_address, self.limits.proxies.clone());
         let refusals = refusal::Desk::default();
         let mut pause = Pause::default();
         let mut shutdown = self.shutdown.clone();
@@ -257,7 +261,6 @@ impl Pause {
     }
 }
 
-/// The result type hyper wants of a service that always answers.
 /// An answer, or none because nobody waits for it.
 pub type Answered<B> = Result<Response<B>, Gone>;
 

@@ -32,7 +32,7 @@ impl NewSource {
         let wait = Some(app.settings.upload_wait);
         match self {
             Self::Uploaded(upload) => {
-                let incoming = upload.receive(app.begin_upload(caller)?).await?;
+                let incoming = upload.receive(app.begin_upload(caller).await?).await?;
                 app.create_source(caller, incoming, wait, Box::new(|_, _| {})).await
             }
             Self::Connected(new) => app.connect_source(caller, new.read(), wait, Box::new(|_, _| {})).await,

@@ -104,7 +104,7 @@ impl<'a> ApiExtractor<'a> for Streaming {
 pub struct Event {
     /// What a client that comes back says it has had.
     pub id: Option<String>,
-    /// Its type; unless told `message`.
+    /// Its type; by default `message`.
     pub name: Option<&'static str>,
     /// A line of text, JSON for instance.
     pub data: String,

@@ -1,4 +1,4 @@
-//! Uploads: a form with a name and files, streamed into scratch space of the data directory (trap A8). Nothing of what a
+//! Uploads: a form with a name and files, streamed into scratch space of the data directory. Nothing of what a
 //! client calls its files becomes a path.
 
 use std::marker::PhantomData;
@@ -145,7 +145,7 @@ fn schema<P: Purpose>() -> MetaSchema {
     if P::HAS_MODE {
         let mode = MetaSchema {
             description: Some(
-                "`replace`, unless told: each file takes the place of the table of its name, or becomes a new one. `append`: its \
+                "`replace`, by default: each file takes the place of the table of its name, or becomes a new one. `append`: its \
                  rows are added to that table, whose columns stay what they are. Other tables stay in either case.",
             ),
             enum_items: FilesMode::ALL.map(|mode| Value::from(mode.as_str())).into(),

@@ -15,7 +15,7 @@ use crate::domain::error::{Error, Result as Checked};
 use crate::domain::usage::Bucket;
 use crate::service::usage::FiguresRequest;
 
-/// Entries of a ranking unless told otherwise, and at most.
+/// Entries of a ranking by default, and at most.
 const TOP: [u32; 2] = [20, 100];
 
 /// What is told.

@@ -38,6 +38,13 @@ pub(super) fn all() -> Vec<Task> {
             Ok(())
         }),
         Task::new("adopt_changes", Duration::from_secs(1), move |app| look_for_changes(app, seen.clone())),
+        Task::new("let_go_of_snapshots", Duration::from_secs(1), |app| async move {
+            blocking(move || {
+                app.store.let_go();
+                Ok(())
+            })
+            .await
+        }),
         Task::new("fit_windows", Duration::from_secs(1), |app| async move {
             blocking(move || {
                 app.fit_windows();

@@ -1,4 +1,5 @@
-//! Who may be connected to on behalf of users: one guard for every kind of source (threat T11).
+//! Who may be connected to on behalf of users: one guard for every kind of source, so that none
+//! leads inward (server-side request forgery).
 //!
 //! A host is settled once: its name is resolved, each address is looked at, and whoever connects does so to these
 //! addresses and resolves nothing again. So a name that answers differently the second time gains nothing. Addresses
@@ -8,14 +9,16 @@
 //! may be anywhere.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::time::Duration;
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use reqwest::{Certificate, Url};
 
 use super::authorities;
 use super::resolve::{Failure, Names};
 use crate::domain::reach::{Destination, is_public};
+use crate::domain::time::monotonic;
 
 /// The guard.
 #[derive(Debug)]
@@ -25,8 +28,8 @@ pub struct Guard {
     authorities: Vec<Certificate>,
     /// The same in PEM, for workers.
     authorities_pem: String,
-    /// With the system's before them; read once, since there are hundreds.
-    trusted_pem: OnceLock<Arc<str>>,
+    /// With the system's before them, and when these were read: not each time, since there are hundreds.
+    trusted_pem: Mutex<Option<(Duration, Arc<str>)>>,
     own: RwLock<Vec<SocketAddr>>,
 }
 
@@ -53,6 +56,9 @@ impl Purpose {
         }
     }
 }
+
+/// How long it holds what the system trusts.
+const TRUSTED_FOR: Duration = Duration::from_secs(3_600);
 
 /// Why a place may not be connected to, for whoever named it: it says nothing of what a name resolved to.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -93,7 +99,7 @@ impl Guard {
             names,
             authorities: Vec::new(),
             authorities_pem: String::new(),
-            trusted_pem: OnceLock::new(),
+            trusted_pem: Mutex::default(),
             own: RwLock::default(),
         }
     }
@@ -108,7 +114,7 @@ impl Guard {
             return Err("it holds none".to_owned());
         }
         let authorities_pem = String::from_utf8_lossy(pem).into_owned();
-        Ok(Self { authorities, authorities_pem, trusted_pem: OnceLock::new(), ..self })
+        Ok(Self { authorities, authorities_pem, trusted_pem: Mutex::default(), ..self })
     }
 
     /// The authorities that are believed beside those that the system trusts.
@@ -116,10 +122,23 @@ impl Guard {
         self.authorities.iter().cloned()
     }
 
-    /// What servers' certificates are checked by, in PEM: what the system trusted when this was first asked for, and the
-    /// operator's own.
+    /// What servers' certificates are checked by, in PEM: what the system trusted within the last hour, and the operator's
+    /// own. The same value as long as it is not read anew, for which it waits for the disk.
     pub fn trusted_pem(&self) -> Arc<str> {
-        self.trusted_pem.get_or_init(|| (authorities::of_the_system() + &self.authorities_pem).into()).clone()
+        self.trusted_at(monotonic(), authorities::of_the_system)
+    }
+
+    fn trusted_at(&self, now: Duration, of_the_system: impl FnOnce() -> String) -> Arc<str> {
+        let mut known = self.trusted_pem.lock();
+        if let Some((_, pem)) = known.as_ref().filter(|(read, _)| now < *read + TRUSTED_FOR) {
+            return pem.clone();
+        }
+        let system = of_the_system();
+        let has_any = !system.is_empty();
+        let pem: Arc<str> = (system + &self.authorities_pem).into();
+        // Where there are none somebody may be about to install them.
+        *known = has_any.then(|| (now, pem.clone()));
+        pem
     }
 
     /// Tells where this server listens: it is no source of itself.

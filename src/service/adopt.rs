@@ -1,5 +1,5 @@
 //! Bringing the chain up to date with what changed without a call: commands beside a server, work in the background,
-//! and calls that a crash cut off between their two commits (DESIGN, decision 5).
+//! and calls that a crash cut off between their two commits.
 
 use std::collections::HashSet;
 

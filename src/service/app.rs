@@ -21,7 +21,7 @@ use super::people::HASHING_QUEUE;
 use super::results::Results;
 use super::running::Running;
 use super::setup_link::Offer;
-use super::sources::{Arriving, Turns, Underway};
+use super::sources::{Arriving, Trusted, Turns, Underway};
 use crate::datadir::{DataDir, Lease};
 use crate::domain::credits::Factors;
 use crate::domain::entropy::Entropy;
@@ -186,6 +186,8 @@ pub struct Parts {
     pub arriving: Arriving,
     /// Whose turn it is to fetch a file.
     pub fetching: Turns,
+    /// The certificates that workers check servers by.
+    pub trusted: Trusted,
     /// Says to other processes that this one lives, once it brings the data of a source.
     pub(super) lease: OnceLock<Option<Lease>>,
     /// The change up to which this run has looked for changes that no call covers. Held while somebody looks: two who look
@@ -234,6 +236,7 @@ impl App {
             underway: Underway::default(),
             arriving: Arriving::default(),
             fetching: Turns::new(FETCHES, FETCHES_OF_ONE),
+            trusted: Trusted::default(),
             lease: OnceLock::new(),
             adopted: Mutex::new(0),
             set_up: AtomicBool::new(false),

@@ -1,4 +1,4 @@
-//! Who asks, and what they may do: the first argument of every use case (M2).
+//! Who asks, and what they may do: the first argument of every use case.
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Dashboards: create, list, get, update, delete, refresh (PRODUCT 8.8).
+//! Dashboards: create, list, get, update, delete, refresh.
 
 use serde_json::json;
 
@@ -6,6 +6,7 @@ use super::app::App;
 use super::caller::Caller;
 use super::conditions::Standing;
 use super::once::Answer;
+use super::query::Allowance;
 use super::sources::{error_of, failure_of};
 use crate::datadir::left::{self, MOST_TOLD};
 use crate::domain::access::Permission;
@@ -314,7 +315,8 @@ impl App {
                 })
             })
             .collect::<Result<Vec<_>>>()?;
-        let limits = QueryLimits { spill_bytes: self.spill(), ..self.settings.query };
+        let allowance = self.allowance(caller);
+        let limits = QueryLimits { spill_bytes: self.spill(), ..allowance.limits };
         let errand = Errand { deadline: self.settings.job_timeout, ..self.query_errand(caller) };
         let (outcomes, rows) = self
             .pool
@@ -337,7 +339,7 @@ impl App {
             .widgets
             .iter()
             .zip(outcomes)
-            .map(|(widget, outcome)| Ok((widget.id, widget.sql.clone(), refreshed(outcome)?)));
+            .map(|(widget, outcome)| Ok((widget.id, widget.sql.clone(), refreshed(outcome, &allowance)?)));
         Ok((results.collect::<Result<_>>()?, rows))
     }
 
@@ -360,11 +362,11 @@ fn stored_dashboard(tx: &Tx<'_>, caller: &Caller, id: DashboardId) -> Result<Das
     found.ok_or_else(|| Error::not_found::<DashboardKind>(id.prefixed()))
 }
 
-fn refreshed(outcome: WidgetOutcome) -> Result<Refreshed> {
+fn refreshed(outcome: WidgetOutcome, allowance: &Allowance) -> Result<Refreshed> {
     Ok(match outcome.result {
         Ok(data) => Refreshed::Data(serde_json::to_string(&data).map_err(Error::internal)?, outcome.svg),
         Err(failure) => {
-            let error = failure_of(failure);
+            let error = failure_of(allowance.told_of(failure));
             if let Some(cause) = error.cause() {
                 tracing::error!(%cause, "a widget failed");
             }

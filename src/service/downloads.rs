@@ -1,5 +1,5 @@
-//! The files of runs, ready to be sent. A CSV file holds one table, so a report with several has a file for each
-//! (PRODUCT 8.5); the other formats are whole in one.
+//! The files of runs, ready to be sent. A CSV file holds one table, so a report with several has a file for each; the
+//! other formats are whole in one.
 
 use std::path::PathBuf;
 

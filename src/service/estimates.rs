@@ -28,7 +28,7 @@ impl App {
         self.estimate(caller, self.work_of_refresh(caller, &dashboard)?, surface)
     }
 
-    /// What a run of a report would cost, in its own format unless told.
+    /// What a run of a report would cost, in its own format by default.
     pub fn estimate_run(
         &self,
         caller: &Caller,

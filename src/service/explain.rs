@@ -1,4 +1,4 @@
-//! What a credential is and may do, and whether a call would be allowed: `auth/verify` (PRODUCT 8.4).
+//! What a credential is and may do, and whether a call would be allowed: `auth/verify`.
 //!
 //! A call is rehearsed by the checks that a real one passes, in their order; it takes room in no window, and no object
 //! is looked up.

@@ -1,4 +1,4 @@
-//! API keys: make, list, show, and how they are used (PRODUCT 8.3). What is asked of a key's terms is in `terms`, how it
+//! API keys: make, list, show, and how they are used. What is asked of a key's terms is in `terms`, how it
 //! changes in `change`, how it ends in `revoke` and `leak`.
 
 mod change;

@@ -1,4 +1,4 @@
-//! The windows of every caller, in memory, rebuilt from the chain when a caller is first seen (DESIGN, decision 7).
+//! The windows of every caller, in memory, rebuilt from the chain when a caller is first seen.
 //!
 //! They are counted in steady time ([`crate::domain::steady`]); what is told of them is told by the wall clock.
 

@@ -1,4 +1,5 @@
-//! Requests that happen once however often they are sent: those with an `Idempotency-Key` (DESIGN, decision 8).
+//! Requests that happen once however often they are sent: those with an `Idempotency-Key` (`ARCHITECTURE.md`,
+//! decision 13).
 //!
 //! Two places tell whether a request came before. Requests that are being served stand in memory, where a crash leaves
 //! nothing behind. What a request did stands in `claribi.db`, written by the transaction of its effect: the answer

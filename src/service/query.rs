@@ -1,14 +1,20 @@
 //! One query, its answer ready to be sent.
 
-use std::path::PathBuf;
+mod explain;
+mod limits;
+
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use uuid::Uuid;
 
+pub use self::explain::{Explanation, ReadTable};
+pub(super) use self::limits::Allowance;
 use super::app::App;
 use super::caller::Caller;
-use super::sources::{Ask, error_of};
+use super::sources::error_of;
 use crate::datadir::Scratch;
 use crate::datadir::left;
 use crate::domain::access::Permission;
@@ -21,7 +27,7 @@ use crate::domain::source::{Source, SourceStatus};
 pub use crate::domain::structured::{StructuredQuery, Written};
 use crate::worker::pool::{Done, Errand, Refused};
 pub use crate::worker::protocol::ResultFormat;
-use crate::worker::protocol::{Job, Outcome, QueryJob, QueryLimits, TableFile};
+use crate::worker::protocol::{AskJob, Job, Outcome, QueryJob, QueryLimits, TableFile};
 
 /// A query as a client asks for it.
 #[derive(Debug)]
@@ -107,12 +113,12 @@ impl App {
     pub async fn query(&self, caller: &Caller, request: QueryRequest) -> Result<QueryAnswer> {
         caller.require(Permission::AnalyticsQuery)?;
         let prepared = self.prepare_query(caller, request)?;
-        self.run_query(caller, prepared, None).await.map_err(error_of)
+        self.run_query(caller, prepared, None).await
     }
 
     /// What a request comes to: checked, with the tables that it may read as they are now.
     pub(super) fn prepare_query(&self, caller: &Caller, request: QueryRequest) -> Result<Prepared> {
-        let limits = self.query_limits(request.limit)?;
+        let limits = self.allowance(caller).asked(request.limit)?;
         let found = self.query_source(caller, request.source.as_ref())?;
         let written = match (request.text, request.parts) {
             (Some(text), None) => {
@@ -139,29 +145,53 @@ impl App {
         Ok(Prepared { tables, source, written, limits, format: request.format, live, elsewhere })
     }
 
-    /// Has a worker run a query, listed among those that run. Whoever drops the future calls it off.
+    /// Has a query answered, listed among those that run: by a worker, or of a live source by its database. Whoever drops
+    /// the future calls it off.
     pub(super) async fn run_query(
+        &self,
+        caller: &Caller,
+        prepared: Prepared,
+        saved: Option<(SavedQueryId, Uuid)>,
+    ) -> Result<QueryAnswer> {
+        let Some(source) = prepared.live else {
+            return self.compute_query(caller, prepared, saved).await.map_err(error_of);
+        };
+        let sql = prepared.written.sql.clone();
+        let asked = self.running.watch(caller, &sql, saved, self.ask_source(caller, source, prepared)).await;
+        asked.unwrap_or(Err(Error::QueryCanceled))
+    }
+
+    /// The same of a query that reads extracts.
+    pub(super) async fn compute_query(
         &self,
         caller: &Caller,
         prepared: Prepared,
         saved: Option<(SavedQueryId, Uuid)>,
     ) -> Result<QueryAnswer, Refused> {
         let sql = prepared.written.sql.clone();
-        self.running.watch(caller, &sql, saved, self.compute_query(caller, prepared)).await
+        let computed = self.running.watch(caller, &sql, saved, self.compute(caller, prepared)).await;
+        computed.unwrap_or(Err(Refused::Canceled)).map_err(|refused| self.allowance(caller).told(refused))
     }
 
-    async fn compute_query(&self, caller: &Caller, prepared: Prepared) -> Result<QueryAnswer, Refused> {
+    /// Has a worker send a query to the database of a live source.
+    async fn ask_source(&self, caller: &Caller, source: SourceId, prepared: Prepared) -> Result<QueryAnswer> {
+        self.effort.count_query();
+        let place = self.reach(caller.org(), source).await?;
+        let errand = Errand { read: place.read.iter().cloned().collect(), ..self.query_errand(caller) };
+        let reach = place.reach();
+        let Prepared { written: Written { sql, parameters }, limits, format, .. } = prepared;
+        let job = |scratch: &Path| {
+            let into = scratch.join("result");
+            Job::Ask(AskJob { database: place.database, sql, parameters, limits, format, into })
+        };
+        let answered = self.pool.once(&errand, &reach, job, |done, scratch| self.taken(caller, done, scratch)).await;
+        answered.map_err(|refused| error_of(self.allowance(caller).told(refused)))
+    }
+
+    async fn compute(&self, caller: &Caller, prepared: Prepared) -> Result<QueryAnswer, Refused> {
         let errand = self.query_errand(caller);
         self.effort.count_query();
-        let holder = self.data.scratch(&format!("query-{}", self.entropy.uuid(caller.at).simple()));
-        let holder = holder.map_err(std::io::Error::other)?;
-        let target = holder.path().join("result");
-        let Prepared { tables, source, written, limits, format, live, elsewhere } = prepared;
-        if let Some(source) = live {
-            let Written { sql, parameters } = written;
-            let ask = Ask { org: caller.org(), source, sql, parameters, limits, format };
-            return self.ask(ask, errand.deadline, holder).await;
-        }
+        let Prepared { tables, source, written, limits, format, elsewhere, .. } = prepared;
         let limits = QueryLimits { spill_bytes: self.spill(), ..limits };
         self.pool
             .query(
@@ -178,32 +208,40 @@ impl App {
                         into: scratch.join("result"),
                     })
                 },
-                move |done, scratch| answer(done, scratch.join("result"), target, holder),
+                |done, scratch| self.taken(caller, done, scratch),
             )
             .await
     }
 
-    /// What a query worker of the caller's organisation may touch, and how long one job of it may take.
-    pub(super) fn query_errand(&self, caller: &Caller) -> Errand {
-        let sources = self.data.org_sources(caller.identity().holder.org_uuid);
-        // A worker confines itself to directories that exist when it starts, and lives on when the first source comes.
-        if let Err(error) = std::fs::create_dir_all(&sources) {
-            tracing::error!(%error, "the directory of an organisation's extracts cannot be made");
-        }
-        Errand {
-            org: caller.org().raw(),
-            read: vec![sources],
-            deadline: std::time::Duration::from_millis(self.settings.query.millis),
-        }
+    /// What a worker gave: a large result lies in its scratch space, and is moved to where that does not reach.
+    fn taken(&self, caller: &Caller, done: Done, scratch: &Path) -> io::Result<QueryAnswer> {
+        let Outcome::Queried(outcome) = done.outcome else {
+            return Err(io::Error::other("a query gave another outcome"));
+        };
+        let content = match (outcome.file_bytes, done.bytes) {
+            (None, Some(bytes)) => Content::Bytes(bytes),
+            (Some(length), _) => {
+                let holder = self.data.scratch(&format!("query-{}", self.entropy.uuid(caller.at).simple()));
+                let holder = holder.map_err(io::Error::other)?;
+                let path = holder.path().join("result");
+                if left::take(&scratch.join("result"), &path)? != length {
+                    return Err(io::Error::other("a query left another file than it told"));
+                }
+                Content::File { path, length, holder: Some(holder.into()) }
+            }
+            (None, None) => return Err(io::Error::other("a query gave no body")),
+        };
+        let (rows, truncated, is_lasting) = (outcome.rows, outcome.truncated, outcome.is_lasting);
+        Ok(QueryAnswer { content, rows, truncated, is_lasting })
     }
 
-    fn query_limits(&self, rows: Option<u64>) -> Result<QueryLimits> {
-        let rows = match rows {
-            None => self.settings.query.rows,
-            Some(rows) if (1..=self.settings.max_rows).contains(&rows) => rows,
-            Some(_) => return Err(Error::field("limit", format!("must be 1 to {}.", self.settings.max_rows))),
-        };
-        Ok(QueryLimits { rows, ..self.settings.query })
+    /// What a query worker of the caller's organisation may touch, and how long one job of it may take.
+    pub(super) fn query_errand(&self, caller: &Caller) -> Errand {
+        Errand {
+            org: caller.org().raw(),
+            read: vec![self.data.org_sources(caller.identity().holder.org_uuid)],
+            deadline: std::time::Duration::from_millis(self.allowance(caller).limits.millis),
+        }
     }
 
     /// The source that a query is about, which has to have data.
@@ -238,22 +276,4 @@ pub(super) fn written(parts: &StructuredQuery, source: Option<&Source>) -> Resul
     })?;
     let columns: Vec<Column> = table.columns.iter().map(|column| column.column.clone()).collect();
     parts.written(&source.slug, &columns)
-}
-
-pub(super) fn answer(done: Done, made: PathBuf, target: PathBuf, holder: Scratch) -> std::io::Result<QueryAnswer> {
-    let Outcome::Queried(outcome) = done.outcome else {
-        return Err(std::io::Error::other("a query gave another outcome"));
-    };
-    let content = match (outcome.file_bytes, done.bytes) {
-        (None, Some(bytes)) => Content::Bytes(bytes),
-        (Some(length), _) => {
-            if left::take(&made, &target)? != length {
-                return Err(std::io::Error::other("a query left another file than it told"));
-            }
-            Content::File { path: target, length, holder: Some(holder.into()) }
-        }
-        (None, None) => return Err(std::io::Error::other("a query gave no body")),
-    };
-    let (rows, truncated, is_lasting) = (outcome.rows, outcome.truncated, outcome.is_lasting);
-    Ok(QueryAnswer { content, rows, truncated, is_lasting })
 }

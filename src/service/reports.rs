@@ -1,4 +1,4 @@
-//! Reports: definitions, runs and their files (PRODUCT 8.5). How a run is made is in
+//! Reports: definitions, runs and their files. How a run is made is in
 //! [`super::runs`], its files are in [`super::downloads`].
 
 pub(super) mod work;

@@ -15,7 +15,6 @@ use crate::domain::access::Permission;
 use crate::domain::error::{Error, Result};
 use crate::domain::id::{OrgId, RequestId, RunningQueryKind, SavedQueryId, UserId};
 use crate::domain::time::Timestamp;
-use crate::worker::pool::Refused;
 
 /// All of them, by their request. Requests are numbered in the order of their time.
 #[derive(Default)]
@@ -59,16 +58,16 @@ impl Drop for Listed {
 }
 
 impl Running {
-    /// Does a caller's work, listed, until it is done or called off.
+    /// Does a caller's work, listed, until it is done; `None` when it was called off.
     pub(super) async fn watch<T>(
         &self,
         caller: &Caller,
         sql: &str,
         saved: Option<(SavedQueryId, Uuid)>,
-        work: impl Future<Output = Result<T, Refused>>,
-    ) -> Result<T, Refused> {
+        work: impl Future<Output = T>,
+    ) -> Option<T> {
         // Commands have no request, and end with their process.
-        let Some(request) = caller.request else { return work.await };
+        let Some(request) = caller.request else { return Some(work.await) };
         let identity = caller.identity();
         let query = RunningQuery {
             request,
@@ -84,8 +83,8 @@ impl Running {
         self.0.lock().insert(request.0, entry);
         let _listed = Listed { all: self.0.clone(), request: request.0 };
         tokio::select! {
-            done = work => done,
-            () = stop.notified() => Err(Refused::Canceled),
+            done = work => Some(done),
+            () = stop.notified() => None,
         }
     }
 }

@@ -25,7 +25,7 @@ use crate::domain::window::Limits;
 use crate::store::main::access::{self, Holder};
 use crate::store::main::runs::{self, Ending, Leased, Turn};
 use crate::store::main::{credits, reports};
-use crate::worker::pool::Errand;
+use crate::worker::pool::{Errand, Reach};
 use crate::worker::protocol::{Job, Outcome};
 
 impl App {
@@ -143,10 +143,12 @@ impl App {
 
     async fn profile(&self, caller: &Caller, source: &crate::domain::source::Source) -> Result<(Profile, u64)> {
         let tables = self.table_files(caller.identity().holder.org_uuid, source);
+        let spill_bytes = self.spill();
         self.pool
             .background(
                 &self.report_errand(caller),
-                |scratch| Job::Profile { tables, into: scratch.join("profile.json") },
+                &Reach::default(),
+                |scratch| Job::Profile { tables, spill_bytes, into: scratch.join("profile.json") },
                 &mut |_, _| {},
                 |done, scratch| {
                     let Outcome::Profiled { rows_scanned } = done.outcome else {
@@ -202,6 +204,7 @@ impl App {
         self.pool
             .background(
                 &errand,
+                &Reach::default(),
                 |scratch| Job::Render { document: written, into: scratch.join("report.pdf") },
                 &mut |_, _| {},
                 |_, scratch| left::take(&scratch.join("report.pdf"), file).map(drop),

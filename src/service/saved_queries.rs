@@ -81,7 +81,7 @@ impl App {
     ) -> Result<A> {
         caller.require(Permission::AnalyticsQuery)?;
         caller.require_running_plan()?;
-        let new = new.checked(self.query_bounds())?;
+        let new = new.checked(self.query_bounds(caller))?;
         check_fit(&new.query.body, &new.parameters)?;
         let (writer, uuid) = (caller.clone(), self.entropy.uuid(caller.at));
         self.store
@@ -108,7 +108,7 @@ impl App {
     ) -> Result<SavedQuery> {
         caller.require(Permission::AnalyticsQuery)?;
         caller.require_running_plan()?;
-        let patch = patch.checked(self.query_bounds())?;
+        let patch = patch.checked(self.query_bounds(caller))?;
         let (writer, id, spelled) = (caller.clone(), *id, spelled.to_owned());
         self.store
             .write(move |tx| {
@@ -174,7 +174,7 @@ impl App {
         let saved = self.saved_query(caller, id, spelled)?;
         let prepared = self.prepare_query(caller, self.saved_request(&saved, given, format)?)?;
         if !prepared.reads_extracts() {
-            let answer = self.run_query(caller, prepared, Some((saved.id, saved.uuid))).await.map_err(error_of)?;
+            let answer = self.run_query(caller, prepared, Some((saved.id, saved.uuid))).await?;
             return Ok(SavedResult::Fresh(answer, None));
         }
         let org = caller.identity().holder.org_uuid;
@@ -213,7 +213,7 @@ impl App {
             if let Some(kept) = app.kept(&key, &caller).await {
                 return Ok(kept);
             }
-            let answer = app.run_query(&caller, prepared, Some(saved)).await?;
+            let answer = app.compute_query(&caller, prepared, Some(saved)).await?;
             if answer.is_lasting {
                 let (app, answer) = (app.clone(), answer.clone());
                 // The disk is waited for elsewhere; a result that cannot be kept is a result.
@@ -237,8 +237,8 @@ impl App {
         tokio::task::spawn_blocking(move || app.results.find(&key, &app.data, &scratch)).await.ok().flatten()
     }
 
-    fn query_bounds(&self) -> Bounds {
-        Bounds { sql: self.settings.sql_limit, rows: self.settings.max_rows }
+    fn query_bounds(&self, caller: &Caller) -> Bounds {
+        Bounds { sql: self.settings.sql_limit, rows: self.allowance(caller).max_rows }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Logging in, and what a session is (PRODUCT 2).
+//! Logging in, and what a session is.
 
 use jsonwebtoken::{EncodingKey, Header};
 use serde_json::json;

@@ -48,7 +48,7 @@ pub enum Founder {
     SetupLink,
 }
 
-/// The plan of an installation's first organisation, unless told otherwise.
+/// The plan of an installation's first organisation, by default.
 pub const DEFAULT_PLAN: &str = "enterprise";
 
 impl App {

@@ -1,4 +1,4 @@
-//! Data sources: files that are uploaded, or read from elsewhere, become tables (PRODUCT 8.7).
+//! Data sources: files that are uploaded, or read from elsewhere, become tables.
 
 mod catalog;
 mod connected;
@@ -14,6 +14,7 @@ mod repointed;
 mod room;
 mod secrets;
 mod syncs;
+mod trust;
 mod turns;
 
 use serde_json::json;
@@ -24,10 +25,10 @@ pub use self::connected::{ConnectRequest, ScheduleRequest, SourceChange};
 pub use self::databases::notes;
 pub(super) use self::failure::{error_of, failure_of};
 pub use self::files::{Incoming, IncomingFile, IncomingFiles, Progress};
-pub(super) use self::live::Ask;
 pub use self::room::{Arriving, Room};
 pub use self::secrets::Rotation;
 pub use self::syncs::Underway;
+pub use self::trust::Trusted;
 pub use self::turns::Turns;
 use super::app::App;
 use super::caller::Caller;

@@ -1,4 +1,4 @@
-//! Schemas: forward only, one count per file, refused when they are newer than this program (M10).
+//! Schemas: forward only, one count per file, refused when they are newer than this program.
 
 use std::path::Path;
 use std::sync::LazyLock;

@@ -1,4 +1,5 @@
-//! SQLite: `claribi.db` with everything that is, `audit.db` with everything that happened (DESIGN, decisions 3 to 5).
+//! SQLite: `claribi.db` with everything that is, `audit.db` with everything that happened (`ARCHITECTURE.md`, decisions 4
+//! and 5).
 //!
 //! One writer thread per file, readers in a pool. A read path cannot write, and the wrong file does not compile:
 //! functions take [`Reader`] or [`Tx`] of [`Main`], or [`Reader`] of [`Audit`]. Queries never join across files.
@@ -9,6 +10,7 @@ pub mod main;
 mod migrate;
 mod pool;
 mod row;
+mod snapshots;
 pub mod watch;
 mod writer;
 
@@ -96,7 +98,7 @@ pub struct Store {
 
 struct MainFile {
     wal: PathBuf,
-    readers: pool::Readers,
+    snapshots: Arc<snapshots::Snapshots>,
     reads: AtomicU64,
     writer: writer::Writer,
     watch: Watch,
@@ -155,8 +157,7 @@ impl Store {
             return Err(StoreError::Unusable(format!("{} is not there; restore it from a backup.", missing.display())));
         }
         let main = pool::open(&main_path, pool::Durability::Full, pool::Space::GivenBack)?;
-        let audit_durability = if settings.audit_fsync { pool::Durability::Full } else { pool::Durability::Kill };
-        let mut audit = pool::open(&audit_path, audit_durability, pool::Space::UsedAgain)?;
+        let mut audit = open_log(&audit_path, &settings)?;
         let mut main = main;
         match role {
             Role::Owner => {
@@ -166,11 +167,13 @@ impl Store {
             Role::Guest => migrate::check(&main, &audit)?,
         }
         let watch = Watch::open(&main_path)?;
+        let readers = pool::Readers::open(&main_path, settings.readers)?;
+        let snapshots = Arc::new(snapshots::Snapshots::new(readers, watch.clone(), role));
         let main = MainFile {
             wal: wal_of(&main_path),
-            readers: pool::Readers::open(&main_path, settings.readers)?,
+            writer: writer::Writer::start(main, watch.clone(), Arc::clone(&snapshots))?,
+            snapshots,
             reads: AtomicU64::new(0),
-            writer: writer::Writer::start(main, watch.clone())?,
             watch,
         };
         let appender = match role {
@@ -182,20 +185,17 @@ impl Store {
         Ok(Self { main: Arc::new(main), audit: Arc::new(audit) })
     }
 
-    /// Reads `claribi.db` on this thread: for point reads and pages by index, which take microseconds.
+    /// Reads `claribi.db` on this thread, as of one moment: for point reads and pages by index, which take microseconds.
+    ///
+    /// It sees what this process committed, and what another did [`watch::FRESH`] ago.
     pub fn read_now<T>(&self, read: impl FnOnce(&Reader<'_, Main>) -> Result<T>) -> Result<T> {
         self.main.reads.fetch_add(1, Ordering::Relaxed);
-        self.main.readers.with(|connection| read(&Reader::new(connection)))
+        self.main.snapshots.read(read)
     }
 
-    /// The same as of one moment, however many statements that takes.
-    pub fn snapshot_now<T>(&self, read: impl FnOnce(&Reader<'_, Main>) -> Result<T>) -> Result<T> {
-        self.main.reads.fetch_add(1, Ordering::Relaxed);
-        self.main.readers.with(|connection| {
-            // Ended when it is dropped; it writes nothing.
-            let _snapshot = connection.unchecked_transaction().map_err(StoreError::from)?;
-            read(&Reader::new(connection))
-        })
+    /// Ends the snapshots of `claribi.db` that are kept for the next read, so that its log can begin anew.
+    pub fn let_go(&self) {
+        self.main.snapshots.let_go();
     }
 
     /// Reads `claribi.db` on a thread that may block.
@@ -209,7 +209,7 @@ impl Store {
 
     /// Reads `audit.db` on this thread.
     pub fn read_audit_now<T>(&self, read: impl FnOnce(&Reader<'_, Audit>) -> Result<T>) -> Result<T> {
-        self.audit.readers.with(|connection| read(&Reader::new(connection)))
+        self.audit.readers.with(|reading| read(&Reader::new(&reading.connection)))
     }
 
     /// Reads `audit.db` on a thread that may block.
@@ -233,10 +233,10 @@ impl Store {
 
     /// The same on this thread.
     pub fn read_figures_now<T>(&self, read: impl FnOnce(&UsageReader<'_>) -> Result<T>) -> Result<T> {
-        self.audit.readers.with(|connection| {
+        self.audit.readers.with(|reading| {
             // Ended when it is dropped; it writes nothing.
-            let transaction = connection.unchecked_transaction().map_err(StoreError::from)?;
-            let reader = Reader::new(connection);
+            let transaction = reading.connection.unchecked_transaction().map_err(StoreError::from)?;
+            let reader = Reader::new(&reading.connection);
             let pinned = |fresh: &Tally| {
                 // The first read is what makes the snapshot.
                 audit::entries::mark(&reader, audit::tally::MARK)?;
@@ -256,7 +256,7 @@ impl Store {
     /// second behind.
     pub fn read_usage_now<T>(&self, read: impl FnOnce(&UsageReader<'_>) -> Result<T>) -> Result<T> {
         let both = |fresh: &Tally| {
-            self.audit.readers.with(|connection| read(&UsageReader::new(Reader::new(connection), fresh)))
+            self.audit.readers.with(|reading| read(&UsageReader::new(Reader::new(&reading.connection), fresh)))
         };
         match self.appender() {
             Some(appender) => appender.with_tally(both),
@@ -335,4 +335,27 @@ fn wal_of(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push("-wal");
     name.into()
+}
+
+/// Opens the log for writing: with `audit.fsync` its commits wait for the disk.
+fn open_log(path: &Path, settings: &StoreSettings) -> Result<rusqlite::Connection, StoreError> {
+    let durability = if settings.audit_fsync { pool::Durability::Full } else { pool::Durability::Kill };
+    pool::open(path, durability, pool::Space::UsedAgain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commits_of_the_log_wait_for_the_disk_where_the_settings_say_so() {
+        let directory = tempfile::tempdir().unwrap();
+        // As SQLite numbers them: NORMAL and FULL.
+        for (audit_fsync, synchronous) in [(false, 1), (true, 2)] {
+            let settings = StoreSettings { audit_fsync, audit_failure: OnFailure::Refuse, readers: 1 };
+            let log = open_log(&directory.path().join("audit.db"), &settings).unwrap();
+            let found: i64 = log.query_row("PRAGMA synchronous", [], |row| row.get(0)).unwrap();
+            assert_eq!(found, synchronous, "audit.fsync = {audit_fsync}");
+        }
+    }
 }

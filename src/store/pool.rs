@@ -1,9 +1,10 @@
 //! Connections: how one is opened, and the pool of those that only read.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use r2d2_sqlite::SqliteConnectionManager;
+use parking_lot::Mutex;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
@@ -65,14 +66,11 @@ pub(super) fn open(path: &Path, durability: Durability, space: Space) -> Result<
 }
 
 /// Opens a file for reading alone.
-pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
-    let connection = Connection::open_with_flags(path, reader_flags())?;
+pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
     prepare_reader(&connection)?;
     Ok(connection)
-}
-
-fn reader_flags() -> OpenFlags {
-    OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX
 }
 
 /// Keeps prepared statements prepared: SQLite otherwise plans anew whenever a bound value changes that its statistics
@@ -93,14 +91,53 @@ fn prepare_reader(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 /// Connections that only read.
-pub(super) struct Readers(r2d2::Pool<SqliteConnectionManager>);
+pub(super) struct Readers {
+    pool: r2d2::Pool<Opening>,
+    made: Arc<Mutex<Vec<Weak<Lent>>>>,
+}
+
+/// A connection and what its user keeps with it: who has taken it from the pool has its lock at once, and so has who
+/// looks after those that nobody has taken.
+type Lent = Mutex<Reading>;
+
+/// A connection that only reads.
+pub(super) struct Reading {
+    pub(super) connection: Connection,
+    /// What the snapshot that it has was kept with; see [`Snapshots`](super::snapshots::Snapshots).
+    pub(super) moment: Option<u64>,
+}
+
+/// Opens what the pool lends.
+struct Opening {
+    path: PathBuf,
+    made: Arc<Mutex<Vec<Weak<Lent>>>>,
+}
+
+impl r2d2::ManageConnection for Opening {
+    type Connection = Arc<Lent>;
+    type Error = rusqlite::Error;
+
+    fn connect(&self) -> Result<Arc<Lent>, rusqlite::Error> {
+        let lent = Arc::new(Mutex::new(Reading { connection: open_reader(&self.path)?, moment: None }));
+        let mut made = self.made.lock();
+        made.retain(|one| one.strong_count() > 0);
+        made.push(Arc::downgrade(&lent));
+        Ok(lent)
+    }
+
+    fn is_valid(&self, _: &mut Arc<Lent>) -> Result<(), rusqlite::Error> {
+        Ok(())
+    }
+
+    fn has_broken(&self, _: &mut Arc<Lent>) -> bool {
+        false
+    }
+}
 
 impl Readers {
     /// Opens `count` of them.
     pub(super) fn open(path: &Path, count: u32) -> Result<Self, StoreError> {
-        let manager = SqliteConnectionManager::file(path)
-            .with_flags(reader_flags())
-            .with_init(|connection| prepare_reader(connection));
+        let made = Arc::default();
         let pool = r2d2::Pool::builder()
             .max_size(count)
             .min_idle(Some(1))
@@ -108,13 +145,22 @@ impl Readers {
             .max_lifetime(None)
             .idle_timeout(None)
             .connection_timeout(Duration::from_secs(10))
-            .build(manager)?;
-        Ok(Self(pool))
+            .build(Opening { path: path.to_owned(), made: Arc::clone(&made) })?;
+        Ok(Self { pool, made })
     }
 
     /// Lends one.
-    pub(super) fn with<T>(&self, read: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
-        let connection = self.0.get().map_err(StoreError::from)?;
-        read(&connection)
+    pub(super) fn with<T>(&self, read: impl FnOnce(&mut Reading) -> Result<T>) -> Result<T> {
+        let lent = self.pool.get().map_err(StoreError::from)?;
+        read(&mut lent.lock())
+    }
+
+    /// Does it to each that nobody has taken.
+    pub(super) fn for_each_idle(&self, mut act: impl FnMut(&mut Reading)) {
+        for one in self.made.lock().iter().filter_map(Weak::upgrade) {
+            if let Some(mut idle) = one.try_lock() {
+                act(&mut idle);
+            }
+        }
     }
 }

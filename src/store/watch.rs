@@ -1,10 +1,10 @@
-//! Whether what was cached about access may still be trusted (DESIGN, decision 6; trap A4).
+//! Whether what was cached about access may still be trusted, and whether a snapshot of the file is still of the present.
 //!
 //! `access_version` in `claribi.db` is raised by triggers on whatever decides access. This process' own writer
 //! publishes it after each commit; commits of other processes are seen by looking at `PRAGMA data_version` on a
 //! connection of its own. Before a cached row is trusted, a look has begun at most [`FRESH`] ago, or this request
 //! looks. Hence a command that waits a little longer than that after its commit may return: no later request can
-//! trust an older row, whatever the scheduler did.
+//! trust an older row or read from an older snapshot, whatever the scheduler did.
 
 mod protocol;
 
@@ -68,10 +68,20 @@ impl Watch {
     ///
     /// Rows are read by [`trusted`], which asks for it first.
     pub fn version(&self) -> u64 {
-        if self.0.freshness.is_due(nanos(monotonic())) {
-            self.look();
-        }
+        self.look_when_due();
         self.0.freshness.version()
+    }
+
+    /// What a snapshot that is begun now is kept with, after a look that is fresh enough; none while this process writes.
+    pub(super) fn moment(&self) -> Option<u64> {
+        self.look_when_due();
+        self.0.freshness.moment()
+    }
+
+    /// A transaction of this process' writer, which alone may call it: no snapshot is kept while it goes on.
+    pub(super) fn writing(&self) -> Writing<'_> {
+        self.0.freshness.begin_write();
+        Writing(self)
     }
 
     /// How often it looked, for metrics.
@@ -89,6 +99,12 @@ impl Watch {
         self.0.freshness.publish(version);
     }
 
+    fn look_when_due(&self) {
+        if self.0.freshness.is_due(nanos(monotonic())) {
+            self.look();
+        }
+    }
+
     fn look(&self) {
         let look = self.0.freshness.look(|| nanos(monotonic()));
         if !matches!(look, Look::NotNeeded) {
@@ -102,6 +118,15 @@ impl Watch {
             // Every cached row is read again.
             Look::Failed(error) => tracing::warn!(%error, "looking for changes of access failed"),
         }
+    }
+}
+
+/// A transaction that goes on until this is dropped.
+pub(super) struct Writing<'w>(&'w Watch);
+
+impl Drop for Writing<'_> {
+    fn drop(&mut self) {
+        self.0.0.freshness.end_write();
     }
 }
 

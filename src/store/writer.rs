@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
+use super::snapshots::Snapshots;
 use super::watch::Watch;
 use super::{StoreError, Tx};
 use crate::domain::error::{Error, Result};
@@ -22,7 +23,14 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// A job that takes longer is logged: it holds up everyone else.
 const BUDGET: Duration = Duration::from_millis(50);
 
-type Job = Box<dyn FnOnce(&Connection, &Watch) + Send>;
+type Job = Box<dyn FnOnce(&File) + Send>;
+
+/// What the thread writes to, and who has to know of it.
+struct File {
+    connection: Connection,
+    watch: Watch,
+    snapshots: Arc<Snapshots>,
+}
 
 /// The thread's queue.
 pub(super) struct Writer {
@@ -33,16 +41,17 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Starts the thread on a connection of its own.
-    pub(super) fn start(connection: Connection, watch: Watch) -> Result<Self, StoreError> {
+    pub(super) fn start(connection: Connection, watch: Watch, snapshots: Arc<Snapshots>) -> Result<Self, StoreError> {
         let (queue, mut jobs) = mpsc::channel::<Job>(QUEUE);
         let transactions = Arc::new(AtomicU64::new(0));
         let counted = Arc::clone(&transactions);
         let thread = std::thread::Builder::new().name("main-writer".into()).spawn(move || {
+            let file = File { connection, watch, snapshots };
             while let Some(job) = jobs.blocking_recv() {
-                job(&connection, &watch);
+                job(&file);
                 counted.fetch_add(1, Ordering::Relaxed);
             }
-            leave_tidy(&connection);
+            file.leave_tidy();
         })?;
         Ok(Self { queue: Mutex::new(Some(queue)), thread: Mutex::new(Some(thread)), transactions })
     }
@@ -92,9 +101,9 @@ fn prepare<T: Send + 'static>(
     write: impl FnOnce(&Tx<'_>) -> Result<T> + Send + 'static,
 ) -> (Job, oneshot::Receiver<Result<T>>) {
     let (reply, answer) = oneshot::channel();
-    let job = Box::new(move |connection: &Connection, watch: &Watch| {
+    let job = Box::new(move |file: &File| {
         let start = monotonic();
-        let result = transact(connection, watch, write);
+        let result = file.transact(write);
         let took = monotonic().saturating_sub(start);
         if took > BUDGET {
             tracing::debug!(millis = took.as_millis(), "a transaction held up the others");
@@ -104,44 +113,56 @@ fn prepare<T: Send + 'static>(
     (job, answer)
 }
 
-/// `BEGIN IMMEDIATE`, the closure, `COMMIT`, the new version of access, the effects; in this order, before any reply.
-fn transact<T>(connection: &Connection, watch: &Watch, write: impl FnOnce(&Tx<'_>) -> Result<T>) -> Result<T> {
-    connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-    let tx = Tx::new(connection);
-    let outcome = catch_unwind(AssertUnwindSafe(|| write(&tx)))
-        .unwrap_or_else(|_| Err(Error::internal("a transaction panicked")));
-    // SQLite itself rolls back when the disk is full or memory runs out.
-    if connection.is_autocommit() {
-        return Err(outcome.err().unwrap_or_else(|| Error::internal("SQLite rolled the transaction back")));
-    }
-    let committed = outcome.and_then(|value| {
-        let version: i64 =
-            connection.prepare_cached("SELECT version FROM access_version")?.query_row([], |row| row.get(0))?;
-        connection.prepare_cached("COMMIT")?.execute([])?;
-        Ok((value, u64::try_from(version).unwrap_or(0)))
-    });
-    match committed {
-        Ok((value, version)) => {
-            watch.publish(version);
-            for effect in tx.after.into_inner() {
-                effect();
-            }
-            Ok(value)
+impl File {
+    /// `BEGIN IMMEDIATE`, the closure, `COMMIT`, the new version of access, the effects; in this order, before any reply.
+    fn transact<T>(&self, write: impl FnOnce(&Tx<'_>) -> Result<T>) -> Result<T> {
+        let tx = Tx::new(&self.connection);
+        let (value, version) = self.commit(&tx, write)?;
+        self.watch.publish(version);
+        for effect in tx.after.into_inner() {
+            effect();
         }
-        Err(error) => {
-            if !connection.is_autocommit() {
-                connection.prepare_cached("ROLLBACK")?.execute([])?;
-            }
-            Err(error)
-        }
+        Ok(value)
     }
-}
 
-fn leave_tidy(connection: &Connection) {
-    let tidied = connection
-        .execute_batch("PRAGMA optimize;")
-        .and_then(|()| connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())));
-    if let Err(error) = tidied {
-        tracing::debug!(%error, "claribi.db was closed without a checkpoint");
+    /// The transaction, and the version that it committed. While it goes on, no snapshot holds the log.
+    fn commit<T>(&self, tx: &Tx<'_>, write: impl FnOnce(&Tx<'_>) -> Result<T>) -> Result<(T, u64)> {
+        let _writing = self.watch.writing();
+        self.snapshots.let_go();
+        self.run("BEGIN IMMEDIATE")?;
+        let outcome = catch_unwind(AssertUnwindSafe(|| write(tx)))
+            .unwrap_or_else(|_| Err(Error::internal("a transaction panicked")));
+        // SQLite itself rolls back when the disk is full or memory runs out.
+        if self.connection.is_autocommit() {
+            return Err(outcome.err().unwrap_or_else(|| Error::internal("SQLite rolled the transaction back")));
+        }
+        let committed = outcome.and_then(|value| {
+            let version: i64 = self
+                .connection
+                .prepare_cached("SELECT version FROM access_version")?
+                .query_row([], |row| row.get(0))?;
+            self.run("COMMIT")?;
+            Ok((value, u64::try_from(version).unwrap_or(0)))
+        });
+        if committed.is_err() && !self.connection.is_autocommit() {
+            self.run("ROLLBACK")?;
+        }
+        committed
+    }
+
+    fn run(&self, sql: &str) -> rusqlite::Result<()> {
+        self.connection.prepare_cached(sql)?.execute([]).map(drop)
+    }
+
+    fn leave_tidy(&self) {
+        let _writing = self.watch.writing();
+        self.snapshots.let_go();
+        let tidied = self
+            .connection
+            .execute_batch("PRAGMA optimize;")
+            .and_then(|()| self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())));
+        if let Err(error) = tidied {
+            tracing::debug!(%error, "claribi.db was closed without a checkpoint");
+        }
     }
 }

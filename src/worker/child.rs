@@ -21,8 +21,8 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::protocol::{
-    BUILD, Confinement, Failure, FailureCode, FrameKind, FromWorker, Job, MAX_FRAME, Outcome, ProcessLimits, ToWorker,
-    WidgetOutcome, read_message, write_frame, write_message,
+    BUILD, Confinement, Failure, FailureCode, FrameKind, FromWorker, Job, MAX_FRAME, NO_ROOM, Outcome, ProcessLimits,
+    ToWorker, WidgetOutcome, is_no_room, read_message, write_frame, write_message,
 };
 use super::sandbox;
 use crate::domain::document::Document;
@@ -30,7 +30,7 @@ use crate::domain::result::WidgetData;
 use crate::domain::widget::{Format, WidgetKind};
 use crate::engine::control::{Control, Report};
 use crate::engine::sql::session::{Engine, Settings};
-use crate::engine::sql::{query, refresh};
+use crate::engine::sql::{explain, query, refresh};
 use crate::engine::threads::Threads;
 use crate::engine::{connect, import, internal, profile};
 use crate::render::{chart, pdf};
@@ -58,7 +58,7 @@ pub fn run() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(%error, "the worker ends");
-            ExitCode::FAILURE
+            if is_no_room(&error) { NO_ROOM.into() } else { ExitCode::FAILURE }
         }
     }
 }
@@ -207,6 +207,14 @@ impl Worker {
                 let body = outcome.file_bytes.is_none().then_some(body);
                 Ok((Outcome::Queried(outcome), body))
             }
+            Job::Explain(job) => {
+                let explained = self.threads.watch(explain::run(self.engine.clone(), job, control))?;
+                Ok((Outcome::Explained(explained), None))
+            }
+            Job::ExplainLive(job) => {
+                let explained = connect::explain(job, &self.threads.hands(), control)?;
+                Ok((Outcome::Explained(explained), None))
+            }
             Job::Refresh { tables, widgets, limits, into } => {
                 let drawn: Vec<(String, Format)> =
                     widgets.iter().map(|widget| (widget.title.clone(), widget.format.clone())).collect();
@@ -219,8 +227,9 @@ impl Worker {
                 write_json(&into, &outcomes)?;
                 Ok((Outcome::Refreshed { rows_scanned }, None))
             }
-            Job::Profile { tables, into } => {
-                let work = profile::run(self.engine.clone(), tables, into, self.memory_bytes / 2, control);
+            Job::Profile { tables, spill_bytes, into } => {
+                let most = (self.memory_bytes / 2, spill_bytes);
+                let work = profile::run(self.engine.clone(), tables, into, most, control);
                 Ok((Outcome::Profiled { rows_scanned: self.threads.watch(work)? }, None))
             }
             Job::Render { document, into } => render_document(&document, &into),

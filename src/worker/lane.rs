@@ -50,11 +50,12 @@ pub struct Place {
 
 impl Lane {
     /// With so many places, at least one.
+    #[cfg(test)]
     pub fn new(places: usize) -> Self {
         Self::made(places, 0, usize::MAX)
     }
 
-    /// The same, and as many again for organisations that have nothing running.
+    /// With so many places, at least one, and as many again for organisations that have nothing running.
     pub fn with_guests(places: usize) -> Self {
         Self::made(places, places.max(1), usize::MAX)
     }

@@ -1,5 +1,6 @@
-//! The server's side of the workers: starts them, gives them jobs, kills those that overrun (DESIGN, decision 9).
+//! The server's side of the workers: starts them, gives them jobs, kills those that overrun.
 
+mod idle;
 mod process;
 
 use std::collections::VecDeque;
@@ -12,14 +13,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use parking_lot::Mutex;
 
-use self::process::{Ended, Worker, cause_of_death};
+pub use self::idle::Idle;
+use self::idle::Leased;
+use self::process::{Ended, Unstarted, Worker, cause_of_death};
 use super::lane::{Lane, Place};
 use super::metronome::Metronome;
-use super::protocol::{Confinement, Failure, FailureCode, FromWorker, Job, Outcome, ProcessLimits, Settled};
-use crate::domain::time::monotonic;
+use super::protocol::{Confinement, Failure, FailureCode, Job, Outcome, ProcessLimits, Settled};
 
-/// Jobs after which a worker is replaced.
-const RECYCLE_JOBS: u32 = 200;
 /// How far workers give way to the server, whose calls are short: with the same priority, queries that keep every core busy
 /// made each call wait for the scheduler, and its 99th percentile was twelve times what it is without them. On cores that
 /// nobody else wants it costs a query nothing.
@@ -28,8 +28,6 @@ const QUERY_NICENESS: i32 = 10;
 const BACKGROUND_NICENESS: i32 = 15;
 /// How long a worker may take to start.
 const START: Duration = Duration::from_secs(20);
-/// How long a worker that is called off may take to say so.
-const CALL_OFF: Duration = Duration::from_millis(500);
 
 /// How the pool is set up.
 #[derive(Debug, Clone)]
@@ -72,13 +70,14 @@ pub struct Reach {
     pub files: Settled,
 }
 
-/// Which lane a job runs in.
+/// What a worker is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum LaneName {
-    Query,
-    /// That of queries, in a worker that is not kept.
+enum Use {
+    /// Queries of one organisation, one after the other.
+    Kept,
+    /// One job that somebody waits for.
     Once,
-    /// Those of work that nobody may be waiting for.
+    /// One job that nobody may be waiting for.
     Background,
 }
 
@@ -136,78 +135,32 @@ impl Pool {
         job: impl FnOnce(&Path) -> Job,
         take: impl FnOnce(Done, &Path) -> io::Result<T>,
     ) -> Result<T, Refused> {
-        let _place = self.0.queries.enter(errand.org).await.ok_or(Refused::Full)?;
+        let (place, reach) = (enter(&self.0.queries, errand).await?, Reach::default());
         let worker = match self.reuse(errand.org).await {
             Some(worker) => worker,
-            None => self.start(errand, LaneName::Query, &Reach::default()).await?,
+            None => self.start(errand, Use::Kept, &reach).await?,
         };
-        let _work = self.0.metronome.work();
-        self.work(worker, errand, job, take).await
+        self.work((worker, place), (errand, &reach), job, &mut |_, _| {}, take).await
     }
 
     /// As [`Pool::query`], in a worker of its own that reaches this: it has its turn among the organisation's other
     /// queries. For what somebody waits for.
-    pub async fn ask<T>(
+    pub async fn once<T>(
         &self,
         errand: &Errand,
         reach: &Reach,
         job: impl FnOnce(&Path) -> Job,
         take: impl FnOnce(Done, &Path) -> io::Result<T>,
     ) -> Result<T, Refused> {
-        let _place = self.0.queries.enter(errand.org).await.ok_or(Refused::Full)?;
-        let worker = self.start(errand, LaneName::Once, reach).await?;
-        self.work(worker, errand, job, take).await
+        let place = enter(&self.0.queries, errand).await?;
+        let worker = self.start(errand, Use::Once, reach).await?;
+        self.work((worker, place), (errand, reach), job, &mut |_, _| {}, take).await
     }
 
-    /// Has a worker do a job that is called off when the future is dropped.
-    async fn work<T>(
-        &self,
-        worker: Worker,
-        errand: &Errand,
-        job: impl FnOnce(&Path) -> Job,
-        take: impl FnOnce(Done, &Path) -> io::Result<T>,
-    ) -> Result<T, Refused> {
-        let scratch = worker.scratch.clone();
-        let mut leased = Leased { pool: self, worker: Some(worker), is_at_work: true };
-        let done = leased.run(job(&scratch), errand.deadline).await;
-        let worker = leased.returned()?;
-        match done {
-            Ok(done) => {
-                let taken = take(done, &scratch).map_err(Refused::from);
-                self.keep(worker).await;
-                taken
-            }
-            Err(ended) => Err(self.bury(worker, ended).await),
-        }
-    }
-
-    /// Has a worker stop its job: politely first, so that it can be kept.
-    async fn call_off(self, mut worker: Worker) {
-        match tokio::time::timeout(CALL_OFF, worker.stop()).await {
-            Ok(Ok(())) => self.keep(worker).await,
-            _ => {
-                self.0.killed.fetch_add(1, Ordering::Relaxed);
-                worker.kill().await;
-            }
-        }
-    }
-
-    /// Runs a job in the background lane, in a worker of its own that no network reaches.
+    /// Runs a job in the background lane, in a worker of its own that reaches this. Jobs that may connect wait for other
+    /// machines more than they compute, and however long these keep them waiting, no import and no report stands behind
+    /// them: they have a lane of their own.
     pub async fn background<T>(
-        &self,
-        errand: &Errand,
-        job: impl FnOnce(&Path) -> Job,
-        progress: &mut (dyn FnMut(f64, u64) + Send),
-        take: impl FnOnce(Done, &Path) -> io::Result<T>,
-    ) -> Result<T, Refused> {
-        let place = self.0.background.enter(errand.org).await.ok_or(Refused::Full)?;
-        self.apart(place, errand, &Reach::default(), job, progress, take).await
-    }
-
-    /// As [`Pool::background`], in a worker that reaches this. Jobs that may connect wait for other machines more than
-    /// they compute, and however long these keep them waiting, no import and no report stands behind them: they have a
-    /// lane of their own. Without a port it is work like any other.
-    pub async fn connect<T>(
         &self,
         errand: &Errand,
         reach: &Reach,
@@ -216,32 +169,33 @@ impl Pool {
         take: impl FnOnce(Done, &Path) -> io::Result<T>,
     ) -> Result<T, Refused> {
         let lane = if reach.port.is_some() { &self.0.connectors } else { &self.0.background };
-        let place = lane.enter(errand.org).await.ok_or(Refused::Full)?;
-        self.apart(place, errand, reach, job, progress, take).await
+        let place = enter(lane, errand).await?;
+        let worker = self.start(errand, Use::Background, reach).await?;
+        self.work((worker, place), (errand, reach), job, progress, take).await
     }
 
-    /// Has a worker of its own do a job that nobody calls off.
-    async fn apart<T>(
+    /// Has a worker do a job that is called off when the future is dropped.
+    async fn work<T>(
         &self,
-        _place: Place,
-        errand: &Errand,
-        reach: &Reach,
+        (worker, place): (Worker, Place),
+        (errand, reach): (&Errand, &Reach),
         job: impl FnOnce(&Path) -> Job,
         progress: &mut (dyn FnMut(f64, u64) + Send),
         take: impl FnOnce(Done, &Path) -> io::Result<T>,
     ) -> Result<T, Refused> {
-        let mut worker = self.start(errand, LaneName::Background, reach).await?;
-        let scratch = worker.scratch.clone();
         // Who waits for another machine keeps no core.
         let _work = reach.port.is_none().then(|| self.0.metronome.work());
-        let done = worker.run(job(&scratch), errand.deadline, progress).await;
+        let scratch = worker.scratch.clone();
+        let mut leased = Leased::at_work(self, worker);
+        let done = leased.run(job(&scratch), errand.deadline, progress).await;
+        let worker = leased.returned()?;
         match done {
             Ok(done) => {
                 let taken = take(done, &scratch).map_err(Refused::from);
-                worker.end().await;
+                self.keep(worker, Some(place));
                 taken
             }
-            Err(ended) => Err(self.bury(worker, ended).await),
+            Err(ended) => Err(self.bury(worker, place, ended).await),
         }
     }
 
@@ -260,52 +214,22 @@ impl Pool {
         self.0.idle.lock().iter().filter_map(|worker| worker.child.id()).collect()
     }
 
-    /// Ends idle workers that have been so for long; and all of them at a stop.
-    pub async fn tidy(&self, which: Idle) {
-        let (now, longest) = (monotonic(), self.0.settings.idle);
-        let old: VecDeque<Worker> = {
-            let mut idle = self.0.idle.lock();
-            let (keep, end) = idle
-                .drain(..)
-                .partition(|worker| which == Idle::Old && now.saturating_sub(worker.idle_since) < longest);
-            *idle = keep;
-            end
-        };
-        for worker in old {
-            worker.end().await;
-        }
-    }
-
-    async fn reuse(&self, org: i64) -> Option<Worker> {
-        let found = {
-            let mut idle = self.0.idle.lock();
-            let index = idle.iter().position(|worker| worker.org == org)?;
-            idle.remove(index)?
-        };
-        let mut leased = Leased { pool: self, worker: Some(found), is_at_work: false };
-        // It answers at once when it stops a query, and ends when the query then does not let go of its threads: so
-        // who can take another job says that it is ready. One that was killed while it was idle had said so before.
-        let ready = tokio::time::timeout(START, leased.worker.as_mut()?.receive()).await;
-        let ready = matches!(ready, Ok(Ok(FromWorker::Ready { .. })));
-        let mut worker = leased.returned().ok()?;
-        if ready && matches!(worker.child.try_wait(), Ok(None)) {
-            return Some(worker);
-        }
-        worker.wait_or_kill().await;
-        None
-    }
-
-    async fn start(&self, errand: &Errand, lane: LaneName, reach: &Reach) -> Result<Worker, Refused> {
+    async fn start(&self, errand: &Errand, purpose: Use, reach: &Reach) -> Result<Worker, Refused> {
         let number = self.0.started.fetch_add(1, Ordering::Relaxed);
         // Idle workers of others make room before there are more than there are places.
         let surplus = {
             let mut idle = self.0.idle.lock();
-            if lane != LaneName::Background && idle.len() >= self.0.settings.queries { idle.pop_front() } else { None }
+            let is_full = purpose != Use::Background && idle.len() >= self.0.settings.queries;
+            if is_full { idle.pop_front() } else { None }
         };
         if let Some(worker) = surplus {
             worker.end().await;
         }
         let settings = &self.0.settings;
+        if purpose == Use::Kept {
+            // A worker confines itself to directories that exist when it starts, and lives on when the first source comes.
+            errand.read.iter().try_for_each(std::fs::create_dir_all)?;
+        }
         let scratch = settings.scratch.join(format!("worker-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&scratch)?;
         let limits = ProcessLimits {
@@ -315,24 +239,28 @@ impl Pool {
             files: reach.files.files().to_vec(),
             write: vec![scratch.clone()],
             ports: reach.port.into_iter().collect(),
-            nice: if lane == LaneName::Background { BACKGROUND_NICENESS } else { QUERY_NICENESS },
+            nice: if purpose == Use::Background { BACKGROUND_NICENESS } else { QUERY_NICENESS },
         };
-        let worker = Worker::start(&settings.program, scratch, errand.org, lane, limits);
-        match tokio::time::timeout(START, worker).await {
-            Ok(Ok(worker)) => {
-                self.tell(worker.confinement);
-                Ok(worker)
-            }
-            // A machine that has no process, memory or time for one has too much to do.
-            Ok(Err(error)) => {
-                tracing::error!(%error, "a worker does not start");
-                Err(Refused::Full)
-            }
-            Err(_) => {
-                tracing::error!("a worker does not start in time");
-                Err(Refused::Full)
-            }
+        let worker = Worker::start(&settings.program, scratch.clone(), errand.org, purpose, limits);
+        let started = tokio::time::timeout(START, worker).await;
+        if let Ok(Ok(worker)) = started {
+            self.tell(worker.confinement);
+            return Ok(worker);
         }
+        // One that never ran takes nothing along.
+        let _ = std::fs::remove_dir_all(scratch);
+        Err(match started {
+            // A machine that has no process, memory or time for one has too much to do. All else stays as it is.
+            Ok(Err(Unstarted::Broken(error))) => io::Error::other(format!("a worker does not start: {error}")).into(),
+            Ok(Err(Unstarted::Scarce(error))) => {
+                tracing::error!(%error, "a worker does not start");
+                Refused::Full
+            }
+            _ => {
+                tracing::error!("a worker does not start in time");
+                Refused::Full
+            }
+        })
     }
 
     /// Says, once, what this kernel does not keep workers from.
@@ -349,10 +277,10 @@ impl Pool {
     }
 
     /// Says why a job failed, and ends or keeps its worker accordingly.
-    async fn bury(&self, mut worker: Worker, ended: Ended) -> Refused {
+    async fn bury(&self, mut worker: Worker, place: Place, ended: Ended) -> Refused {
         match ended {
             Ended::Failed(failure) => {
-                self.keep(worker).await;
+                self.keep(worker, Some(place));
                 Refused::Failed(failure)
             }
             Ended::Overran => {
@@ -371,25 +299,11 @@ impl Pool {
             }
         }
     }
-
-    /// Keeps a worker of the query lane for its organisation's next job.
-    async fn keep(&self, mut worker: Worker) {
-        if worker.lane != LaneName::Query || worker.jobs >= RECYCLE_JOBS {
-            worker.end().await;
-            return;
-        }
-        worker.idle_since = monotonic();
-        self.0.idle.lock().push_back(worker);
-    }
 }
 
-/// Which idle workers to end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Idle {
-    /// Those that have been idle for long.
-    Old,
-    /// All.
-    All,
+/// Waits for a place in a lane.
+async fn enter(lane: &Lane, errand: &Errand) -> Result<Place, Refused> {
+    lane.enter(errand.org).await.ok_or(Refused::Full)
 }
 
 /// Why a job gave nothing.
@@ -405,38 +319,12 @@ pub enum Refused {
 
 impl From<io::Error> for Refused {
     fn from(error: io::Error) -> Self {
-        Self::Failed(Failure::new(FailureCode::Internal, error.to_string()))
+        use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+        let is_full = matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge);
+        let code = if is_full { FailureCode::DiskFull } else { FailureCode::Internal };
+        Self::Failed(Failure::new(code, error.to_string()))
     }
 }
 
-/// A worker in somebody's hands. Dropped at work, the work is called off; dropped before, it is idle again.
-struct Leased<'p> {
-    pool: &'p Pool,
-    worker: Option<Worker>,
-    is_at_work: bool,
-}
-
-impl Leased<'_> {
-    fn returned(&mut self) -> Result<Worker, Refused> {
-        self.worker.take().ok_or_else(|| io::Error::other("a worker that is not there").into())
-    }
-
-    async fn run(&mut self, job: Job, deadline: Duration) -> Result<Done, Ended> {
-        match &mut self.worker {
-            Some(worker) => worker.run(job, deadline, &mut |_, _| {}).await,
-            None => Err(Ended::Died(io::Error::other("a worker that is not there"))),
-        }
-    }
-}
-
-impl Drop for Leased<'_> {
-    fn drop(&mut self) {
-        let Some(worker) = self.worker.take() else { return };
-        match tokio::runtime::Handle::try_current() {
-            _ if !self.is_at_work => self.pool.0.idle.lock().push_back(worker),
-            Ok(runtime) => drop(runtime.spawn(self.pool.clone().call_off(worker))),
-            // The process ends, and its children with it.
-            Err(_) => drop(worker),
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

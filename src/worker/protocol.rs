@@ -3,15 +3,19 @@
 //! Messages travel in frames (`frames`): the server's are [`ToWorker`], the worker's [`FromWorker`].
 
 mod connect;
+mod explain;
 mod frames;
 mod outcome;
 mod settled;
 
+use std::io;
 use std::path::PathBuf;
 
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
-pub use self::connect::{AskJob, ConnectJob, Database, DescribeJob, Server};
+pub use self::connect::{AskJob, Authorities, ConnectJob, Database, DescribeJob, Server};
+pub use self::explain::{ExplainJob, ExplainLiveJob, Explained, TableRead};
 pub use self::frames::{FrameKind, MAX_FRAME, frame_head, parse_head, read_message, write_frame, write_message};
 pub use self::outcome::{
     Failure, FailureCode, ImportedColumn, ImportedTable, Outcome, Position, QueryOutcome, WidgetOutcome,
@@ -20,12 +24,20 @@ pub use self::settled::{Settled, SettledFile};
 use crate::domain::import::ImportOptions;
 use crate::domain::widget::{Format, WidgetKind};
 
-/// Descriptors that a worker may hold.
-pub const DESCRIPTORS: u32 = 256;
+/// Descriptors that a worker may hold: a sort or a grouping that spills has a file for each part, hundreds of large ones.
+pub const DESCRIPTORS: u32 = 1_024;
 /// Results up to this many bytes travel in a frame, larger ones in a file.
 pub const INLINE_LIMIT: usize = 256 << 10;
 /// Identifies the build on both sides; a worker of another build refuses to serve.
 pub const BUILD: &str = concat!(env!("CARGO_PKG_VERSION"), "-", env!("CLARIBI_BUILD"));
+
+/// How a worker ends that had no room to start: as programs do that may be tried again (`EX_TEMPFAIL` of sysexits.h).
+pub const NO_ROOM: u8 = 75;
+
+/// Whether the machine has no process, memory or descriptor left.
+pub fn is_no_room(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::AGAIN | Errno::NOMEM | Errno::MFILE | Errno::NFILE))
+}
 
 /// The server's messages.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -137,6 +149,10 @@ pub enum Job {
     Ask(AskJob),
     /// One query, its result encoded in the media type that was asked for.
     Query(QueryJob),
+    /// One query is planned and not run; the outcome is `Explained`.
+    Explain(ExplainJob),
+    /// A database tells how it would answer one query; the outcome is `Explained`.
+    ExplainLive(ExplainLiveJob),
     /// The widgets of a dashboard.
     Refresh {
         /// The tables that all of them may read.
@@ -152,6 +168,8 @@ pub enum Job {
     Profile {
         /// The source's tables.
         tables: Vec<TableFile>,
+        /// Bytes that it may spill to the worker's scratch directory.
+        spill_bytes: u64,
         /// Receives the profile ([`crate::domain::profile::Profile`]) as JSON.
         into: PathBuf,
     },

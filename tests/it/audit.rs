@@ -1,7 +1,5 @@
 //! The chain: every call one row, committed when its answer is there; every change known to it.
 
-use std::time::Duration;
-
 use claribi::domain::access::Scope;
 use claribi::domain::audit::{Call, Method, Outcome};
 use claribi::domain::id::{IdRef, KeyId};
@@ -11,6 +9,7 @@ use claribi::service::once::Plain;
 use claribi::store::main::changes;
 use serde_json::json;
 
+use crate::patience::until;
 use crate::world::{Background, World, named};
 
 const LIST: &str = "/v1/dashboards";
@@ -157,10 +156,8 @@ async fn changes_that_an_earlier_version_gave_one_digest_are_adopted_as_one() {
     let world = World::with(|plot| plot.background = Background::LeftLying).await;
     adopted(&world).await;
     let made = change_alike(&world, 3).await;
-    #[expect(clippy::disallowed_methods, reason = "what an earlier version left behind")]
-    let connection = rusqlite::Connection::open(world.data().join("claribi.db")).unwrap();
     let update = "UPDATE changes SET digest = ?1 WHERE id > ?2";
-    connection.execute(update, rusqlite::params![made[0].digest, made[0].id]).unwrap();
+    world.change_file(update, rusqlite::params![made[0].digest, made[0].id]).await;
     assert_eq!([adopted(&world).await, adopted(&world).await], [1, 0]);
     assert!(world.app.store.appender().unwrap().is_healthy());
     assert_eq!(adopted_digests(&world).last(), Some(&made[0].digest));
@@ -190,19 +187,8 @@ async fn a_client_that_hangs_up_leaves_its_row_and_its_effect_is_whole() {
 
 /// Waits until the chain has so many calls: a request whose client has gone runs on by itself.
 async fn rows(world: &World, count: usize) -> Vec<Call> {
-    let waiting = async {
-        loop {
-            let calls = world.calls();
-            if calls.len() >= count {
-                return calls;
-            }
-            tokio::task::yield_now().await;
-        }
-    };
-    match tokio::time::timeout(Duration::from_secs(10), waiting).await {
-        Ok(calls) => calls,
-        Err(_) => panic!("{count} rows are wanted; there are {:#?}", world.calls()),
-    }
+    let calls = async || Some(world.calls()).filter(|calls| calls.len() >= count);
+    until(&format!("{count} rows"), calls).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

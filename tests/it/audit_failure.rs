@@ -1,7 +1,5 @@
 //! What happens when there is too much to write down, and when nothing can be.
 
-use std::time::Duration;
-
 use claribi::domain::audit::{Entry, Flood};
 use claribi::service::adopt::Adopt;
 use claribi::service::app::App;
@@ -10,6 +8,7 @@ use claribi::store::OnFailure;
 use rusqlite::Connection;
 use serde_json::json;
 
+use crate::patience::until_so;
 use crate::world::{Background, World};
 
 const LIST: &str = "/v1/dashboards";
@@ -86,12 +85,8 @@ fn gaps(world: &World) -> Vec<serde_json::Value> {
 
 /// Waits for what the writer does by itself.
 async fn healed(world: &World) {
-    let waiting = async {
-        while !world.app.store.appender().unwrap().is_healthy() || gaps(world).is_empty() {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(10), waiting).await.expect("the log is written again");
+    let is_healthy = || world.app.store.appender().unwrap().is_healthy() && !gaps(world).is_empty();
+    until_so("a log that is written again", is_healthy).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,12 +1,11 @@
 //! The log as it grows: events for who may read it, and for nobody else, from the moment on at which they may not.
 
-use std::time::Duration;
-
 use claribi::domain::access::{Role, Scope};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, DuplexStream};
 
 use crate::actors::{Actor, Request};
+use crate::patience::{LONGEST, until};
 use crate::world::{Background, World};
 
 const STREAM: &str = "/v1/audit/stream";
@@ -37,7 +36,7 @@ impl Tail {
             }
             true
         };
-        match tokio::time::timeout(Duration::from_secs(20), reading).await {
+        match tokio::time::timeout(LONGEST, reading).await {
             Ok(found) => found,
             Err(_) => panic!("`{sought}` does not come: {}", self.text),
         }
@@ -130,15 +129,8 @@ async fn a_stream_leaves_its_row_when_it_begins_and_an_event_when_it_ends() {
 
 /// What is written down of the end of a stream, when it is.
 async fn ended(world: &World) -> String {
-    let waiting = async {
-        loop {
-            if let Some(event) = world.events().into_iter().find(|event| event.kind == "stream_end") {
-                return event.detail;
-            }
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(10), waiting).await.expect("a stream that ended says so")
+    let said = async || world.events().into_iter().find(|event| event.kind == "stream_end");
+    until("the event of a stream that ended", said).await.detail
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -155,6 +147,6 @@ async fn a_caller_has_five_streams_at_once_and_another_when_one_is_closed() {
     owner.get("/v1/audit/export").await.refuses(429, "rate_limited");
     assert_eq!(other.get("/v1/audit/stream?seconds=0").await.status, 200, "another caller has its own");
     tails.pop();
-    let again = async { while owner.get("/v1/audit/stream?seconds=0").await.status != 200 {} };
-    tokio::time::timeout(Duration::from_secs(10), again).await.expect("the place of the closed one is free");
+    let again = async || (owner.get("/v1/audit/stream?seconds=0").await.status == 200).then_some(());
+    until("the place of the closed one", again).await;
 }

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+
+use crate::patience::comes_true_here;
 
 /// The owner's password: one that no document shows.
 pub const OWNER_PASSWORD: &str = "nineteen mossy steps";
@@ -152,15 +153,8 @@ fn kept(output: impl Read + Send + 'static) -> Arc<Mutex<String>> {
 
 impl Serving {
     pub fn until_ready(&self) {
-        for _ in 0..1_000 {
-            if TcpStream::connect(self.address).is_ok()
-                && self.get("/readyz", "").is_some_and(|answer| answer.status == 200)
-            {
-                return;
-            }
-            std::thread::park_timeout(Duration::from_millis(10));
-        }
-        panic!("the server does not come up: {}", self.log.lock().unwrap());
+        let is_ready = comes_true_here(|| self.get("/readyz", "").is_some_and(|answer| answer.status == 200));
+        assert!(is_ready, "the server does not come up: {}", self.log());
     }
 
     pub fn get(&self, path: &str, key: &str) -> Option<Answer> {
@@ -205,13 +199,8 @@ impl Serving {
     }
 
     pub fn until_logged(&self, sentence: &str) {
-        for _ in 0..1_000 {
-            if self.log().contains(sentence) {
-                return;
-            }
-            std::thread::park_timeout(Duration::from_millis(10));
-        }
-        panic!("`{sentence}` is not in the log: {}", self.log());
+        let is_logged = comes_true_here(|| self.log().contains(sentence));
+        assert!(is_logged, "`{sentence}` is not in the log: {}", self.log());
     }
 
     /// Ends it as systemd does, and gives its exit code.
@@ -380,14 +369,9 @@ fn who_sends_and_leaves_at_once_leaves_a_row_too() {
     let mut answer = String::new();
     polite.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    for _ in 0..1_000 {
-        let listed = text(&installation.run(&["audit", "list"]).stdout);
-        if listed.lines().filter(|line| line.contains("dashboards_list")).count() == 21 {
-            return;
-        }
-        std::thread::park_timeout(Duration::from_millis(10));
-    }
-    panic!("some left without a row: {}", text(&installation.run(&["audit", "list"]).stdout));
+    let listed = || text(&installation.run(&["audit", "list"]).stdout);
+    let rows = || listed().lines().filter(|line| line.contains("dashboards_list")).count();
+    assert!(comes_true_here(|| rows() == 21), "some left without a row: {}", listed());
 }
 
 #[test]

@@ -1,16 +1,19 @@
 //! Workers are kept from what their jobs do not need, whoever has taken them over.
 
-use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use claribi::worker::sandbox::filter::{Network, program};
 use libc::{c_int, c_long};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::net::{AddressFamily, SocketType, ipproto, socket};
+use rustix::process::Signal;
 
-use crate::binary::{Installation, text};
+use crate::binary::{Answer, Installation, Serving, text};
+use crate::patience::until_so_here;
+use crate::processes::Process;
+use crate::running::endless;
 
 /// What comes of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,24 +85,35 @@ fn attempts() -> Vec<Attempt> {
     ]
 }
 
+/// What comes of a socket of this family where nothing is in the way.
+fn unconfined(family: c_int) -> End {
+    let family = AddressFamily::from_raw(family.try_into().unwrap());
+    match socket(family, SocketType::STREAM, Some(ipproto::TCP)) {
+        Ok(_) => End::Made,
+        Err(error) => End::Errno(error.raw_os_error()),
+    }
+}
+
 /// Sockets, and whether a worker that connects may make them.
 fn sockets(network: Network) -> Vec<Attempt> {
     let refused = End::Errno(libc::EPERM);
     let tcp = if network == Network::Tcp { End::Made } else { refused };
-    let socket = |name, family: c_int, kind: c_int, protocol: c_int, end| {
+    // Where there is no IPv6 the kernel says so to everybody.
+    let tcp_6 = if network == Network::Tcp { unconfined(libc::AF_INET6) } else { refused };
+    let attempt = |name, family: c_int, kind: c_int, protocol: c_int, end| {
         (name, libc::SYS_socket, vec![family.into(), kind.into(), protocol.into()], end)
     };
     vec![
-        socket("tcp", libc::AF_INET, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0, tcp),
-        socket("tcp-6", libc::AF_INET6, libc::SOCK_STREAM, libc::IPPROTO_TCP, tcp),
-        socket("mptcp", libc::AF_INET, libc::SOCK_STREAM, libc::IPPROTO_MPTCP, refused),
-        socket("udp", libc::AF_INET, libc::SOCK_DGRAM, 0, refused),
-        socket("raw", libc::AF_INET, libc::SOCK_RAW, 1, refused),
-        socket("unix", libc::AF_UNIX, libc::SOCK_STREAM, 0, refused),
-        socket("netlink", libc::AF_NETLINK, libc::SOCK_RAW, 0, refused),
-        socket("packet", libc::AF_PACKET, libc::SOCK_RAW, 0, refused),
-        socket("vsock", libc::AF_VSOCK, libc::SOCK_STREAM, 0, refused),
-        socket("ciphers", libc::AF_ALG, libc::SOCK_SEQPACKET, 0, refused),
+        attempt("tcp", libc::AF_INET, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0, tcp),
+        attempt("tcp-6", libc::AF_INET6, libc::SOCK_STREAM, libc::IPPROTO_TCP, tcp_6),
+        attempt("mptcp", libc::AF_INET, libc::SOCK_STREAM, libc::IPPROTO_MPTCP, refused),
+        attempt("udp", libc::AF_INET, libc::SOCK_DGRAM, 0, refused),
+        attempt("raw", libc::AF_INET, libc::SOCK_RAW, 1, refused),
+        attempt("unix", libc::AF_UNIX, libc::SOCK_STREAM, 0, refused),
+        attempt("netlink", libc::AF_NETLINK, libc::SOCK_RAW, 0, refused),
+        attempt("packet", libc::AF_PACKET, libc::SOCK_RAW, 0, refused),
+        attempt("vsock", libc::AF_VSOCK, libc::SOCK_STREAM, 0, refused),
+        attempt("ciphers", libc::AF_ALG, libc::SOCK_SEQPACKET, 0, refused),
     ]
 }
 
@@ -137,54 +151,69 @@ fn pretty_eq(told: &str, expected: &str, network: Network) {
     assert!(wrong.is_empty() && told.lines().count() == expected.lines().count(), "{network:?}: {wrong:?}");
 }
 
-/// The fields of a process's or a thread's status.
-fn status(directory: &Path) -> BTreeMap<String, String> {
-    let status = std::fs::read_to_string(directory.join("status")).unwrap_or_default();
-    status.lines().filter_map(|line| line.split_once(":\t")).map(|(name, value)| (name.into(), value.into())).collect()
-}
-
-/// The processes that another one started.
-fn children(parent: u32) -> Vec<std::path::PathBuf> {
-    let processes = std::fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().path());
-    processes.filter(|path| status(path).get("PPid") == Some(&parent.to_string())).collect()
-}
-
-/// The time that a process has used, in the kernel's ticks.
-fn ticks(process: &Path) -> u64 {
-    let told = std::fs::read_to_string(process.join("stat")).unwrap();
-    let (_, fields) = told.rsplit_once(')').unwrap();
-    fields.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum()
-}
-
 /// How many threads each child has; every one of them is confined.
-fn confined_threads(parent: u32) -> Vec<usize> {
-    let confined = |child: std::path::PathBuf| {
-        let tasks = std::fs::read_dir(child.join("task")).unwrap().map(|task| status(&task.unwrap().path()));
-        // One that ends meanwhile has no status any more.
-        let threads: Vec<_> = tasks.filter(|thread| !thread.is_empty()).collect();
+fn confined_threads(parent: Process) -> Vec<usize> {
+    let confined = |child: Process| {
+        let threads = child.threads();
         for thread in &threads {
             assert_eq!((thread["Seccomp"].as_str(), thread["NoNewPrivs"].as_str()), ("2", "1"), "{thread:?}");
         }
         threads.len()
     };
-    children(parent).into_iter().map(confined).collect()
+    parent.children().into_iter().map(confined).collect()
+}
+
+/// Holds that a worker has given up what it needs not, and gives way to the server by so much.
+fn has_given_up(worker: Process, server: Process, niceness: i64) {
+    let limits = worker.says("limits").unwrap();
+    let limit = |name: &str| {
+        let line =
+            limits.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("{name}: {limits}"));
+        line.split_whitespace().take(2).map(str::to_owned).collect::<Vec<_>>()
+    };
+    // One number for what is so now, one for what it may raise that to.
+    assert_eq!(limit("Max data size"), ["1073741824"; 2], "`worker.memory`");
+    assert_eq!(limit("Max file size"), ["4294967296"; 2], "`worker.spill`");
+    assert_eq!(limit("Max core file size"), ["0"; 2]);
+    assert_eq!(worker.says("oom_score_adj").unwrap().trim(), "1000", "the first to go when memory runs out");
+    // There is nothing above 19.
+    let nice = |process: Process| process.stat(19).unwrap();
+    assert_eq!(nice(worker), (nice(server) + niceness).min(19));
+    // What it was started with may be read with the right to trace everybody, and by nobody else of the same user:
+    // nobody may look at its memory.
+    const MAY_TRACE: u64 = 1 << 19;
+    let rights = u64::from_str_radix(&Process::own().status()["CapEff"], 16).unwrap();
+    match std::fs::read(worker.path("environ")) {
+        Ok(variables) => {
+            assert!(rights & MAY_TRACE != 0, "anybody may look at it");
+            let variables = text(&variables);
+            let names: Vec<_> =
+                variables.split_terminator('\0').map(|it| it.split_once('=').map_or(it, |(name, _)| name)).collect();
+            assert_eq!(names, ["MALLOC_ARENA_MAX", "MIMALLOC_ARENA_EAGER_COMMIT", "SQLITE_TMPDIR"], "{variables}");
+        }
+        Err(error) => {
+            assert_eq!((error.kind(), rights & MAY_TRACE), (ErrorKind::PermissionDenied, 0), "{error}");
+        }
+    }
 }
 
 #[test]
-fn every_thread_of_a_servers_workers_has_its_filter() {
+fn every_thread_of_a_servers_workers_has_its_filter_and_each_has_given_up_what_it_needs_not() {
     let installation = Installation::new();
     let key = installation.key("confined");
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let allow = [("CLARIBI_OUTBOUND__ALLOW", "127.0.0.1".to_owned())];
     let serving = installation.serve_with(&[], &allow);
-    let own = status(&Path::new("/proc").join(serving.process().to_string()));
-    assert_eq!(own["Seccomp"], status(Path::new("/proc/self"))["Seccomp"], "the server is as it was started");
+    let server = Process(serving.process());
+    assert_eq!(server.status()["Seccomp"], Process::own().status()["Seccomp"], "the server is as it was started");
 
     let answer = serving.post("/v1/query", &key, r#"{"sql": "SELECT 1"}"#).unwrap();
     assert_eq!(answer.status, 200, "{}", answer.body);
     // The thread that does jobs, the one that reads, and those of queries.
-    assert!(matches!(confined_threads(serving.process())[..], [threads] if threads >= 3));
+    assert!(matches!(confined_threads(server)[..], [threads] if threads >= 3));
+    let of_queries = server.children().remove(0);
+    has_given_up(of_queries, server, 10);
 
     // A database that never says a word, so that a connector is there to be looked at.
     let body = format!(
@@ -193,13 +222,31 @@ fn every_thread_of_a_servers_workers_has_its_filter() {
     std::thread::scope(|scope| {
         let asking = scope.spawn(|| serving.post("/v1/data-sources", &key, &body).unwrap());
         let (silent, _) = listener.accept().unwrap();
-        assert_eq!(confined_threads(serving.process()).len(), 2);
+        assert_eq!(confined_threads(server).len(), 2);
+        let connector = server.children().into_iter().find(|child| *child != of_queries).unwrap();
+        has_given_up(connector, server, 15);
         drop(silent);
         let refused = asking.join().unwrap();
         assert_eq!(refused.status, 422, "{}", refused.body);
     });
-    assert!(!serving.log().contains("no seccomp"), "{}", serving.log());
+    for missing in ["no seccomp", "no Landlock"] {
+        assert!(!serving.log().contains(missing), "{}", serving.log());
+    }
     assert_eq!(serving.stop(), Some(0));
+}
+
+/// A query that never ends, and the query's worker once it works on it.
+fn at_work<T>(serving: &Serving, key: &str, then: impl FnOnce(Process) -> T) -> (Answer, T) {
+    let simple = serving.post("/v1/query", key, r#"{"sql": "SELECT 1"}"#).unwrap();
+    assert_eq!(simple.status, 200, "{}", simple.body);
+    let worker = Process(serving.process()).children().remove(0);
+    let idle = worker.ticks();
+    std::thread::scope(|scope| {
+        let asking = scope.spawn(|| serving.post("/v1/query", key, &endless().to_string()).unwrap());
+        until_so_here("a worker at work", || worker.ticks() >= idle + 5);
+        let then = then(worker);
+        (asking.join().unwrap(), then)
+    })
 }
 
 #[test]
@@ -207,23 +254,27 @@ fn a_worker_that_its_filter_ends_is_told_to_the_operator_and_replaced() {
     let installation = Installation::new();
     let key = installation.key("intruder");
     let serving = installation.serve();
-    let endless = r#"{"sql": "SELECT count(*) FROM unnest(range(0, 1000000)) AS s(a), unnest(range(0, 1000000)) AS t(b) WHERE a * b % 7 = 1"}"#;
-    let simple = || serving.post("/v1/query", &key, r#"{"sql": "SELECT 1"}"#).unwrap();
-    assert_eq!(simple().status, 200);
-    let worker = children(serving.process()).remove(0);
-    let idle = ticks(&worker);
-    let answer = std::thread::scope(|scope| {
-        let asking = scope.spawn(|| serving.post("/v1/query", &key, endless).unwrap());
-        while ticks(&worker) < idle + 5 {
-            std::thread::yield_now();
-        }
-        let process = worker.file_name().unwrap().to_str().unwrap().parse().unwrap();
-        // What the kernel sends for such a call.
-        kill_process(Pid::from_raw(process).unwrap(), Signal::SYS).unwrap();
-        asking.join().unwrap()
-    });
+    // What the kernel sends for such a call.
+    let (answer, ()) = at_work(&serving, &key, |worker| worker.signal(Signal::SYS));
     assert_eq!(answer.status, 500, "{}", answer.body);
     assert!(!answer.body.contains("system call"), "{}", answer.body);
     serving.until_logged("made a system call that no code of claribi makes");
-    assert_eq!(simple().status, 200);
+    assert_eq!(serving.post("/v1/query", &key, r#"{"sql": "SELECT 1"}"#).unwrap().status, 200);
+}
+
+#[test]
+fn a_worker_that_does_not_stop_in_time_is_killed_and_replaced() {
+    let installation = Installation::new();
+    let key = installation.key("overrun");
+    let serving = installation.serve_with(&[], &[("CLARIBI_WORKER__QUERY_TIMEOUT", "1s".to_owned())]);
+    // It cannot even be told.
+    let (answer, worker) = at_work(&serving, &key, |worker| {
+        worker.signal(Signal::STOP);
+        worker
+    });
+    assert_eq!((answer.status, answer.json()["error"]["code"].as_str()), (422, Some("query_timeout")));
+    assert!(answer.body.contains("was stopped"), "{}", answer.body);
+    until_so_here("the end of a worker that was stopped", || !worker.is_there());
+    assert_eq!(serving.post("/v1/query", &key, r#"{"sql": "SELECT 1"}"#).unwrap().status, 200);
+    assert_eq!(serving.stop(), Some(0));
 }

@@ -9,12 +9,12 @@ use claribi::domain::access::{Role, Scope};
 use claribi::outbound::guard::Guard;
 use claribi::outbound::resolve::Names;
 use claribi::service::adopt::Adopt;
-use rusqlite::{Connection, params};
+use rusqlite::params;
 use serde_json::{Value, json};
 
 use crate::actors::Actor;
 use crate::binary::{Installation, text};
-use crate::patience::until;
+use crate::patience::{until, until_so};
 use crate::web::{Page, Site};
 use crate::world::{Background, World};
 
@@ -49,7 +49,8 @@ async fn settled(actor: &Actor, id: &str) -> Value {
     until("the end of a sync", read).await
 }
 
-async fn syncs(actor: &Actor, id: &str) -> Vec<Value> {
+/// The history of a source's syncs.
+pub async fn syncs(actor: &Actor, id: &str) -> Vec<Value> {
     let listed = actor.get(&format!("{SOURCES}/{id}/syncs")).await.is(200);
     listed["data"].as_array().unwrap().clone()
 }
@@ -279,6 +280,10 @@ async fn a_signed_url_is_fetched_whole_and_shown_masked() {
         owner.patch(&at, json!({"connection": {"url": unknown}})).await.refuses(400, "invalid_request");
     }
 
+    let shown_again = owner.post(SOURCES, of_url("Again", &signed("rates", "***"))).await;
+    let refusal = shown_again.refuses(400, "invalid_request");
+    assert!(refusal["message"].as_str().unwrap().contains("masked"), "{refusal}");
+
     let gone = of_url("Gone", &format!("{place}/none.csv?token=opal-nine"));
     let refusal = owner.post(SOURCES, gone).await;
     assert_eq!(refusal.status, 422);
@@ -315,10 +320,8 @@ async fn a_secret_opens_in_its_own_row_alone_and_outlives_a_new_key() {
     assert!(site.heads()[2].contains("opal-seven"), "the server goes on with the new key");
 
     // Somebody who can write the database moves the secret to a row of their own.
-    #[expect(clippy::disallowed_methods, reason = "somebody who can write the file, and not this program")]
-    let database = Connection::open(world.data().join("claribi.db")).unwrap();
     let moved = "UPDATE sources SET secret = (SELECT secret FROM sources WHERE id = ?1) WHERE id = ?2";
-    assert_eq!(database.execute(moved, params![1, 2]).unwrap(), 1);
+    world.change_file(moved, params![1, 2]).await;
     let refusal = stranger.post("/v1/data-sources/ds_2/sync", json!({})).await.refuses(422, "source_unavailable");
     assert!(refusal["message"].as_str().unwrap().contains("send it again"), "{refusal}");
     assert_eq!(site.heads().len(), 3, "nothing was sent");
@@ -409,21 +412,54 @@ async fn one_sync_of_a_source_goes_on_at_a_time_and_the_second_request_joins_it(
     let source = owner.get("/v1/data-sources/ds_1").await.is(200);
     assert_eq!(source["status"], "active", "it can be queried all the while");
     assert_eq!(rates(&owner).await, json!([2, 2.75]));
+    until_so("the second request to the site", || site.heads().len() == 2).await;
     let running = owner.get("/v1/data-sources/ds_1/syncs?status=running").await.is(200);
-    assert!(running["data"][0]["progress"]["percent"].is_u64() || site.heads().len() < 2, "{running}");
+    let progress = &running["data"][0]["progress"];
+    assert!(progress["percent"].is_u64() && progress["rows"].is_u64(), "{running}");
     site.put("/rates.csv", Page::Held(MORE.to_owned()));
     site.go_on();
     assert_eq!(settled(&owner, "ds_1").await["last_sync"]["status"], "succeeded");
     assert_eq!(site.heads().len(), 2);
 
-    // One whose file never comes is told as an error, by then nobody waits for it.
+    // One whose file never comes is told as an error, whether or not somebody still waits for it.
     let url = site.put("/gone.csv", Page::Raw("HTTP/1.1 410 Gone\r\nContent-Length: 0\r\n\r\n".to_owned()));
-    let id = owner.post(SOURCES, of_url("Gone", &url)).await;
-    if id.status == 202 {
+    let answer = owner.post(SOURCES, of_url("Gone", &url)).await;
+    if answer.status != 202 {
+        answer.refuses(422, "source_unavailable");
+        assert!(answer.message().contains("410"), "{}", answer.text());
+    } else {
         let source = settled(&owner, "ds_2").await;
         assert_eq!((&source["status"], &source["last_sync"]["status"]), (&json!("error"), &json!("failed")));
         assert!(source["error"].as_str().unwrap().contains("410"), "{source}");
     }
+}
+
+/// Two URLs that differ in what is sealed alone are two places.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sync_brings_nothing_from_where_the_source_was_before() {
+    let world = World::with(|plot| plot.settings.upload_wait = Duration::ZERO).await;
+    let (site, owner) = (Site::open().await, world.owner().await);
+    let of_day = |day: u8| format!("{}?day={day}", site.url("/rates.csv"));
+    site.put("/rates.csv", Page::File(RATES.to_owned()));
+    owner.post(SOURCES, of_url("Rates", &of_day(1))).await.is(202);
+    settled(&owner, "ds_1").await;
+
+    site.put("/rates.csv", Page::Held(MORE.to_owned()));
+    owner.post("/v1/data-sources/ds_1/sync", json!({})).await.is(202);
+    until_so("the request of the sync", || site.heads().len() == 2).await;
+    let moved = owner.patch("/v1/data-sources/ds_1", json!({"connection": {"url": of_day(2)}})).await.is(200);
+    assert!(moved["connection"]["url"].as_str().unwrap().ends_with("?day=***"), "{moved}");
+    site.go_on();
+    let source = settled(&owner, "ds_1").await;
+    assert_eq!(source["last_sync"]["status"], "failed", "{source}");
+    assert_eq!(rates(&owner).await, json!([2, 2.75]), "what was there before stays");
+
+    site.put("/rates.csv", Page::File(MORE.to_owned()));
+    owner.post("/v1/data-sources/ds_1/sync", json!({})).await.is(202);
+    assert_eq!(settled(&owner, "ds_1").await["last_sync"]["status"], "succeeded");
+    let head = site.heads()[2].clone();
+    assert!(head.contains("day=2") && !head.contains("if-none-match"), "{head}");
+    assert_eq!(rates(&owner).await, json!([3, 4.5]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

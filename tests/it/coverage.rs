@@ -71,7 +71,7 @@ pub fn body(operation: &Operation) -> Value {
         }
         "organization_update" => json!({"name": "x"}),
         "keys_report_leak" => json!({"key": "nothing"}),
-        "query_run" => json!({"sql": "SELECT 1"}),
+        "query_run" | "query_explain" => json!({"sql": "SELECT 1"}),
         "queries_create" | "queries_update" => json!({"name": "x", "query": {"sql": "SELECT 1"}}),
         "reports_create" | "reports_generate" | "reports_generate_estimate" => json!({"template_id": "tpl_999"}),
         "auth_login" => json!({"email": "nobody@example.com", "password": "nothing at all"}),

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 
 use self::servers::{PASSWORD, READER, Server, mariadb, postgres};
 use crate::actors::Actor;
+use crate::answer::Answer;
 use crate::binary::{Installation, text};
 use crate::world::World;
 
@@ -34,6 +35,17 @@ fn of_file(name: &str, path: &Path) -> Value {
     json!({"name": name, "kind": "sqlite", "connection": {"path": path}})
 }
 
+/// The same source, live.
+fn live(mut body: Value) -> Value {
+    body["mode"] = json!("live");
+    body
+}
+
+/// Sends a query to a source.
+async fn ask(actor: &Actor, source: &Value, sql: &str) -> Answer {
+    actor.post("/v1/query", json!({"sql": sql, "data_source_id": source["id"]})).await
+}
+
 /// The rows of a query.
 async fn rows(actor: &Actor, sql: &str) -> Value {
     actor.post("/v1/query", json!({"sql": sql})).await.is(200)["rows"].clone()
@@ -48,6 +60,12 @@ const SHOP: &str = "CREATE TABLE orders (id integer PRIMARY KEY, amount decimal(
     INSERT INTO orders VALUES (1, 12.50, '2026-04-01'), (2, 7.25, '2026-04-02'), (3, NULL, NULL);
     CREATE TABLE customers (id integer PRIMARY KEY, name varchar(40));
     INSERT INTO customers VALUES (1, 'Zoë'), (2, NULL);";
+
+/// A function of MariaDB's that writes, whoever calls it: nothing but the transaction is in its way.
+const SPILL: &str = "
+    DELIMITER //
+    CREATE FUNCTION spill() RETURNS int BEGIN INSERT INTO orders (id) VALUES (99); RETURN 1; END //
+    DELIMITER ;";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_becomes_a_source_of_its_tables_and_queries() {
@@ -147,7 +165,7 @@ async fn no_query_of_a_source_writes_or_leaves_its_database() {
     let other = directory.path().join("other.db");
     sqlite(&other).execute_batch("CREATE TABLE secrets (a)").unwrap();
     let (pg, maria) = (postgres(), mariadb());
-    let (in_pg, in_maria) = (pg.database("guarded", SHOP), maria.database("guarded", SHOP));
+    let (in_pg, in_maria) = (pg.database("guarded", SHOP), maria.database("guarded", &format!("{SHOP}{SPILL}")));
     // The reader may write, so that nothing but the transaction holds it back.
     pg.run(Some("guarded"), &format!("GRANT ALL ON ALL TABLES IN SCHEMA public TO {READER}; CREATE SEQUENCE s; GRANT ALL ON SEQUENCE s TO {READER}"));
     maria.run(None, &format!("GRANT ALL ON guarded.* TO {READER}@'%'; GRANT FILE ON *.* TO {READER}@'%'"));
@@ -190,6 +208,7 @@ async fn no_query_of_a_source_writes_or_leaves_its_database() {
                 &outfile,
                 "SET autocommit = 1",
                 "LOAD DATA LOCAL INFILE '/etc/passwd' INTO TABLE customers",
+                "SELECT spill() AS spilt",
             ],
         ),
     ];

@@ -1,4 +1,5 @@
-//! The requests that the product's pages show, sent as they stand there: by curl, by Python with `requests`, by Node.
+//! The requests that claribi's published pages show, sent as they stand there: by curl, by Python with `requests`, by
+//! Node.
 //!
 //! The samples beside this file are the pages' own text. They are repaired where the page lost its markup or meant the
 //! reader to fill something in; each repair is listed with its sample, and one that no longer fits fails. What a page

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::binary::{Answer, Installation, ask, text};
+use crate::patience::until_so_here;
 
 const CLIENTS: usize = 64;
 /// How long each waits for its answer.
@@ -70,8 +71,7 @@ fn sixty_four_duplicates_over_a_killed_server_make_one_report_and_one_charge() {
         };
         let clients: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(client)).collect();
         let is_begun = || serving.get("/v1/runs/run_1", &key).is_some_and(|run| run.json()["status"] == "running");
-        let looks = (0..1_000).map(|_| std::thread::park_timeout(Duration::from_millis(20)));
-        assert!(looks.into_iter().any(|()| is_begun()), "no run was begun");
+        until_so_here("a run that was begun", is_begun);
         serving.kill();
         assert_eq!(answered.load(Ordering::Relaxed), 0, "the server died too late to tell anything");
         let serving = installation.serve_with(&[], &many);

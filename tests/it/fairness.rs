@@ -2,6 +2,7 @@
 //! fills the disk.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use claribi::domain::access::Scope;
@@ -15,10 +16,12 @@ use tokio::net::TcpListener;
 use crate::actors::{Actor, BOUNDARY, Part};
 use crate::audit_stream::Tail;
 use crate::connected::of_url;
+use crate::patience::{until, until_so};
 use crate::reports::profile_of;
+use crate::running::roomy;
 use crate::sources::upload;
 use crate::web::{Page, Site};
-use crate::world::{Background, World};
+use crate::world::{Background, PASSWORD, World};
 
 const SOURCES: &str = "/v1/data-sources";
 const PREVIEW: &str = "/v1/data-sources/preview";
@@ -48,15 +51,6 @@ async fn preview(actor: &Actor) -> crate::answer::Answer {
     actor.upload(PREVIEW, &[Part::File("a.csv", SMALL)]).await
 }
 
-async fn until(is_so: impl Fn() -> bool) {
-    let waiting = async {
-        while !is_so() {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(20), waiting).await.expect("it never comes to that");
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn databases_that_keep_one_organisation_waiting_hold_up_no_import_preview_or_report() {
     let world = World::new().await;
@@ -66,7 +60,7 @@ async fn databases_that_keep_one_organisation_waiting_hold_up_no_import_preview_
         tokio::spawn(async move { owner.post(SOURCES, body).await });
     }
     let connectors = || world.app.pool.load()[2];
-    until(|| connectors() == (2, 2)).await;
+    until_so("two connectors of four", || connectors() == (2, 2)).await;
     for actor in [&stranger, &owner] {
         preview(actor).await.is(200);
         let id = upload(actor, "Quick", "quick.csv", SMALL).await.is(201)["id"].clone();
@@ -179,10 +173,20 @@ async fn with_one_session_too_many_the_oldest_ends() {
     let world = World::with(|plot| plot.settings.sessions_of_one = 2).await;
     let (first, second) = (world.owner_session().await, world.owner_session().await);
     first.get("/v1/users/me").await.is(200);
-    let third = world.owner_session().await;
+    let body = json!({"email": "owner@example.com", "password": PASSWORD});
+    let login = world.anonymous().post("/api/auth/login/", body).await;
+    let third = world.bearer(login.is(200)["access"].as_str().unwrap());
     first.get("/v1/users/me").await.refuses(401, "invalid_token");
     second.get("/v1/users/me").await.is(200);
     assert_eq!(third.get("/v1/sessions").await.is(200)["data"].as_array().unwrap().len(), 2);
+    // The login that ended it says so.
+    let listed = third.get("/v1/audit?limit=100").await.is(200);
+    let row = listed["data"].as_array().unwrap().iter().find(|row| row["request_id"] == login.request_id()).unwrap();
+    let changes = row["changes"].as_array().unwrap();
+    let ended = changes.iter().find(|change| change["action"] == "session.delete");
+    let ended = ended.unwrap_or_else(|| panic!("it does not tell of the session that it ended: {row}"));
+    assert_eq!(ended["before"], json!({"user": "u_1", "because": "too_many"}));
+    assert_eq!(ended["object"], "ses_1");
 }
 
 /// An upload whose file has begun, of which so many bytes have come and the rest never does.
@@ -200,41 +204,59 @@ async fn half_sent(actor: &Actor, path: &str, bytes: usize) -> DuplexStream {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_on_its_way_counts_against_the_quota_and_is_given_back() {
-    // Asked again and again until it is so, which its limits are not to end.
+    // Asked again and again until it is so, which no limit is to end: neither of requests, nor of the time that an upload
+    // may take which goes no further, nor of that of previews on a machine with much to do.
+    const LONG: Duration = Duration::from_secs(3_600);
+    const QUOTA: u64 = 1_000_000;
     let world = World::with(|plot| {
-        plot.settings.source_quota = 100_000;
-        plot.settings.key_per_minute = 1_000_000;
-        plot.plan("enterprise", |plan| {
-            plan.requests_per_hour = 1_000_000;
-            plan.requests_per_day = 1_000_000;
-        });
+        plot.settings.source_quota = QUOTA;
+        plot.settings.query.millis = 3_600_000;
+        plot.http.body_timeout = LONG;
+        plot.http.body_minimum_rate = 0;
+        roomy(plot);
     })
     .await;
     let (owner, stranger) = (world.owner().await, world.stranger().await);
-    let large = vec![b'1'; 120_000];
+    let large = vec![b'1'; 1_200_000];
     for path in [SOURCES, PREVIEW] {
         let parts = [Part::Field("name", "Large"), Part::File("a.csv", &large)];
         // Announced, and found out.
         owner.upload(path, &parts).await.refuses(409, "conflict");
         owner.form(path, &parts, BOUNDARY).chunked().send().await.refuses(409, "conflict");
     }
-    let slow = half_sent(&owner, PREVIEW, 60_000).await;
-    let half = b"1\n".repeat(25_000);
+    let slow = half_sent(&owner, PREVIEW, 900_000).await;
+    // What is written was counted before; were another one sent meanwhile, either might be the one that is too much.
+    let counted = 700_000;
+    until_so("most of an upload", || written(&world.data().join("tmp")) > counted).await;
+    let half = b"1\n".repeat(150_001);
+    assert!(counted + half.len() as u64 > QUOTA);
     let parts = [Part::Field("name", "Half"), Part::File("half.csv", &half)];
-    let refused = async { while owner.upload(PREVIEW, &parts).await.status != 409 {} };
-    tokio::time::timeout(Duration::from_secs(60), refused).await.expect("60,000 and 50,000 are more than 100,000");
+    owner.upload(PREVIEW, &parts).await.refuses(409, "conflict");
     stranger.upload(PREVIEW, &parts).await.is(200);
     drop(slow);
-    let taken = async { while owner.upload(PREVIEW, &parts).await.status != 200 {} };
-    tokio::time::timeout(Duration::from_secs(60), taken).await.expect("who leaves gives back");
+    let is_taken = async || (owner.upload(PREVIEW, &parts).await.status == 200).then_some(());
+    until("what who leaves gives back", is_taken).await;
+}
+
+/// Bytes of all files below a directory, from which some may go meanwhile.
+fn written(directory: &Path) -> u64 {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    let lengths = entries.filter_map(|entry| {
+        let found = entry.metadata().ok()?;
+        Some(if found.is_dir() { written(&entry.path()) } else { found.len() })
+    });
+    lengths.sum()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn uploads_of_one_organisation_that_are_under_way_have_their_bound() {
     let world = World::new().await;
     let caller = world.operator_as(world.owner);
-    let mut rooms: Vec<_> = (0..32).map(|_| world.app.begin_upload(&caller).unwrap()).collect();
-    assert!(matches!(world.app.begin_preview(&caller), Err(Error::TooManyOpen { limit: 32, .. })));
+    let mut rooms = Vec::new();
+    for _ in 0..32 {
+        rooms.push(world.app.begin_upload(&caller).await.unwrap());
+    }
+    assert!(matches!(world.app.begin_preview(&caller).await, Err(Error::TooManyOpen { limit: 32, .. })));
     let refused = preview(&world.owner().await).await;
     refused.refuses(429, "rate_limited");
     assert_eq!(refused.header("retry-after"), Some("1"));
@@ -277,4 +299,17 @@ async fn a_disk_that_is_nearly_full_takes_no_data_and_goes_on_answering() {
     assert_eq!(owner.get(SOURCES).await.is(200)["data"], json!([]));
     owner.post("/v1/query", json!({"sql": "SELECT 1 AS one"})).await.is(200);
     owner.post("/v1/dashboards", json!({"name": "Still"})).await.is(201);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn queries_spill_to_a_disk_that_has_room_and_not_to_one_that_is_nearly_full() {
+    let groups = "SELECT a * 7919 % 1000003 AS k, count(*) FROM unnest(range(0, 1000000)) AS s(a) GROUP BY 1";
+    let spills = json!({"sql": format!("SELECT count(*) FROM ({groups})")});
+    let world = World::with(|plot| plot.settings.query.memory_bytes = 24 << 20).await;
+    let answer = world.owner().await.post("/v1/query", spills.clone()).await;
+    assert_eq!(answer.is(200)["rows"], json!([[1_000_000]]));
+    let world = world.restarted_with(|plot| plot.settings.free_disk = u64::MAX).await;
+    let refused = world.owner().await.post("/v1/query", spills).await;
+    refused.refuses(422, "query_too_large");
+    assert!(refused.message().contains("scratch space"), "{}", refused.text());
 }

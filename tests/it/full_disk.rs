@@ -1,12 +1,12 @@
 //! A disk without room, as the real program meets it: files may not grow past a size, and then they may again.
 
 use std::path::Path;
-use std::time::Duration;
 
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::{Value, json};
 
 use crate::binary::{Answer, Installation, Serving, ask, text};
+use crate::patience::comes_true_here;
 
 const LIST: &str = "/v1/dashboards";
 const KIB: u64 = 1 << 10;
@@ -30,15 +30,18 @@ impl Serving {
 
     /// Asks until the answer is 200, as whoever waits for the operator does.
     fn until_served(&self, key: &str) -> Value {
-        for _ in 0..600 {
+        let mut served = None;
+        let is_served = comes_true_here(|| {
             let answer = self.get(LIST, key).unwrap();
             if answer.status == 200 {
-                return answer.json();
+                served = Some(answer.json());
+            } else {
+                refuses(&answer, "audit_unavailable");
             }
-            refuses(&answer, "audit_unavailable");
-            std::thread::park_timeout(Duration::from_millis(50));
-        }
-        panic!("it does not heal: {}", self.log());
+            served.is_some()
+        });
+        assert!(is_served, "it does not heal: {}", self.log());
+        served.unwrap()
     }
 }
 

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::actors::{Actor, Part};
 use crate::answer::Answer;
 use crate::coverage::{Entry, NOTHING, entries};
-use crate::running::until;
+use crate::running::{endless, until};
 use crate::sources::sales;
 use crate::world::World;
 
@@ -43,9 +43,7 @@ async fn spelled(owner: &Actor, collection: &'static str, hex: &Value, nowhere: 
 /// A query of the owner's that runs until it is called off.
 async fn running(owner: &Actor) -> Spelled {
     let asking = owner.clone();
-    let sql =
-        "SELECT count(*) FROM unnest(range(0, 1000000)) AS s(a), unnest(range(0, 1000000)) AS t(b) WHERE a * b % 7 = 1";
-    tokio::spawn(async move { asking.post("/v1/query", json!({"sql": sql})).await });
+    tokio::spawn(async move { asking.post("/v1/query", endless()).await });
     of_request(until(owner, 1).await[0]["id"].as_str().unwrap())
 }
 
@@ -249,7 +247,9 @@ fn naming(operation: &str, field: &str, id: &Value, own: &Objects, templates: [&
         ("queries_create" | "queries_update", "data_source_id") => {
             ("data-sources", json!({"name": "x", "query": {"sql": "SELECT 1", "data_source_id": id}}))
         }
-        ("query_run", "data_source_id") => ("data-sources", json!({"sql": "SELECT 1", "data_source_id": id})),
+        ("query_run" | "query_explain", "data_source_id") => {
+            ("data-sources", json!({"sql": "SELECT 1", "data_source_id": id}))
+        }
         ("reports_create" | "reports_generate" | "reports_generate_estimate", "template_id") => {
             ("report-templates", json!({"template_id": id}))
         }

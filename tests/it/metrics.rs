@@ -6,16 +6,22 @@ use std::net::{SocketAddr, TcpStream};
 use rustix::process::Signal;
 
 use crate::binary::{Installation, Serving, ask, free_address};
+use crate::patience::until_so_here;
 
 const TOKEN: &str = "a-token-for-the-scraper-7";
 
 /// An installation that serves metrics at both places.
 fn measured(installation: &Installation) -> (Serving, SocketAddr) {
+    measured_with(installation, &[])
+}
+
+/// The same with further settings.
+fn measured_with(installation: &Installation, settings: &[(&'static str, String)]) -> (Serving, SocketAddr) {
     let (own, file) = (free_address(), installation.data().join("token"));
     std::fs::write(&file, format!("{TOKEN}\n")).unwrap();
-    let variables =
+    let places =
         [("CLARIBI_METRICS__LISTEN", own.to_string()), ("CLARIBI_METRICS__TOKEN_FILE", file.display().to_string())];
-    let serving = installation.serve_with(&[], &variables);
+    let serving = installation.serve_with(&[], &[&places, settings].concat());
     (serving, own)
 }
 
@@ -72,6 +78,22 @@ fn metrics_count_calls_by_operation_and_outcome() {
         assert_eq!(value(&page, "claribi_worker_jobs{lane=\"query\",state=\"waiting\"}"), 0.0);
         assert!(!page.contains(&key[16..24]) && !page.contains("secret-table"), "{page}");
     }
+}
+
+#[test]
+fn days_that_are_counted_by_minutes_because_memory_is_short_are_told() {
+    let installation = Installation::new();
+    let key = installation.key("busy");
+    let (serving, own) = measured_with(&installation, &[("CLARIBI_LIMITS__MEMORY", "1 B".to_owned())]);
+    let bearer = format!("Authorization: Bearer {TOKEN}\r\n");
+    assert_eq!(serving.get("/v1/dashboards", &key).unwrap().status, 200);
+    let page = || scrape(own, &bearer).1;
+    until_so_here("a day that is counted by minutes", || value(&page(), "claribi_limiter_callers_coarse") == 1.0);
+    assert_eq!(value(&page(), "claribi_limiter_callers"), 1.0);
+    serving.until_logged("limits take more than `limits.memory`");
+    // It goes on counting.
+    let left = || serving.get("/v1/dashboards", &key).unwrap().header("x-ratelimit-remaining").unwrap().to_owned();
+    assert_eq!([left(), left()], ["4998", "4997"]);
 }
 
 #[test]

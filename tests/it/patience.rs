@@ -6,6 +6,8 @@ use std::time::Duration;
 const TURNS: u64 = 4_800;
 /// The longest pause, in milliseconds. The first ones are shorter, for what is there soon.
 const PAUSE: u64 = 25;
+/// How long to wait for what is not asked for again: a reader's next bytes.
+pub const LONGEST: Duration = Duration::from_secs(120);
 
 fn pause(turn: u64) -> Duration {
     Duration::from_millis(turn.min(PAUSE))
@@ -28,12 +30,17 @@ pub async fn until_so(what: &str, mut is_so: impl FnMut() -> bool) {
 }
 
 /// The same where nothing else runs.
-pub fn until_so_here(what: &str, mut is_so: impl FnMut() -> bool) {
+pub fn until_so_here(what: &str, is_so: impl FnMut() -> bool) {
+    assert!(comes_true_here(is_so), "it never came: {what}");
+}
+
+/// Whether it comes to be so: for those who know more to say where it does not.
+pub fn comes_true_here(mut is_so: impl FnMut() -> bool) -> bool {
     for turn in 0..TURNS {
         if is_so() {
-            return;
+            return true;
         }
         std::thread::park_timeout(pause(turn));
     }
-    panic!("it never came: {what}");
+    false
 }

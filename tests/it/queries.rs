@@ -64,12 +64,7 @@ async fn parameters_are_values_and_never_text() {
 async fn a_result_over_its_limit_is_cut_and_says_so() {
     let world = World::with(|plot| plot.settings.max_rows = 1_000).await;
     let owner = world.owner().await;
-    let sql = "SELECT value FROM generate_series(1, 50) ORDER BY value";
-    let sql = if ask(&owner, sql).await.status == 200 {
-        sql
-    } else {
-        "SELECT * FROM (VALUES (1),(2),(3),(4),(5)) AS t(value)"
-    };
+    let sql = "SELECT * FROM (VALUES (1),(2),(3),(4),(5)) AS t(value)";
     let limited = |limit: u64| owner.post(QUERY, json!({"sql": sql, "limit": limit}));
     let cut = limited(3).await.is(200);
     assert_eq!(

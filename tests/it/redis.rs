@@ -2,16 +2,16 @@
 //! heals by itself.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use claribi::domain::window::{Class, Limits, Surface, Verdict, WindowName, WindowSet};
 
 use crate::binary::{Installation, Serving, free_address, text};
+use crate::chance::Chance;
+use crate::patience::{comes_true_here, until_so_here};
+use crate::way::Way;
 
 const LIST: &str = "/v1/dashboards";
 const MODE: &str = "x-ratelimit-mode";
@@ -36,13 +36,8 @@ impl Redis {
             .spawn()
             .expect("tests/run installs redis-server");
         let redis = Self { child, address, _directory: directory };
-        for _ in 0..1_000 {
-            if TcpStream::connect(address).is_ok() {
-                return redis;
-            }
-            std::thread::park_timeout(Duration::from_millis(10));
-        }
-        panic!("Redis does not come up");
+        until_so_here("Redis", || TcpStream::connect(address).is_ok());
+        redis
     }
 
     /// Sends commands on one connection and gives the first line of the last answer.
@@ -63,42 +58,6 @@ impl Drop for Redis {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-/// A way to a server on which answers can be held up.
-struct Way {
-    address: SocketAddr,
-    is_slow: Arc<AtomicBool>,
-}
-
-impl Way {
-    fn to(server: SocketAddr) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let way = Self { address: listener.local_addr().unwrap(), is_slow: Arc::default() };
-        let is_slow = way.is_slow.clone();
-        std::thread::spawn(move || {
-            for near in listener.incoming().map_while(Result::ok) {
-                let Ok(far) = TcpStream::connect(server) else { continue };
-                let (back_from, back_to) = (far.try_clone().unwrap(), near.try_clone().unwrap());
-                let is_slow = is_slow.clone();
-                std::thread::spawn(move || carry(near, far, &AtomicBool::new(false)));
-                std::thread::spawn(move || carry(back_from, back_to, &is_slow));
-            }
-        });
-        way
-    }
-}
-
-fn carry(mut from: TcpStream, mut to: TcpStream, is_slow: &AtomicBool) {
-    let mut buffer = [0; 4_096];
-    while let Ok(length @ 1..) = from.read(&mut buffer) {
-        if is_slow.load(Ordering::Relaxed) {
-            std::thread::park_timeout(Duration::from_millis(300));
-        }
-        if to.write_all(&buffer[..length]).is_err() {
-            break;
-        }
     }
 }
 
@@ -123,13 +82,8 @@ fn served(serving: &Serving, key: &str, each: usize) -> usize {
 
 /// Asks until the answers are of this mode.
 fn until(serving: &Serving, key: &str, mode: Option<&str>) {
-    for _ in 0..400 {
-        if serving.get("/v1/usage", key).unwrap().header(MODE) == mode {
-            return;
-        }
-        std::thread::park_timeout(Duration::from_millis(25));
-    }
-    panic!("no answer is of the mode {mode:?}: {}", serving.log());
+    let is_so = comes_true_here(|| serving.get("/v1/usage", key).unwrap().header(MODE) == mode);
+    assert!(is_so, "no answer is of the mode {mode:?}: {}", serving.log());
 }
 
 #[test]
@@ -224,10 +178,10 @@ fn a_redis_that_answers_late_is_waited_for_once_and_taken_again_when_it_is_quick
     let key = installation.key("patient");
     let serving = installation.serve_with(&[], &settings(&format!("redis://{}", way.address), 5_000));
     assert_eq!(serving.get(LIST, &key).unwrap().header(MODE), None);
-    way.is_slow.store(true, Ordering::Relaxed);
+    way.hold_up(true);
     until(&serving, &key, Some("degraded"));
     serving.until_logged("no answer within 250 ms");
-    way.is_slow.store(false, Ordering::Relaxed);
+    way.hold_up(false);
     until(&serving, &key, None);
     // What this server admitted before the outage counts in it.
     drop(redis);
@@ -328,16 +282,6 @@ impl Client {
     }
 }
 
-/// Numbers that look random and are the same each time.
-struct Chance(u64);
-
-impl Chance {
-    fn of<T: Copy>(&mut self, choices: &[T]) -> T {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        choices[usize::try_from(self.0 >> 33).unwrap() % choices.len()]
-    }
-}
-
 #[test]
 fn the_script_decides_and_tells_as_the_servers_own_windows_do() {
     const TRACES: u64 = 60;
@@ -351,7 +295,7 @@ fn the_script_decides_and_tells_as_the_servers_own_windows_do() {
     let script = script.replace(keep, "");
     let (minute, hour, day) = (60_000, 3_600_000, 86_400_000);
     for trace in 0..TRACES {
-        let mut chance = Chance(trace);
+        let mut chance = Chance::new(trace);
         let mut own = WindowSet::new();
         let mut now = 1_800_000_000_000_i64;
         for _ in 0..100 {

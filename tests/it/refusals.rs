@@ -85,7 +85,7 @@ pub fn forged(public: &str, secret: &str) -> String {
     format!("{body}{}", checksum(&body))
 }
 
-/// CRC-32 in base62, six characters, as PRODUCT 8.3 has it.
+/// CRC-32 (zlib) in base62, `0-9A-Za-z`, most significant first, six characters.
 fn checksum(text: &str) -> String {
     const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     let mut rest = crc32fast::hash(text.as_bytes());

@@ -2,12 +2,12 @@
 //! export, the memory of the server, nor in what commands print.
 
 use std::os::unix::fs::FileExt;
-use std::time::Duration;
 
 use memchr::memmem;
 use serde_json::{Value, json};
 
 use crate::binary::{Installation, OWNER_PASSWORD, Serving, text};
+use crate::patience::comes_true_here;
 
 const CHOSEN: &str = "seven grey stones 4410";
 const AFTERWARDS: &str = "nine dull bells 8273";
@@ -183,21 +183,11 @@ fn the_server_forgets_keys_and_passwords_when_it_has_used_them() {
     let serving = installation.serve();
     let secrets = session(&installation, &serving);
     // A connection's buffers are freed when it has ended, which its client does not see.
-    let mut held = Vec::new();
-    for _ in 0..20 {
-        held = found(&memory(serving.process()), &secrets);
-        if held.is_empty() {
-            break;
-        }
-        std::thread::park_timeout(Duration::from_millis(100));
-    }
-    assert_eq!(held, Vec::<&str>::new());
+    let held = || found(&memory(serving.process()), &secrets);
+    assert!(comes_true_here(|| held().is_empty()), "{:?}", held());
     // Whoever looks sees what is there: a request that has not ended.
     let mut open = std::net::TcpStream::connect(serving.address).unwrap();
     let begun = format!("GET /v1/dashboards HTTP/1.1\r\nX-Note: {}\r\n", secrets[4].1);
     std::io::Write::write_all(&mut open, begun.as_bytes()).unwrap();
-    assert!((0..20).any(|_| {
-        std::thread::park_timeout(Duration::from_millis(10));
-        found(&memory(serving.process()), &secrets) == ["a key"]
-    }));
+    assert!(comes_true_here(|| held() == ["a key"]));
 }

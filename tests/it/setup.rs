@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::binary::{Installation, text};
 use crate::coverage::entries;
+use crate::patience::comes_true_here;
 use crate::world::{Background, Founded, PASSWORD, World};
 
 async fn empty() -> World {
@@ -143,13 +144,10 @@ async fn of_many_who_have_the_link_one_becomes_the_owner() {
 fn serve_prints_a_fresh_link_at_each_start_until_there_is_an_owner() {
     let installation = Installation::without_an_owner();
     let said = |serving: &crate::binary::Serving| {
-        for _ in 0..1_000 {
-            if let Some((_, token)) = serving.said().split_once("/setup#") {
-                return token.trim().to_owned();
-            }
-            std::thread::park_timeout(std::time::Duration::from_millis(10));
-        }
-        panic!("no link: {}{}", serving.said(), serving.log());
+        // Its line is whole when it is written down.
+        let is_told = comes_true_here(|| serving.said().contains("/setup#"));
+        assert!(is_told, "no link: {}{}", serving.said(), serving.log());
+        serving.said().split_once("/setup#").unwrap().1.trim().to_owned()
     };
     let serving = installation.serve();
     let first = said(&serving);

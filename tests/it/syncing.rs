@@ -17,20 +17,15 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::{Value, json};
 
-use crate::actors::{Actor, Part};
+use crate::actors::Part;
 use crate::binary::{Installation, text};
-use crate::connected::{connected, of_url};
+use crate::connected::{connected, of_url, syncs};
 use crate::patience::{until, until_so};
 use crate::sources::sales;
 use crate::web::{Page, Site};
 use crate::world::World;
 
 const SOURCES: &str = "/v1/data-sources";
-
-async fn syncs(actor: &Actor, id: &str) -> Vec<Value> {
-    let listed = actor.get(&format!("{SOURCES}/{id}/syncs")).await.is(200);
-    listed["data"].as_array().unwrap().clone()
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn loads_of_files_stand_in_the_history_of_syncs_with_rows_and_durations() {
@@ -134,9 +129,7 @@ async fn a_schedule_pauses_with_its_reason_when_the_trial_is_over_and_goes_on_wi
         (&json!("trial_ended"), &json!("create"))
     );
     assert_eq!(paused["schedule"]["next_sync_at"], "2026-04-22T00:00:00Z", "it is looked at again at its next time");
-    #[expect(clippy::disallowed_methods, reason = "the test is a command beside the server")]
-    let main = rusqlite::Connection::open(world.data().join("claribi.db")).unwrap();
-    main.execute("UPDATE organizations SET plan = 'starter'", []).unwrap();
+    world.change_file("UPDATE organizations SET plan = 'starter'", []).await;
     world.pass(86_400);
     for running in world.app.sync_due().await.unwrap() {
         running.await.unwrap().unwrap();

@@ -1,6 +1,7 @@
 //! The command line on a terminal, which `script` plays, and in a pipe.
 
 use std::io::Write;
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use crate::binary::{Installation, text};
@@ -86,4 +87,27 @@ fn a_new_key_is_alone_in_a_pipe_and_explained_on_a_terminal() {
     let (code, shown) = on_a_terminal(&installation, create, "");
     assert_eq!(code, Some(0), "{shown}");
     assert!(shown.contains("Keep it now: it is shown this once.") && shown.contains("permissions"), "{shown}");
+}
+
+#[test]
+fn a_sync_draws_a_bar_on_a_terminal_alone() {
+    let installation = Installation::new();
+    let file = installation.data().with_file_name("shop.db");
+    another_programs_file(&file);
+    let added = installation.run(&["source", "add", file.to_str().unwrap(), "--name", "Shop"]);
+    assert!(added.status.success(), "{}", text(&added.stderr));
+    let (code, shown) = on_a_terminal(&installation, "claribi source sync shop", "");
+    assert_eq!(code, Some(0), "{shown}");
+    // Cleared at the end, and written over all the while.
+    let mut drawn = shown.split(['\r', '\n']);
+    assert!(drawn.any(|line| line.contains(" %  ") && line.trim_end().contains(" rows")), "{shown}");
+    let piped = in_a_pipe(&installation, "claribi source sync shop");
+    assert!(!text(&piped.stdout).contains('%') && text(&piped.stderr).is_empty(), "{}", text(&piped.stderr));
+}
+
+#[expect(clippy::disallowed_methods, reason = "another program's file")]
+fn another_programs_file(path: &Path) {
+    let rows = "WITH RECURSIVE n(id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM n LIMIT 20000)";
+    let made = format!("CREATE TABLE orders AS {rows} SELECT id, 'a word' AS word FROM n");
+    rusqlite::Connection::open(path).unwrap().execute_batch(&made).unwrap();
 }

@@ -70,7 +70,7 @@ async fn a_series_tells_every_bucket_with_what_became_of_its_calls() {
     assert_eq!(total(&owner, "key=key_1&operation=query_run").await, 0);
     assert_eq!(total(&owner, "key=key_1&bucket=day").await, 7);
     let hours = told(&owner, &format!("{SERIES}?key=key_1")).await;
-    assert_eq!(calls(&hours).len(), 24, "a day of hours unless told");
+    assert_eq!(calls(&hours).len(), 24, "a day of hours by default");
     assert_eq!(calls(&hours)[23], 7);
     let platform = told(&owner, "/api/usage/series/?key=1&bucket=day").await;
     assert_eq!((calls(&platform).len(), &platform["total"]["calls"]), (30, &json!(7)));

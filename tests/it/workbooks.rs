@@ -71,7 +71,7 @@ pub fn xlsx(sheets: &[(&str, Vec<Vec<String>>)]) -> Vec<u8> {
 }
 
 /// The sheets as an OpenDocument workbook.
-fn ods(sheets: &[(&str, Vec<Vec<String>>)]) -> Vec<u8> {
+pub fn ods(sheets: &[(&str, Vec<Vec<String>>)]) -> Vec<u8> {
     let mut tables = String::new();
     for (name, rows) in sheets {
         tables += &format!(r#"<table:table table:name="{name}">"#);

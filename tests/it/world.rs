@@ -15,9 +15,9 @@ use claribi::domain::entropy::{Entropy, SeededEntropy};
 use claribi::domain::id::{OrgId, RequestId, UserId};
 use claribi::domain::login::LoginLimits;
 use claribi::domain::org::OrgKind;
-use claribi::domain::plan::Plan;
+use claribi::domain::plan::{Plan, QueryCaps};
 use claribi::domain::session::Arrival;
-use claribi::domain::time::{Clock, FixedClock, Timestamp};
+use claribi::domain::time::{Clock, FixedClock, Timestamp, monotonic};
 use claribi::domain::user::LinkTtl;
 use claribi::http;
 use claribi::http::cors::Origins;
@@ -61,6 +61,8 @@ pub struct Plot {
     pub background: Background,
     /// What becomes of requests while the log cannot be written.
     pub audit_failure: OnFailure,
+    /// How long a worker without a job is kept.
+    pub idle: Duration,
     /// Worlds of one seed make the same keys in the same order.
     pub seed: u64,
 }
@@ -174,12 +176,13 @@ impl Default for Plot {
             founded: Founded::WithAnOwner,
             background: Background::Done,
             audit_failure: OnFailure::Refuse,
+            idle: Duration::from_secs(600),
             seed: 1,
         }
     }
 }
 
-/// The plans as the seeds have them.
+/// The plans as `config.example.toml` has them.
 fn plan(name: &str) -> Plan {
     let (hour, day, generation_hour, generation_day, credits) = match name {
         "trial" => (60, 500, 5, 20, 100),
@@ -199,6 +202,7 @@ fn plan(name: &str) -> Plan {
         own_limits: name == "enterprise",
         sandbox_organization: name == "enterprise",
         trial_days: (name == "trial").then_some(14),
+        query: QueryCaps::default(),
         goes_on: None,
     }
 }
@@ -296,6 +300,21 @@ impl World {
         self.clock.advance(Duration::from_secs(seconds));
     }
 
+    /// Changes `claribi.db` behind the server's back, as somebody who can write the file, and waits until it has looked.
+    pub async fn change_file(&self, sql: &str, parameters: impl rusqlite::Params) {
+        let watch = self.app.store.watch();
+        let seen = watch.commits_seen();
+        #[expect(clippy::disallowed_methods, reason = "somebody who can write the file, and not this program")]
+        let file = rusqlite::Connection::open(self.data().join("claribi.db")).unwrap();
+        assert!(file.execute(sql, parameters).unwrap() > 0, "nothing was changed");
+        let begun = monotonic();
+        while watch.commits_seen() == seen {
+            assert!(monotonic() - begun < Duration::from_secs(120), "the server has not looked");
+            watch.version();
+            tokio::task::yield_now().await;
+        }
+    }
+
     pub fn anonymous(&self) -> Actor {
         self.actor(Credential::Nothing)
     }
@@ -361,10 +380,15 @@ impl World {
 
     /// The owner of another organisation, of the same kind and plan, with a read-write key.
     pub async fn stranger(&self) -> Actor {
+        self.stranger_on(self.plot.plan).await
+    }
+
+    /// As [`World::stranger`], on this plan.
+    pub async fn stranger_on(&self, plan: &str) -> Actor {
         let founding = Founding {
             name: "Others".to_owned(),
             kind: self.plot.kind,
-            plan: self.plot.plan.to_owned(),
+            plan: plan.to_owned(),
             owner: user("stranger@example.com", Role::Owner),
             by: Founder::Operator("tests".to_owned()),
         };
@@ -468,7 +492,7 @@ fn open(data: &DataDir, role: StoreRole, clock: &FixedClock, plot: &Plot, proces
         queries: 2,
         background: 1,
         connectors: 8,
-        idle: Duration::from_secs(600),
+        idle: plot.idle,
         memory_bytes: 2 << 30,
         file_bytes: 1 << 30,
     });

@@ -32,7 +32,7 @@ pub struct ExportAudit {
     /// A line of JSON for each entry, or CSV with a heading.
     #[arg(long, value_enum, default_value = "ndjson")]
     format: Format,
-    /// Where to write it; unless told standard output.
+    /// Where to write it; by default standard output.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     #[command(flatten)]

@@ -21,10 +21,10 @@ use crate::store::audit::entries;
 /// `audit verify`.
 #[derive(Debug, Args)]
 pub struct VerifyAudit {
-    /// The number of the first entry to check; unless told the first that is kept.
+    /// The number of the first entry to check; by default the first that is kept.
     #[arg(long, value_name = "NO", value_parser = clap::value_parser!(i64).range(1..))]
     from: Option<i64>,
-    /// The number of the last entry to check; unless told the last.
+    /// The number of the last entry to check; by default the last.
     #[arg(long, value_name = "NO", value_parser = clap::value_parser!(i64).range(1..))]
     to: Option<i64>,
     /// A file with a checkpoint that was kept elsewhere: a copy of `audit.head`.

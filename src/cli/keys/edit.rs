@@ -37,10 +37,10 @@ pub struct EditKey {
     /// Let it be used from anywhere.
     #[arg(long, conflicts_with = "addresses")]
     no_ip: bool,
-    /// Remind the user of it every 30, 60 or 90 days.
+    /// Note that the key is to be looked at every 30, 60 or 90 days; `key show` tells when next.
     #[arg(long, value_name = "DAYS")]
     reminder: Option<u32>,
-    /// Remind the user no more.
+    /// No reminder.
     #[arg(long, conflicts_with = "reminder")]
     no_reminder: bool,
     #[command(flatten)]

@@ -21,7 +21,7 @@ const MAGIC: &[u8] = b"SQLite format 3\0";
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Databases")]
 pub struct DatabaseOptions {
-    /// A table to read, `name` or `schema.name`; unless told all that the user may read.
+    /// A table to read, `name` or `schema.name`; by default all that the user may read, 500 at most.
     #[arg(long = "table", value_name = "TABLE")]
     tables: Vec<String>,
     /// A query to read, in the database's own SQL, by the name of the table that it becomes.
@@ -33,7 +33,7 @@ pub struct DatabaseOptions {
     /// Copy nothing: send each query to the database, in its own SQL.
     #[arg(long)]
     live: bool,
-    /// How the connection to a database server is protected: not at all, encrypted whoever answers, or, unless told, only
+    /// How the connection to a database server is protected: not at all, encrypted whoever answers, or, by default, only
     /// where the server's certificate is one for its name.
     #[arg(long, value_name = "MODE")]
     tls: Option<TlsMode>,

@@ -78,8 +78,8 @@ impl TableChange {
         let own = table.source_name.as_str();
         let is_there = |entry: &&Entry| entry.table == own && entry.column.is_some();
         let mut entries: Vec<Entry> = source.words.iter().filter(is_there).cloned().collect();
-        let said = said(source);
-        let before = |column: Option<&str>| said.get(&(own, column)).copied().cloned().unwrap_or_default();
+        let known = words_of(source);
+        let before = |column: Option<&str>| known.get(&(own, column)).copied().cloned().unwrap_or_default();
         let words = self.table.applied(&before(None), own, "", table_name)?;
         let mut seen = HashSet::new();
         for (position, (named, change)) in self.columns.iter().enumerate() {
@@ -104,22 +104,20 @@ impl TableChange {
         check(source, &after, own)?;
         Ok(entries)
     }
-}
 
-impl TableChange {
     /// Queries of live sources are sent as they are: what is called otherwise or hidden would be found all the same.
     fn check_mode(&self, mode: Mode) -> Result<()> {
-        let all = [&self.table].into_iter().chain(self.columns.iter().map(|(_, change)| change));
-        let changes = |change: &&WordsChange| matches!(change.name, Some(Some(_))) || change.hidden == Some(true);
-        match all.filter(|_| mode == Mode::Live).find(changes) {
-            None => Ok(()),
-            Some(change) => {
-                let field = if change.hidden == Some(true) { "hidden" } else { "name" };
-                let reason = "is not for live sources, whose queries go to the database as they are; what its user may \
-                              not see is for the database to say.";
-                Err(Error::field(field, reason))
-            }
-        }
+        let columns = self.columns.iter().enumerate();
+        let columns = columns.map(|(position, (_, change))| (format!("columns[{position}]."), change));
+        let mut all = [(String::new(), &self.table)].into_iter().chain(columns).filter(|_| mode == Mode::Live);
+        let field = all.find_map(|(place, change)| {
+            let is_named = matches!(change.name, Some(Some(_)));
+            let field = if change.hidden == Some(true) { Some("hidden") } else { is_named.then_some("name") };
+            field.map(|field| place + field)
+        });
+        let reason = "is not for live sources, whose queries go to the database as they are; what its user may not see is \
+                      for the database to say.";
+        field.map_or(Ok(()), |field| Err(Error::field(field, reason)))
     }
 }
 
@@ -148,13 +146,13 @@ fn check(before: &Source, after: &Source, table: &str) -> Result<()> {
         )));
     }
     let (known, catalog) = (before.catalog(), after.catalog());
-    let (before, after) = (said(before), said(after));
+    let (before, after) = (words_of(before), words_of(after));
     let Some(found) = catalog.iter().find(|found| found.source_name == table) else { return Ok(()) };
     let tables = known.iter().map(|known| known.source_name.as_str());
     alone(tables, |name| name == table, |name| asked(&before, name, None), |name| asked(&after, name, None), "table")?;
     let was = known.iter().find(|known| known.source_name == table);
     let columns = || was.iter().flat_map(|was| &was.columns).map(|column| column.source_name.as_str());
-    let of = |said: &Said<'_>, name: &str| asked(said, table, Some(name));
+    let of = |words: &WordsOf<'_>, name: &str| asked(words, table, Some(name));
     alone(columns(), |_| true, |name| of(&before, name), |name| of(&after, name), "column")?;
     if found.present && !found.hidden && !found.columns.is_empty() && found.visible().next().is_none() {
         return Err(Error::Conflict("No column of the table would be left to see; hide the table instead.".to_owned()));
@@ -172,16 +170,16 @@ fn bytes_of(source: &Source) -> usize {
 }
 
 /// What is said of each table and column of a source, by their own names.
-type Said<'s> = HashMap<(&'s str, Option<&'s str>), &'s Words>;
+type WordsOf<'s> = HashMap<(&'s str, Option<&'s str>), &'s Words>;
 
-fn said(source: &Source) -> Said<'_> {
+fn words_of(source: &Source) -> WordsOf<'_> {
     let entries = source.words.iter();
     entries.map(|entry| ((entry.table.as_str(), entry.column.as_deref()), &entry.words)).collect()
 }
 
 /// The name that a thing is to go by: the one it was given, or its own.
-fn asked(said: &Said<'_>, table: &str, column: Option<&str>) -> String {
-    let given = said.get(&(table, column)).and_then(|words| words.name.clone());
+fn asked(words: &WordsOf<'_>, table: &str, column: Option<&str>) -> String {
+    let given = words.get(&(table, column)).and_then(|words| words.name.clone());
     given.unwrap_or_else(|| column.unwrap_or(table).to_owned())
 }
 

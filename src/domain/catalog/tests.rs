@@ -162,4 +162,15 @@ fn something_is_left_to_see_and_words_are_words() {
     assert!(matches!(change(&shop, "orders", &twice), Err(Error::InvalidField { .. })));
     let unknown = of_columns(&[("nothing", hidden(true))]);
     assert!(matches!(change(&shop, "orders", &unknown), Err(Error::InvalidField { .. })));
+    let live = Source { mode: Mode::Live, ..source(&[("orders", &["id", "amt"])]) };
+    let refused = |table: WordsChange, amt: WordsChange| {
+        let columns = vec![("id".to_owned(), WordsChange::default()), ("amt".to_owned(), amt)];
+        match change(&live, "orders", &TableChange { table, columns }) {
+            Err(Error::InvalidField { field, .. }) => field,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(refused(hidden(true), named(None)), "hidden");
+    assert_eq!(refused(named(None), hidden(true)), "columns[1].hidden");
+    assert_eq!(refused(WordsChange::default(), named(Some("amount"))), "columns[1].name");
 }

@@ -198,8 +198,8 @@ codes! {
          unchanged to have its answer again, or use a new key for a new request; a random UUID for each is best.";
     InvalidFile "invalid_file" 422 Client No []
         "Invalid file" "The file cannot be read."
-        "The message says what is the matter, and where. Files are comma- or tab-separated text, plain or as `.gz` or \
-         `.zst`. Correct the file and upload it again; nothing of the failed upload is kept.";
+        "The message says what is the matter, and where. Files are CSV, TSV, JSON, NDJSON, Parquet, Arrow, XLSX or \
+         ODS, plain or as `.gz` or `.zst`. Correct the file and send it again; nothing of the failed upload is kept.";
     SourceUnavailable "source_unavailable" 422 Client Later []
         "Source unavailable" "The data source cannot be reached, or does not give its data."
         "The message says what happened. Check the address by hand from the machine of the server, and whether what opens \
@@ -209,21 +209,24 @@ codes! {
         "Query timeout" "The query took too long and was stopped; ask for less."
         "Let the query read less: filter early, name the columns that are needed, and check that every join has its \
          condition. Add up by groups rather than fetching rows. The operator sets the longest time by \
-         `worker.query_timeout`.";
+         `worker.query_timeout`, and for a plan by its own `query_timeout`; that of \
+         imports, refreshes and reports by `worker.job_timeout`.";
     QueryTooLarge "query_too_large" 422 Client No []
         "Query too large" "The query needs more memory, or gives a larger result, than is allowed."
         "Ask for fewer columns and rows, or add up by groups; sorting and joining large tables take the most memory. \
          Fetch what is really needed in parts, by a filter. The operator sets the limits in the section `worker` of the \
-         configuration.";
+         configuration, and lower ones for a plan in its own.";
     QueryCanceled "query_canceled" 422 Client No []
         "Query canceled" "The query was called off before it was done; send it again if it is still wanted."
         "Somebody of the organization ended it by `POST /v1/query/running/{id}/cancel`: whoever asked for it, with the \
          same or another credential, or an administrator. The audit log says who. Nothing of the result is kept.";
     RateLimited "rate_limited" 429 Limited Later ["window" "limit" "retry_after"]
         "Rate limited" "Too many requests; wait and try again."
-        "Wait `retry_after` seconds, as the header `Retry-After` says too; this request was not counted. Every answer \
-         tells how much is left: `X-RateLimit-Remaining` of one window, `RateLimit` of all of them. Spread requests \
-         out, keep what you have read, and ask for larger pages. The limits belong to the plan.";
+        "Wait `retry_after` seconds, as the header `Retry-After` says too. A request that a window refused was not counted; \
+         one that was refused because too many streams or uploads are open was. Every answer tells how much is left: \
+         `X-RateLimit-Remaining` of one window, `RateLimit` of all of them. Spread requests out, keep what you have \
+         read, and ask for larger pages. Hours and days belong to the plan, minutes and logins to the server's \
+         configuration.";
     Internal "internal" 500 Server SameKey []
         "Internal error" "Something failed on the server; whoever operates it finds the cause by the request id."
         "This is not the client's fault. Send the request again; if it fails again, give the request id to whoever \
@@ -238,7 +241,7 @@ codes! {
          full, and `/readyz` says when it is over. Wait as long as `Retry-After` says and send the request again.";
     StorageUnavailable "storage_unavailable" 503 Server Later []
         "Storage unavailable" "The server cannot write its data; try again later."
-        "Nothing of the request was done. The operator of the server has to look: most often the disk is full, and the \
-         cause stands beside the request's id in the server's log. Reading works on. Wait as long as `Retry-After` says \
+        "Nothing of the request was done. The operator of the server has to look: most often the disk is full, \
+         or less is free than `sources.free_disk`, and the cause stands beside the request's id in the server's log. Reading works on. Wait as long as `Retry-After` says \
          and send the request again.";
 }

@@ -10,6 +10,7 @@
 
 mod ask;
 mod cursors;
+mod explain;
 mod fault;
 mod intake;
 mod mysql;
@@ -32,6 +33,8 @@ use serde_json::Value;
 
 pub use self::ask::{ask, describe};
 use self::cursors::{Cursors, Earlier};
+use self::explain::Lines;
+pub use self::explain::explain;
 use self::fault::Fault;
 use self::intake::{Intake, Intaken};
 use self::notes::MOST_NOTES;
@@ -76,6 +79,9 @@ trait Connector {
         let described = self.describe(&What::Query(question.sql.clone()))?;
         Ok(Described { question: Some(question), ..described })
     }
+
+    /// How a query that somebody asks would be answered, in the database's own words. It is not run.
+    fn plan(&mut self, described: &Described, into: &mut Lines) -> Result<(), Fault>;
 
     /// The greatest value of a column, by the database's own order; `None` of no rows.
     fn greatest(&mut self, described: &Described, column: usize) -> Result<Option<Value>, Fault>;

@@ -1,7 +1,7 @@
 //! MySQL and MariaDB.
 //!
-//! Everything is read in one read-only transaction that sees one moment, where the tables' storage engine has such. A
-//! table or a query is always asked for as a subquery of ours: what writes, loads or sets cannot stand there. Files of
+//! Everything is read in one read-only transaction that sees one moment, where the tables' storage engine has such. What
+//! is copied is asked for as a subquery of ours: what writes, loads or sets cannot stand there. Files of
 //! ours that a server asks for (`LOCAL INFILE`) it never gets. What only locks is not sent (`guard`), and a query that is
 //! called off is ended on the server too.
 
@@ -12,9 +12,10 @@ use std::time::Duration;
 
 use mysql_async::consts::{ColumnFlags, ColumnType};
 use mysql_async::prelude::Queryable;
-use mysql_async::{Column, Conn, Error, OptsBuilder, Params, SslOpts};
+use mysql_async::{Column, Conn, Error, OptsBuilder, Params, SslOpts, Statement};
 use serde_json::Value;
 
+use super::explain::Lines;
 use super::fault::Fault;
 use super::rows::Rows;
 use super::target::Target;
@@ -49,6 +50,8 @@ pub struct Mysql<'a> {
     connection: Option<Conn>,
     /// By what it is ended, where that is known.
     thread: Option<Thread>,
+    /// The question that it was asked, prepared.
+    asked: Option<Statement>,
     server: Server,
     hands: &'a Hands,
     control: &'a Control,
@@ -57,7 +60,7 @@ pub struct Mysql<'a> {
 impl<'a> Mysql<'a> {
     /// Connects to the first address that answers, and begins to read.
     pub fn connect(server: &Server, hands: &'a Hands, control: &'a Control) -> Result<Self, Fault> {
-        let mut mysql = Self { connection: None, thread: None, server: server.clone(), hands, control };
+        let mut mysql = Self { connection: None, thread: None, asked: None, server: server.clone(), hands, control };
         let connection = mysql.wait(async |_| enter(server).await)?;
         mysql.connection = Some(connection);
         let millis = (control.left() + GRACE).as_millis();
@@ -140,15 +143,40 @@ impl Connector for Mysql<'_> {
         let Described { title, from, .. } = self.describe(&What::Query(question.sql.clone()))?;
         let question = Question { sql: unended(&question.sql).to_owned(), ..question };
         let (sql, rows) = (&question.sql, question.rows);
-        let columns = self.wait(async |connection| {
+        let statement = self.wait(async |connection| {
             let connection = open(connection)?;
             let limited = connection.query_drop(format!("SET SESSION sql_select_limit = {rows}")).await;
             limited.map_err(|error| refused(&error, &title))?;
-            let statement = connection.prep(sql).await.map_err(|error| refused(&error, &title))?;
-            let columns = statement.columns();
-            Ok(columns.iter().map(|column| (column.name_str().into_owned(), kind_of(column))).collect())
+            connection.prep(sql).await.map_err(|error| refused(&error, &title))
         })?;
+        let columns = statement.columns();
+        let columns = columns.iter().map(|column| (column.name_str().into_owned(), kind_of(column))).collect();
+        self.asked = Some(statement);
         Ok(Described { title, columns, select: String::new(), from, expected: None, question: Some(question) })
+    }
+
+    /// The columns of its table of steps differ from server to server, so each value has its name.
+    fn plan(&mut self, described: &Described, into: &mut Lines) -> Result<(), Fault> {
+        let Described { title, question, .. } = described;
+        let sql = format!("EXPLAIN {}", question.as_ref().map_or("", |question| &question.sql));
+        self.wait(async |connection| {
+            let connection = open(connection)?;
+            let statement = connection.prep(sql).await.map_err(|error| refused(&error, title))?;
+            let values = value::bound(described.values(), usize::from(statement.num_params()))?;
+            let steps = connection.exec_iter(statement, values).await;
+            let mut steps = steps.map_err(|error| refused(&error, title))?;
+            while let Some(step) = steps.next().await.map_err(|error| refused(&error, title))? {
+                let columns = step.columns_ref().iter().enumerate();
+                let told = columns.filter_map(|(index, column)| {
+                    Some(format!("{}: {}", column.name_str(), value::text(step.as_ref(index)?)?))
+                });
+                if !into.push(told.collect::<Vec<_>>().join(", ")) {
+                    // What else would come goes with the connection.
+                    return Ok(());
+                }
+            }
+            steps.drop_result().await.map_err(|error| refused(&error, title))
+        })
     }
 
     fn greatest(&mut self, described: &Described, column: usize) -> Result<Option<Value>, Fault> {
@@ -171,11 +199,14 @@ impl Connector for Mysql<'_> {
             let (name, target) = &columns[column];
             compared(&quoted_by(name, '`'), *target, value.as_str().unwrap_or_default())
         });
-        let sql = described.question.as_ref().map(|question| question.sql.clone());
-        let sql = sql.unwrap_or_else(|| described.statement(&condition));
+        let asked = described.question.as_ref().and(self.asked.clone());
         self.wait(async |connection| {
             let connection = open(connection)?;
-            let statement = connection.prep(sql).await.map_err(|error| refused(&error, title))?;
+            let statement = match asked {
+                Some(statement) => Ok(statement),
+                None => connection.prep(described.statement(&condition)).await,
+            };
+            let statement = statement.map_err(|error| refused(&error, title))?;
             let parameters = match beyond {
                 Some(_) => parameters,
                 None => value::bound(described.values(), usize::from(statement.num_params()))?,
@@ -267,9 +298,7 @@ async fn begin(connection: &mut Conn, millis: u128) -> Result<(), Fault> {
     // Servers that are older than these limits are stopped by the deadline alone.
     let _ = connection.query_drop(limit).await;
     for statement in [
-        "SET SESSION time_zone = '+00:00'",
-        "SET SESSION sql_mode = ''",
-        "SET SESSION net_write_timeout = 600",
+        "SET SESSION time_zone = '+00:00', sql_mode = '', net_write_timeout = 600",
         "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
         "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
     ] {

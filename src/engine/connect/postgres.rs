@@ -26,6 +26,7 @@ use tokio_postgres::{Client, Column, Config, Error};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use self::value::{Raw, bound, put};
+use super::explain::Lines;
 use super::fault::Fault;
 use super::rows::Rows;
 use super::target::Target;
@@ -118,6 +119,21 @@ impl<'a> Postgres<'a> {
         Ok(Described { title, columns, select: selected.join(", "), from, expected, question: None })
     }
 
+    async fn explain(&self, described: &Described, into: &mut Lines) -> Result<(), Fault> {
+        let refused = |error: &Error| refused(error, &described.title);
+        let sql = format!("EXPLAIN {}", described.statement(""));
+        let statement = self.client.prepare(&sql).await.map_err(|error| refused(&error))?;
+        let values = bound(described.values(), statement.params().len())?;
+        let rows = self.client.query_raw(&statement, values).await.map_err(|error| refused(&error))?;
+        let mut rows = pin!(rows);
+        while let Some(row) = rows.try_next().await.map_err(|error| refused(&error))? {
+            if !into.push(row.try_get(0).map_err(|error| refused(&error))?) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     async fn pour(
         &self,
         described: &Described,
@@ -186,6 +202,10 @@ impl Connector for Postgres<'_> {
 
     fn unmeasured(&self) -> ColumnType {
         ColumnType::Decimal
+    }
+
+    fn plan(&mut self, described: &Described, into: &mut Lines) -> Result<(), Fault> {
+        self.wait(self.explain(described, into))
     }
 
     fn greatest(&mut self, described: &Described, column: usize) -> Result<Option<Value>, Fault> {

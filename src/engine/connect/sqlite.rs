@@ -8,6 +8,7 @@
 
 mod settled;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, Statement};
 use serde_json::Value;
 
 use self::settled::Descriptors;
+use super::explain::Lines;
 use super::fault::Fault;
 use super::rows::Rows;
 use super::target::{Cell, Target};
@@ -170,6 +172,26 @@ impl Connector for Sqlite {
             What::Query(_) => None,
         };
         Ok(Described { title, columns, select, from, expected, question: None })
+    }
+
+    /// Each step below the one that it is a part of.
+    fn plan(&mut self, described: &Described, into: &mut Lines) -> Result<(), Fault> {
+        let failed = |error: &rusqlite::Error| fault(error, &described.title, &self.control);
+        let sql = format!("EXPLAIN QUERY PLAN {}", described.statement(""));
+        let mut statement = self.connection.prepare(&sql).map_err(|error| failed(&error))?;
+        bind(&mut statement, described.values(), &failed)?;
+        let mut rows = statement.raw_query();
+        let mut depths: HashMap<i64, usize> = HashMap::new();
+        while let Some(row) = rows.next().map_err(|error| failed(&error))? {
+            let step = (|| Ok((row.get(0)?, row.get(1)?, row.get(3)?)))();
+            let (step, whole, said): (i64, i64, String) = step.map_err(|error| failed(&error))?;
+            let depth = depths.get(&whole).map_or(0, |depth| depth + 1);
+            depths.insert(step, depth);
+            if !into.push(format!("{}{said}", "  ".repeat(depth))) {
+                break;
+            }
+        }
+        Ok(())
     }
 
     fn greatest(&mut self, described: &Described, column: usize) -> Result<Option<Value>, Fault> {

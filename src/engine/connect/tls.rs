@@ -11,7 +11,7 @@ use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme
 
 use super::fault::Fault;
 use crate::domain::connection::Tls;
-use crate::worker::protocol::Server;
+use crate::worker::protocol::{Authorities, Server};
 
 /// How this server's connection is encrypted; `None` where it is not.
 pub fn config(server: &Server) -> Result<Option<ClientConfig>, Fault> {
@@ -33,7 +33,8 @@ pub fn config(server: &Server) -> Result<Option<ClientConfig>, Fault> {
 /// it takes count.
 pub fn trusted(server: &Server) -> Result<Vec<CertificateDer<'static>>, Fault> {
     let pem = match &server.authorities {
-        Some(path) => fs::read(path)?,
+        Some(Authorities::File(path)) => fs::read(path)?,
+        Some(Authorities::Given(pem)) => pem.clone().into_bytes(),
         None => Vec::new(),
     };
     let takes = |certificate: &CertificateDer<'static>| RootCertStore::empty().add(certificate.clone()).is_ok();

@@ -1,9 +1,12 @@
 //! The engine's errors as sentences for the query's author. Nothing passes through: paths and the names of internals
 //! would leak otherwise.
 
+use std::io;
+
 use datafusion::arrow::error::ArrowError;
 use datafusion::common::{DataFusionError, SchemaError};
 use datafusion::sql::sqlparser::parser::ParserError;
+use rustix::io::Errno;
 
 use super::names;
 use crate::engine::internal;
@@ -73,6 +76,7 @@ fn translate(error: &DataFusionError, functions: &[&str]) -> Failure {
         }
         DataFusionError::ArrowError(error, _) => arrow(error),
         DataFusionError::ResourcesExhausted(text) => exhausted(text),
+        DataFusionError::IoError(error) => scratch(error),
         DataFusionError::External(other) => match pattern(&other.to_string()) {
             Some(message) => invalid(message),
             None => internal("a query failed", error),
@@ -90,6 +94,7 @@ fn arrow(error: &ArrowError) -> Failure {
         | ArrowError::ComputeError(text)
         | ArrowError::InvalidArgumentError(text)
         | ArrowError::NotYetImplemented(text) => tidy(text),
+        ArrowError::IoError(_, error) => return scratch(error),
         other => return internal("a query failed", other),
     };
     Failure::new(FailureCode::InvalidSql, format!("The query fails on the data: {text}."))
@@ -113,6 +118,20 @@ fn exhausted(text: &str) -> Failure {
         "The query needs more memory than it may use; select fewer columns, or filter and aggregate before joining."
     };
     Failure::new(FailureCode::TooLarge, message)
+}
+
+/// What comes of writing what memory has no room for, and of reading it again: a bound of ours, which is told in words
+/// alone, or one of the machine's.
+fn scratch(error: &io::Error) -> Failure {
+    match Errno::from_io_error(error) {
+        Some(Errno::NOSPC | Errno::DQUOT | Errno::FBIG) => exhausted("disk"),
+        Some(Errno::MFILE | Errno::NFILE) => Failure::new(
+            FailureCode::TooLarge,
+            "The query needs more scratch files at once than it may have; filter or aggregate before sorting and joining.",
+        ),
+        None if error.to_string().contains("disk space during the spilling") => exhausted("disk"),
+        _ => internal("a query failed", error),
+    }
 }
 
 fn schema(fault: &SchemaError) -> String {
@@ -225,4 +244,24 @@ fn position(error: &DataFusionError) -> Option<Position> {
 
 fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
     text.split_once(before)?.1.split_once(after).map(|(found, _)| found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scratch_that_does_not_suffice_is_the_querys_matter_and_other_faults_are_ours() {
+        let full = io::Error::other("The used disk space during the spilling process has exceeded the allowable limit");
+        let of_machine = [Errno::NOSPC, Errno::DQUOT, Errno::FBIG, Errno::MFILE]
+            .map(|errno| io::Error::from_raw_os_error(errno.raw_os_error()));
+        for error in std::iter::once(full).chain(of_machine) {
+            let shown = error.to_string();
+            let failure = arrow(&ArrowError::IoError(shown.clone(), error));
+            assert_eq!(failure.code, FailureCode::TooLarge, "{shown}");
+            assert!(failure.message.contains("scratch"), "{}", failure.message);
+        }
+        let broken = DataFusionError::IoError(io::Error::from_raw_os_error(Errno::IO.raw_os_error()));
+        assert_eq!(failure(&broken, &[]).code, FailureCode::Internal);
+    }
 }

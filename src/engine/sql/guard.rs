@@ -11,6 +11,9 @@ use crate::worker::protocol::{Failure, FailureCode};
 
 /// How deep expressions and subqueries may be nested.
 const DEPTH: usize = 50;
+/// What is said of `EXPLAIN`, which tells where files are.
+const EXPLAIN: &str = "EXPLAIN is no query; send what stands behind it, alone, to POST /v1/query/explain, or on the platform \
+                       face to POST /api/analytics/query/explain/, and be told its plan.";
 
 /// Reads the text as one query.
 pub fn parse(sql: &str) -> Result<Statement, Failure> {
@@ -48,6 +51,9 @@ impl Visitor for OnlyReads {
         }
         let text = statement.to_string();
         let word: String = text.chars().take_while(char::is_ascii_alphabetic).collect();
+        if matches!(statement, Statement::Explain { .. }) {
+            return ControlFlow::Break(EXPLAIN.into());
+        }
         ControlFlow::Break(format!("Only queries are accepted, and {} is none; write one SELECT.", word.to_uppercase()))
     }
 

@@ -8,9 +8,11 @@
 mod checked;
 pub mod encode;
 mod errors;
+pub mod explain;
 mod functions;
 mod guard;
 mod names;
+mod parameters;
 pub mod query;
 pub mod refresh;
 pub mod session;

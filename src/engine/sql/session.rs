@@ -4,12 +4,14 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use datafusion::arrow::datatypes::Schema;
 use datafusion::catalog::{
     CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider,
     SchemaProvider, TableProvider,
 };
 use datafusion::common::Column;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::datasource::empty::EmptyTable;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
 use datafusion::datasource::physical_plan::ParquetSource;
@@ -25,18 +27,18 @@ use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Volatility};
 use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream, execute_stream};
 use datafusion::prelude::SessionConfig;
-use datafusion::scalar::ScalarValue;
 use datafusion::sql::parser::Statement as Parsed;
 use datafusion::sql::sqlparser::ast::Statement;
 use parking_lot::Mutex;
 
 use super::checked::CheckIntegers;
 use super::names::{self, KnownTable};
+use super::parameters::bind;
 use super::{errors, functions, guard, value};
 use crate::domain::result::Column as ResultColumn;
 use crate::engine::threads::Hands;
 use crate::engine::{defect, internal};
-use crate::worker::protocol::{ColumnView, Failure, FailureCode, QueryLimits, TableFile};
+use crate::worker::protocol::{ColumnView, Failure, QueryLimits, TableFile};
 
 /// The catalog that all tables are in; nobody has to name it.
 const CATALOG: &str = "claribi";
@@ -89,12 +91,45 @@ impl Engine {
         source: Option<&str>,
         limits: &QueryLimits,
     ) -> Result<Session, Failure> {
+        let mut providers = Vec::with_capacity(tables.len());
+        for file in tables {
+            providers.push(self.table(file).await?);
+        }
+        self.session_of(tables, providers, source, limits)
+    }
+
+    /// As [`Engine::session`], for plans that are not run: of the tables there are the columns that queries see, and
+    /// neither rows nor files.
+    pub async fn outline(
+        &self,
+        tables: &[TableFile],
+        source: Option<&str>,
+        limits: &QueryLimits,
+    ) -> Result<Session, Failure> {
+        let mut providers: Vec<Arc<dyn TableProvider>> = Vec::with_capacity(tables.len());
+        for file in tables {
+            providers.push(Arc::new(EmptyTable::new(self.table(file).await?.schema())));
+        }
+        self.session_of(tables, providers, source, limits)
+    }
+
+    /// The table as queries see it.
+    async fn table(&self, file: &TableFile) -> Result<Arc<dyn TableProvider>, Failure> {
+        let extract = self.extract(file).await?;
+        if file.columns.is_empty() { Ok(extract) } else { seen(extract, &file.columns) }
+    }
+
+    fn session_of(
+        &self,
+        tables: &[TableFile],
+        providers: Vec<Arc<dyn TableProvider>>,
+        source: Option<&str>,
+        limits: &QueryLimits,
+    ) -> Result<Session, Failure> {
         let catalog = MemoryCatalogProvider::new();
         let mut schemas: HashMap<&str, Arc<MemorySchemaProvider>> = HashMap::new();
         let mut known = Vec::with_capacity(tables.len());
-        for file in tables {
-            let extract = self.extract(file).await?;
-            let provider = if file.columns.is_empty() { extract } else { seen(extract, &file.columns)? };
+        for (file, provider) in tables.iter().zip(providers) {
             known.push(KnownTable {
                 source: file.source.clone(),
                 table: file.table.clone(),
@@ -213,29 +248,42 @@ impl Session {
     /// Starts the query; at most `rows` rows will come.
     pub async fn start(&self, sql: &str, parameters: &[serde_json::Value], rows: u64) -> Result<Running, Failure> {
         let statement = guard::parse(sql)?;
-        let plan = self.plan(&statement).await?;
-        let plan = bind(plan, parameters).map_err(|error| self.failure(&error))??;
+        let plan = self.bound(&statement, parameters).await?;
         let is_lasting = is_lasting(&plan).map_err(|error| self.failure(&error))?;
-        // The planner keeps limits in signed numbers.
-        let rows = usize::try_from(rows).unwrap_or(usize::MAX).min(usize::MAX >> 1);
-        let limited = LogicalPlanBuilder::from(plan).limit(0, Some(rows)).and_then(LogicalPlanBuilder::build);
-        let plan = match limited {
+        let plan = match limited(plan, rows) {
             Ok(plan) => self.state.create_physical_plan(&plan).await,
             Err(error) => Err(error),
         };
         let plan = plan.map_err(|error| self.failure(&error))?;
         let stream = execute_stream(plan.clone(), self.state.task_ctx()).map_err(|error| self.failure(&error))?;
-        let mut columns = value::columns(&stream.schema());
-        let labels = names::labels(&statement, columns.len());
-        for (column, label) in columns.iter_mut().zip(labels) {
-            column.name = label.unwrap_or_else(|| std::mem::take(&mut column.name));
-        }
+        let columns = labelled(&stream.schema(), &statement);
         Ok(Running { columns, stream, is_lasting, plan })
+    }
+
+    /// The query as it would run, and the columns of its rows, of which there would be at most `rows`.
+    pub async fn optimized(
+        &self,
+        sql: &str,
+        parameters: &[serde_json::Value],
+        rows: u64,
+    ) -> Result<(LogicalPlan, Vec<ResultColumn>), Failure> {
+        let statement = guard::parse(sql)?;
+        let plan = self.bound(&statement, parameters).await?;
+        let plan = limited(plan, rows).and_then(|plan| self.state.optimize(&plan));
+        let plan = plan.map_err(|error| self.failure(&error))?;
+        let columns = labelled(plan.schema().as_arrow(), &statement);
+        Ok((plan, columns))
     }
 
     /// The engine's error as its caller may read it.
     pub fn failure(&self, error: &DataFusionError) -> Failure {
         errors::failure(error, &functions::names(&self.state))
+    }
+
+    /// The plan with its parameters' values.
+    async fn bound(&self, statement: &Statement, parameters: &[serde_json::Value]) -> Result<LogicalPlan, Failure> {
+        let plan = self.plan(statement).await?;
+        bind(plan, parameters).map_err(|error| self.failure(&error))?
     }
 
     async fn plan(&self, statement: &Statement) -> Result<LogicalPlan, Failure> {
@@ -259,6 +307,23 @@ impl Session {
     }
 }
 
+/// The plan with so many rows at most.
+fn limited(plan: LogicalPlan, rows: u64) -> Result<LogicalPlan, DataFusionError> {
+    // The planner keeps limits in signed numbers.
+    let rows = usize::try_from(rows).unwrap_or(usize::MAX).min(usize::MAX >> 1);
+    LogicalPlanBuilder::from(plan).limit(0, Some(rows)).and_then(LogicalPlanBuilder::build)
+}
+
+/// The columns of a result, called as the query calls them.
+fn labelled(schema: &Schema, statement: &Statement) -> Vec<ResultColumn> {
+    let mut columns = value::columns(schema);
+    let labels = names::labels(statement, columns.len());
+    for (column, label) in columns.iter_mut().zip(labels) {
+        column.name = label.unwrap_or_else(|| std::mem::take(&mut column.name));
+    }
+    columns
+}
+
 /// Whether every function of a plan gives the same for the same, always. To be asked before it is optimised, which puts
 /// the present time in its place.
 fn is_lasting(plan: &LogicalPlan) -> Result<bool, DataFusionError> {
@@ -274,58 +339,6 @@ fn is_lasting(plan: &LogicalPlan) -> Result<bool, DataFusionError> {
         })
     })?;
     Ok(lasts)
-}
-
-/// Puts values in the place of `$1`, `$2`, …
-fn bind(plan: LogicalPlan, parameters: &[serde_json::Value]) -> Result<Result<LogicalPlan, Failure>, DataFusionError> {
-    let invalid = |message: String| Ok(Err(Failure::new(FailureCode::InvalidSql, message)));
-    for name in plan.get_parameter_names()? {
-        let number = name.strip_prefix('$').and_then(|number| number.parse::<usize>().ok());
-        match number {
-            Some(number) if (1..=parameters.len()).contains(&number) => {}
-            Some(number) => return invalid(format!("The query uses `${number}`, but {}.", given(parameters.len()))),
-            None => {
-                return invalid(format!("`{name}` is no parameter; write `$1` for the first, `$2` for the second."));
-            }
-        }
-    }
-    let mut values = Vec::with_capacity(parameters.len());
-    for (position, parameter) in parameters.iter().enumerate() {
-        match scalar(parameter) {
-            Some(value) => values.push(value),
-            None => {
-                let number = position + 1;
-                return invalid(format!(
-                    "Parameter {number} is a list or an object; give a text, number, boolean or null."
-                ));
-            }
-        }
-    }
-    if values.is_empty() {
-        return Ok(Ok(plan));
-    }
-    plan.with_param_values(values).map(Ok)
-}
-
-fn given(count: usize) -> String {
-    match count {
-        0 => "no parameters are given".to_owned(),
-        1 => "only one parameter is given".to_owned(),
-        _ => format!("only {count} parameters are given"),
-    }
-}
-
-fn scalar(value: &serde_json::Value) -> Option<ScalarValue> {
-    match value {
-        serde_json::Value::Null => Some(ScalarValue::Null),
-        serde_json::Value::Bool(value) => Some(ScalarValue::Boolean(Some(*value))),
-        serde_json::Value::Number(number) => Some(match number.as_i64() {
-            Some(whole) => ScalarValue::Int64(Some(whole)),
-            None => ScalarValue::Float64(number.as_f64()),
-        }),
-        serde_json::Value::String(text) => Some(ScalarValue::Utf8(Some(text.clone()))),
-        serde_json::Value::Array(_) | serde_json::Value::Object(_) => None,
-    }
 }
 
 /// Rows that came out of the scans below the node.

@@ -1,4 +1,4 @@
-//! Sessions and the caller's status on the platform face (seed 004).
+//! Sessions and the caller's status on the platform face.
 
 use poem_openapi::OpenApi;
 use poem_openapi::param::Query;

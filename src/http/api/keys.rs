@@ -69,7 +69,7 @@ impl KeysApi {
     /// Rotate an API key into a new one.
     ///
     /// The new key has the same name, rights, networks and limits, and is valid for as long as the older one was made
-    /// for; what counts against limits and as usage goes with the pair. The older one works for a grace.
+    /// for; what counts against limits and as usage goes with the pair. The older one works for a grace period.
     #[oai(path = "/:id/rotate", method = "post", operation_id = "keys_rotate")]
     async fn rotate(
         &self,
@@ -108,7 +108,7 @@ impl KeysApi {
 
     /// Get what an API key was used for.
     ///
-    /// Counts are rolling, to the minute.
+    /// Counts are rolling: those of 24 hours to the minute, those of 7 and 30 days to the hour.
     #[oai(path = "/:id/activity", method = "get", operation_id = "keys_activity")]
     async fn activity(&self, Credential(caller): Credential, id: Named<KeyOf>) -> Reply<Json<KeyActivity>> {
         Ok(Json(self.0.key_activity(&caller, &id.id, &id.spelled)?.into()))

@@ -1,4 +1,4 @@
-//! The platform face `/api/` (seeds 002 and 004): ids are integers, lists go by page number.
+//! The platform face `/api/`: ids are integers, lists go by page number.
 
 mod account;
 mod audit;

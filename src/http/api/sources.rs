@@ -38,7 +38,7 @@ impl DataSourcesApi {
         Ok(Json(Counted::of(page.map(DataSource::from), &exchange.0)))
     }
 
-    /// Create a data source by uploading files, of a file on the web, or of a database.
+    /// Create a data source from uploaded files, a file on the web, or a database.
     ///
     /// Each file becomes a table. JSON says where a file or a database is that the server reads, now and at each sync:
     /// of a database all tables, or those that are named, or queries in its own SQL. Answers 202 when reading takes
@@ -55,7 +55,7 @@ impl DataSourcesApi {
     /// Takes the form by which a data source is made, so that it can be sent again once it is right.
     #[oai(path = "/preview", method = "post", operation_id = "data_sources_preview")]
     async fn preview(&self, Credential(caller): Credential, upload: Upload<Look>) -> Reply<Json<Preview>> {
-        let files = upload.receive_files(self.0.begin_preview(&caller)?).await?;
+        let files = upload.receive_files(self.0.begin_preview(&caller).await?).await?;
         Ok(Json(self.0.preview_files(&caller, files).await?.into()))
     }
 
@@ -77,7 +77,7 @@ impl DataSourcesApi {
         id: Named<SourceOf>,
         upload: Upload<NewFiles>,
     ) -> Reply<Json<DataSource<Id>>> {
-        let holder = self.0.begin_files(&caller, &id.id, &id.spelled)?;
+        let holder = self.0.begin_files(&caller, &id.id, &id.spelled).await?;
         let (files, mode) = upload.receive_files(holder).await?;
         let answer = |source| Json(DataSource::from(source));
         Ok(self.0.put_files(&caller, (&id.id, &id.spelled), files, mode, answer).await?)

@@ -1,4 +1,5 @@
-//! The external face `/api/v1/`: exactly what seed 001 lists. Ids are uuids, lists go by cursor.
+//! The external face `/api/v1/`: what its published list of endpoints has (`tests/it/documented/001-endpoints.txt`), and
+//! no more. Ids are uuids, lists go by cursor.
 
 mod account;
 mod dashboards;

@@ -138,10 +138,15 @@ fn parameters(described: &mut Value, path: &str, face: Face) {
                 json!({"minimum": 1, "default": 1}),
             ),
             "format" if operation_id == "audit_export" => {
-                ("The form; unless told `ndjson`.", json!({"default": "ndjson"}))
+                ("The form; by default `ndjson`.", json!({"default": "ndjson"}))
             }
+            "seconds" if operation_id == "usage_follow" => (
+                "How long the stream is to be; by default until one of the two sides ends it. With 0 it tells once what is left \
+                 now.",
+                json!({"minimum": 0, "maximum": 86_400}),
+            ),
             "seconds" => (
-                "How long the stream is to be; unless told until one of the two sides ends it. With 0 it tells what has \
+                "How long the stream is to be; by default until one of the two sides ends it. With 0 it tells what has \
                  come since `Last-Event-ID`.",
                 json!({"minimum": 0, "maximum": 86_400}),
             ),
@@ -151,8 +156,13 @@ fn parameters(described: &mut Value, path: &str, face: Face) {
                 json!({"example": "{\"month\":7}"}),
             ),
             "explain" => ("A method and a path on any face, such as `POST /v1/reports/generate`.", json!({})),
-            "address" => ("With `explain`: the IP address that the call would come from.", json!({})),
+            "address" if operation_id == "auth_verify" => {
+                ("With `explain`: the IP address that the call would come from.", json!({}))
+            }
             "table" => ("A table by its name in queries, or else by the one that it has in its source.", json!({})),
+            "id" if operation_id == "query_cancel" => {
+                ("The query's `id`: the `X-Request-Id` of the request that asked for it.", json!({}))
+            }
             "id" | "widget_id" => ("An id in any spelling of this face.", json!({})),
             _ => continue,
         };

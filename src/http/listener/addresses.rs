@@ -5,6 +5,7 @@ use std::collections::hash_map::Entry;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
+use ipnet::IpNet;
 use parking_lot::Mutex;
 
 /// The count of open connections by address.
@@ -12,6 +13,7 @@ use parking_lot::Mutex;
 pub(super) struct Addresses {
     open: Arc<Mutex<HashMap<IpAddr, usize>>>,
     limit: usize,
+    unlimited: Vec<IpNet>,
 }
 
 /// One connection's share of its address; given back when dropped.
@@ -21,9 +23,9 @@ pub(super) struct Share {
 }
 
 impl Addresses {
-    /// No connection yet, at most `limit` for each address.
-    pub(super) fn new(limit: usize) -> Self {
-        Self { open: Arc::default(), limit }
+    /// No connection yet, at most `limit` for each address that is not in one of the other networks.
+    pub(super) fn new(limit: usize, unlimited: Vec<IpNet>) -> Self {
+        Self { open: Arc::default(), limit, unlimited }
     }
 
     /// Counts one more connection from `address`, or says that it has its share already.
@@ -31,7 +33,7 @@ impl Addresses {
         let origin = origin(address);
         let mut open = self.open.lock();
         let count = open.entry(origin).or_insert(0);
-        if *count >= self.limit {
+        if *count >= self.limit && !self.unlimited.iter().any(|network| network.contains(&address.to_canonical())) {
             return None;
         }
         *count += 1;
@@ -69,7 +71,7 @@ mod tests {
 
     #[test]
     fn an_address_at_its_limit_enters_again_after_one_of_its_connections_ended() {
-        let addresses = Addresses::new(2);
+        let addresses = Addresses::new(2, Vec::new());
         let first = addresses.enter(address("192.0.2.1")).unwrap();
         let _second = addresses.enter(address("192.0.2.1")).unwrap();
         assert!(addresses.enter(address("192.0.2.1")).is_none());
@@ -79,8 +81,18 @@ mod tests {
     }
 
     #[test]
+    fn a_proxy_has_as_many_connections_as_its_clients_need() {
+        let addresses = Addresses::new(1, vec!["192.0.2.0/28".parse().unwrap()]);
+        let proxied: Vec<_> = (0..3).map(|_| addresses.enter(address("::ffff:192.0.2.1")).unwrap()).collect();
+        let _direct = addresses.enter(address("192.0.2.16")).unwrap();
+        assert!(addresses.enter(address("192.0.2.16")).is_none());
+        drop(proxied);
+        assert_eq!(addresses.open.lock().len(), 1);
+    }
+
+    #[test]
     fn addresses_without_connections_take_no_memory() {
-        let addresses = Addresses::new(1);
+        let addresses = Addresses::new(1, Vec::new());
         let share = addresses.enter(address("192.0.2.1"));
         assert_eq!(addresses.open.lock().len(), 1);
         drop(share);

@@ -25,7 +25,8 @@ impl AuditApi {
     /// List the entries of the audit log.
     ///
     /// Each call of the organization is one, and each change that no call made. A page may have fewer entries than
-    /// `limit`, and a cursor, when few of many entries meet the filters.
+    /// `limit`, and a cursor, when few of many entries meet the filters, or when
+    /// what they changed is long.
     #[oai(path = "/", method = "get", operation_id = "audit_list")]
     async fn list(
         &self,

@@ -1,4 +1,4 @@
-//! The `/v1/` face (seed 003): ids are prefix and hex, lists go by cursor, errors are nested.
+//! The `/v1/` face: ids are prefix and hex, lists go by cursor, errors are nested.
 
 mod account;
 mod audit;

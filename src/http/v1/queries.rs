@@ -77,7 +77,8 @@ impl QueriesApi {
     ///
     /// It is computed once and kept until the data of a source that it may read changes, or room is needed; then
     /// `elapsed_ms` is that of the run that computed it, and `ETag` names the result. Of those who ask for a result at the
-    /// same time one has it computed. Queries that ask for the time or for chance are computed each time and have no tag.
+    /// same time one has it computed. Queries of live sources, and those that ask for
+    /// the time or for chance, are computed each time and have no tag.
     ///
     /// The answer is JSON, or what a request accepts better: `text/csv`, `application/vnd.apache.arrow.stream` or
     /// `application/vnd.apache.parquet`.

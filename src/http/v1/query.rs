@@ -12,9 +12,11 @@ use crate::http::params::Named;
 use crate::http::query_reply::QueryReply;
 use crate::http::reply::Json;
 use crate::http::wire::Nothing;
+use crate::http::wire::explanation::QueryExplanation;
 use crate::http::wire::query::{QueryRequest, QueryResult};
 use crate::http::wire::running::{CanceledQuery, RunningQueries};
 use crate::service::app::App;
+use crate::service::query::ResultFormat;
 
 /// The query of `/v1/`.
 pub struct QueryApi(pub App);
@@ -34,6 +36,19 @@ impl QueryApi {
     ) -> Reply<QueryReply<QueryResult>> {
         let answer = self.0.query(&caller, request.read(FACE, format)).await?;
         Ok(QueryReply::of(answer, format).await?)
+    }
+
+    /// Explain a query.
+    ///
+    /// The query is planned as it would run, and not run: the answer tells its SQL, the columns of its result, the tables
+    /// and columns that it would read, and the plan. What is refused of a query is refused here too.
+    #[oai(path = "/explain", method = "post", operation_id = "query_explain")]
+    async fn explain(
+        &self,
+        Credential(caller): Credential,
+        Body(request): Body<QueryRequest>,
+    ) -> Reply<Json<QueryExplanation<Id>>> {
+        Ok(Json(self.0.explain_query(&caller, request.read(FACE, ResultFormat::Json)).await?.into()))
     }
 
     /// List the queries that run.

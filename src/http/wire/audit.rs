@@ -26,7 +26,7 @@ pub struct AuditEntry<I: Type + ParseFromJSON + ToJSON> {
     id: I,
     /// Its number: entries are numbered without gaps, in the order in which they were written.
     seq: i64,
-    /// `call`, or what an event is: `change`, `stream_end`, `key_sent_in_clear`, `retention`, `gap`, `flood`.
+    /// `call`, or what an event is: `change`, `stream_end`, `key_sent_in_clear`.
     r#type: String,
     /// When the call arrived or the event happened.
     at: Stamp,

@@ -20,7 +20,7 @@ pub struct Connection {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[oai(validator(min_length = 1, max_length = 4000))]
     url: Option<String>,
-    /// What the file is called, which names its table; the last part of the URL's path unless told.
+    /// What the file is called, which names its table; the last part of the URL's path by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[oai(validator(min_length = 1, max_length = 200))]
     file: Option<String>,
@@ -33,7 +33,7 @@ pub struct Connection {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[oai(validator(min_length = 1, max_length = 255))]
     host: Option<String>,
-    /// Its port; 5432 for `postgres` and 3306 for `mysql` unless told.
+    /// Its port; 5432 for `postgres` and 3306 for `mysql` by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[oai(validator(minimum(value = "1"), maximum(value = "65535")))]
     port: Option<u16>,
@@ -45,14 +45,15 @@ pub struct Connection {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[oai(validator(min_length = 1, max_length = 1000))]
     user: Option<String>,
-    /// How the connection to it is protected; `verify` unless told.
+    /// How the connection to it is protected; `verify` by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     tls: Option<Tls>,
     /// Certificates in PEM that its own is checked by, instead of those that the server's machine trusts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[oai(validator(min_length = 1, max_length = 100000))]
     authority: Option<String>,
-    /// The tables to read, `name` or `schema.name`; all that the user may read unless tables or queries are named.
+    /// The tables to read, `name` or `schema.name`; all that the user may read unless tables or queries
+    /// are named; more than 500 have to be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[oai(validator(max_items = 1000))]
     tables: Option<Vec<String>>,

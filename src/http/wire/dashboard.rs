@@ -1,4 +1,4 @@
-//! Dashboards on the wire (PRODUCT 8.8). Their widgets are in [`super::widget`].
+//! Dashboards on the wire. Their widgets are in [`super::widget`].
 
 use poem_openapi::Object;
 use poem_openapi::types::{ParseFromJSON, ToJSON, Type};

@@ -1,4 +1,4 @@
-//! API keys on the wire (PRODUCT 8.3): a key, and the one that is to be made. What else is asked of keys is in `asked`.
+//! API keys on the wire: a key, and the one that is to be made. What else is asked of keys is in `asked`.
 
 mod asked;
 
@@ -19,7 +19,7 @@ use crate::domain::window::Limits;
 use crate::http::conditional::Tagged;
 use crate::service::keys as service;
 
-/// An API key. In the documents it is not named like its field `key`: clients are generated from these names.
+/// An API key.
 #[derive(Serialize, Object)]
 #[oai(rename = "ApiKey")]
 pub struct Key<I: Type + ParseFromJSON + ToJSON> {
@@ -322,7 +322,7 @@ pub struct NewKey {
     /// Limits of its own; administrators can set them, in a session.
     #[serde(default)]
     limits: Option<KeyLimits>,
-    /// A reminder every 30, 60 or 90 days.
+    /// Days between reminders: 30, 60 or 90. None is sent yet: `next_reminder_at` tells when one is due.
     #[serde(default)]
     #[oai(validator(minimum(value = "30"), maximum(value = "90"), multiple_of = 30.0))]
     reminder_days: Option<u32>,

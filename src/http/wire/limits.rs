@@ -1,4 +1,4 @@
-//! What is left: of windows, and of credits (PRODUCT 8.4).
+//! What is left: of windows, and of credits.
 
 use poem_openapi::Object;
 use poem_openapi::types::{ParseFromJSON, ToJSON, Type};

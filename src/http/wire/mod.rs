@@ -6,6 +6,7 @@ pub mod catalog;
 pub mod connection;
 pub mod credits;
 pub mod dashboard;
+pub mod explanation;
 pub mod import;
 pub mod key;
 pub mod limits;

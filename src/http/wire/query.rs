@@ -1,4 +1,4 @@
-//! Queries on the wire (PRODUCT 8.7).
+//! Queries on the wire.
 
 use poem_openapi::Object;
 use serde::{Deserialize, Serialize};
@@ -28,7 +28,7 @@ pub struct QueryRequest {
     /// The source to query; without it all sources but live ones are there, for SQL.
     #[serde(default)]
     pub(super) data_source_id: Option<Reference>,
-    /// Rows at most; 10,000 unless told.
+    /// Rows at most; 10,000 by default.
     #[serde(default)]
     #[oai(validator(minimum(value = "1")))]
     pub(super) limit: Option<u64>,
@@ -53,7 +53,7 @@ pub struct QueryRequest {
     #[serde(default)]
     #[oai(validator(max_items = 20))]
     pub(super) filters: Option<Vec<QueryFilter>>,
-    /// What comes first; unless told the earliest, and without `time` the largest first measure.
+    /// What comes first; by default the earliest, and without `time` the largest first measure.
     #[serde(default)]
     #[oai(validator(max_items = 20))]
     pub(super) order: Option<Vec<QueryOrder>>,
@@ -90,7 +90,8 @@ fn converted<T, U: From<T>>(list: Option<Vec<T>>) -> Vec<U> {
     list.into_iter().flatten().map(Into::into).collect()
 }
 
-/// A result. Integers beyond 2^53 and decimals are strings, NaN is null. Workers write it; this is its schema.
+/// A result. Integers beyond 2^53 and decimals are strings, NaN is null.
+// Workers write it; this is its schema.
 #[derive(Serialize, Object)]
 #[oai(skip_serializing_if_is_none)]
 pub struct QueryResult {

@@ -1,4 +1,4 @@
-//! Reports, their templates and runs on the wire (PRODUCT 8.5).
+//! Reports, their templates and runs on the wire.
 
 use poem_openapi::types::{ParseFromJSON, ToJSON, Type};
 use poem_openapi::{Enum, Object};
@@ -227,10 +227,10 @@ pub struct NewReport {
     /// The dashboard that is printed.
     #[serde(default)]
     dashboard_id: Option<Reference>,
-    /// `pdf` unless told.
+    /// `pdf` by default.
     #[serde(default)]
     output_format: Option<OutputFormat>,
-    /// 1 to 200 characters; made of template and subject unless told.
+    /// 1 to 200 characters; made of template and subject by default.
     #[serde(default)]
     #[oai(validator(min_length = 1, max_length = 200))]
     name: Option<String>,
@@ -315,7 +315,7 @@ impl<I: Spelling> Generated<I> {
 #[derive(Debug, Deserialize, Object)]
 #[serde(deny_unknown_fields)]
 pub struct RunRequest {
-    /// The report's own unless told.
+    /// The report's own by default.
     #[serde(default)]
     format: Option<OutputFormat>,
 }

@@ -34,8 +34,8 @@ pub struct SavedQuery<I: Type + ParseFromJSON + ToJSON> {
 pub struct SavedQueryBody<I: Type + ParseFromJSON + ToJSON> {
     /// One `SELECT`.
     sql: Option<String>,
-    /// The source whose tables need no slug; without one all sources are there. It may be gone: the query then is
-    /// answered 404.
+    /// The source whose tables need no slug; without one all but live ones are there. It may be gone: the query
+    /// then is answered 404.
     data_source_id: Option<I>,
     /// Rows at most.
     limit: Option<u64>,
@@ -127,10 +127,10 @@ pub struct NewQueryBody {
     #[serde(default)]
     #[oai(validator(min_length = 1))]
     sql: Option<String>,
-    /// The source to query; without it all sources are there, for SQL.
+    /// The source to query; without it all but live ones are there, for SQL.
     #[serde(default)]
     data_source_id: Option<Reference>,
-    /// Rows at most; 10,000 unless told.
+    /// Rows at most; 10,000 by default.
     #[serde(default)]
     #[oai(validator(minimum(value = "1")))]
     limit: Option<u64>,
@@ -152,7 +152,7 @@ pub struct NewQueryBody {
     #[serde(default)]
     #[oai(validator(max_items = 20))]
     filters: Option<Vec<QueryFilter>>,
-    /// What comes first; unless told the earliest, and without `time` the largest first measure.
+    /// What comes first; by default the earliest, and without `time` the largest first measure.
     #[serde(default)]
     #[oai(validator(max_items = 20))]
     order: Option<Vec<QueryOrder>>,

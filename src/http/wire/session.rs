@@ -1,4 +1,4 @@
-//! Who is calling: logging in, the status of the platform face, and `auth/verify` (PRODUCT 8.4; seed 004).
+//! Who is calling: logging in, the status of the platform face, and `auth/verify`.
 
 use poem_openapi::types::{ParseFromJSON, ToJSON, Type};
 use poem_openapi::{Enum, Object};
@@ -16,7 +16,8 @@ use crate::service::caller::{Caller, KeyFacts};
 use crate::service::explain;
 use crate::service::sessions as service;
 
-/// A login. Deliberately without `Debug`.
+/// A login.
+// Deliberately without `Debug`.
 #[derive(Deserialize, Object)]
 #[serde(deny_unknown_fields)]
 pub struct LoginRequest {
@@ -47,7 +48,8 @@ impl From<service::Tokens> for Tokens {
     }
 }
 
-/// A request for an access token. Deliberately without `Debug`.
+/// A request for an access token.
+// Deliberately without `Debug`.
 #[derive(Deserialize, Object)]
 #[serde(deny_unknown_fields)]
 pub struct RefreshRequest {

@@ -6,7 +6,8 @@ use zeroize::Zeroizing;
 
 use crate::service::setup_link as service;
 
-/// The first organization and its owner. Deliberately without `Debug`.
+/// The first organization and its owner.
+// Deliberately without `Debug`.
 #[derive(Deserialize, Object)]
 #[serde(deny_unknown_fields)]
 pub struct SetupRequest {

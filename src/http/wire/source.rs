@@ -1,4 +1,4 @@
-//! Data sources on the wire (PRODUCT 8.7).
+//! Data sources on the wire.
 
 use poem_openapi::types::{MaybeUndefined, ParseFromJSON, ToJSON, Type};
 use poem_openapi::{Enum, Object};
@@ -37,7 +37,7 @@ pub struct DataSource<I: Type + ParseFromJSON + ToJSON> {
     error: Option<String>,
     /// The tables and columns that queries can name, by these names.
     tables: Vec<Table>,
-    /// When its data was last replaced; null before the first time.
+    /// When it was last known that the data is that of its source; null before the first time.
     last_synced_at: Option<Stamp>,
     /// How its newest sync went; null before the first one. One that failed leaves the data of before.
     last_sync: Option<LastSync>,
@@ -96,7 +96,7 @@ pub struct NewDataSource {
     #[oai(validator(min_length = 1, max_length = 200))]
     name: String,
     kind: ConnectedKind,
-    /// Whether the data is copied, as it is unless told, or each query is sent to the database. That stays.
+    /// Whether the data is copied, as it is by default, or each query is sent to the database. That stays.
     #[serde(default)]
     mode: Option<SourceMode>,
     connection: Connection,
@@ -157,7 +157,8 @@ pub struct DataSourcePatch {
     /// The place as a whole. The data stays until the next sync.
     #[serde(default)]
     connection: Option<Connection>,
-    /// What opens it from now on; null forgets it. Must come along when the connection leads to another host.
+    /// What opens it from now on; null forgets it. Must come along when the connection leads to another origin
+    /// (scheme, host, port) or, of a database server, has another host, port, user, `tls` or `authority`.
     #[serde(default)]
     secret: MaybeUndefined<NewSecret>,
     /// When it is read again; null ends that.
@@ -296,7 +297,7 @@ pub struct TableColumn {
     #[serde(rename = "type")]
     #[oai(rename = "type")]
     kind: ColumnType,
-    /// Whether it holds a null.
+    /// Whether it holds a null; always true of a live source.
     nullable: bool,
 }
 

@@ -1,4 +1,4 @@
-//! How a face spells ids (PRODUCT 8.1).
+//! How a face spells ids.
 
 use std::borrow::Cow;
 use std::fmt;

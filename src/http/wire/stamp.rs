@@ -1,4 +1,4 @@
-//! Instants on the wire: RFC 3339, UTC, whole seconds, `Z` (PRODUCT 8.1).
+//! Instants on the wire: RFC 3339, UTC, whole seconds, `Z`.
 
 use std::borrow::Cow;
 

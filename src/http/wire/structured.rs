@@ -1,4 +1,4 @@
-//! The parts of a structured query on the wire (PRODUCT 4).
+//! The parts of a structured query on the wire.
 
 use poem_openapi::{Enum, Object};
 use serde::{Deserialize, Serialize};
@@ -120,7 +120,7 @@ pub struct Measure {
     #[serde(default)]
     column: Option<String>,
     aggregate: Aggregate,
-    /// What the result's column is called, `sum_amount` unless told.
+    /// What the result's column is called, `sum_amount` by default.
     #[serde(default, rename = "as")]
     #[oai(rename = "as", validator(min_length = 1, max_length = 100))]
     name: Option<String>,
@@ -161,7 +161,7 @@ pub struct QueryFilter {
 pub struct QueryOrder {
     /// A column of the result.
     by: String,
-    /// `asc` unless told. Nulls come last either way.
+    /// `asc` by default. Nulls come last either way.
     #[serde(default)]
     direction: Option<Direction>,
 }

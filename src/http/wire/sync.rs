@@ -16,10 +16,10 @@ use crate::service::sources::ScheduleRequest;
 #[serde(deny_unknown_fields)]
 pub struct NewSchedule {
     /// Minute, hour, day of the month, month and day of the week, such as `0 6 * * 1-5`; or `@hourly`, `@daily`,
-    /// `@weekly`, `@monthly`.
+    /// `@weekly`, `@monthly`, `@yearly`.
     #[oai(validator(min_length = 1, max_length = 100))]
     cron: String,
-    /// Whose clocks it goes by, such as `Europe/Berlin`; `UTC` unless told.
+    /// Whose clocks it goes by, such as `Europe/Berlin`; `UTC` by default.
     #[serde(default)]
     #[oai(validator(min_length = 1, max_length = 60))]
     time_zone: Option<String>,

@@ -178,7 +178,8 @@ impl From<ProfilePatch> for domain::NamesPatch {
     }
 }
 
-/// A change of one's own password. Deliberately without `Debug`.
+/// A change of one's own password.
+// Deliberately without `Debug`.
 #[derive(Deserialize, Object)]
 #[serde(deny_unknown_fields)]
 pub struct PasswordChange {
@@ -196,7 +197,8 @@ impl PasswordChange {
     }
 }
 
-/// A change of one's own e-mail. Deliberately without `Debug`.
+/// A change of one's own e-mail.
+// Deliberately without `Debug`.
 #[derive(Deserialize, Object)]
 #[serde(deny_unknown_fields)]
 pub struct EmailChange {
@@ -214,7 +216,8 @@ impl EmailChange {
     }
 }
 
-/// A password that is chosen by a one-time link. Deliberately without `Debug`.
+/// A password that is chosen by a one-time link.
+// Deliberately without `Debug`.
 #[derive(Deserialize, Object)]
 #[serde(deny_unknown_fields)]
 pub struct ChosenPassword {

@@ -1,4 +1,4 @@
-//! Widgets on the wire (PRODUCT 8.8).
+//! Widgets on the wire.
 
 use poem_openapi::types::{ParseFromJSON, ToJSON, Type};
 use poem_openapi::{Enum, Object};

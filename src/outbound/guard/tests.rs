@@ -20,10 +20,16 @@ fn guard(allow: &[&str]) -> Guard {
 }
 
 #[test]
-fn the_certificates_of_the_system_are_read_once() {
+fn the_certificates_of_the_system_are_read_once_an_hour_and_as_long_as_there_are_none() {
+    let pem = guard(&[]).trusted_pem();
+    assert!(pem.is_empty() || pem.contains("BEGIN CERTIFICATE"));
     let guard = guard(&[]);
-    assert!(Arc::ptr_eq(&guard.trusted_pem(), &guard.trusted_pem()));
-    assert!(guard.trusted_pem().is_empty() || guard.trusted_pem().contains("BEGIN CERTIFICATE"));
+    let asked = |seconds: u64, system: &str| guard.trusted_at(Duration::from_secs(seconds), || system.to_owned());
+    assert_eq!(&*asked(10, ""), "");
+    let first = asked(11, "first");
+    assert_eq!(&*first, "first");
+    assert!(Arc::ptr_eq(&first, &asked(3_610, "second")));
+    assert_eq!(&*asked(3_611, "second"), "second");
 }
 
 /// What others have been fooled by: each must be refused before anybody connects.

@@ -104,8 +104,8 @@ impl App {
         self.with_changes(vec![found.ok_or_else(missing)?], usize::MAX)?.0.pop().ok_or_else(missing)
     }
 
-    /// Some entries after a place, and where to go on if there may be more: they may be fewer than were asked for. For streams of callers who were asked for
-    /// their permission, and for the operator.
+    /// Some entries after a place, and where to go on if there may be more: they may be fewer than were asked for. For
+    /// streams of callers who were asked for their permission, and for the operator.
     pub async fn audit_part(
         &self,
         filter: Filter,

@@ -11,9 +11,9 @@ use crate::store::audit::{checkpoints, entries};
 /// What is to be checked.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Extent {
-    /// From this entry on; unless told from the first that is kept.
+    /// From this entry on; by default from the first that is kept.
     pub from: Option<i64>,
-    /// Up to this one; unless told the last.
+    /// Up to this one; by default the last.
     pub to: Option<i64>,
     /// A checkpoint that was kept elsewhere.
     pub known: Option<Signed>,

@@ -20,7 +20,7 @@ use crate::service::conditions::Standing;
 use crate::service::once::Answer;
 use crate::store::main::keys::{self, NewKey, Terms};
 
-/// How long a key works beside its successor when nothing else is asked for (PRODUCT 2), as far as the settings allow.
+/// How long a key works beside its successor when nothing else is asked for, as far as the settings allow.
 const GRACE: Duration = Duration::from_secs(86_400);
 
 /// What is to be changed of a key; what is `None` stays as it is.

@@ -129,15 +129,10 @@ impl Shared {
         if self.rules.redis.live().is_some() { limits } else { limits.share(self.rules.share) }
     }
 
-    /// The keys of one caller, in one slot of a cluster.
-    fn keys(&self, owner: &str) -> [String; 4] {
-        ["general", "generation", "minute", "ahead"].map(|log| format!("{{{}:{owner}}}:{log}", self.namespace))
-    }
-
     async fn ask(&self, live: &Live, owner: &str, limits: &Limits, question: [bool; 3]) -> Result<Reply, Failure> {
         let limits = WindowName::ALL.map(|name| limits.get(name).map_or(-1, i64::from));
         let arguments: Vec<i64> = limits.into_iter().chain(question.map(i64::from)).collect();
-        let answer = self.rules.redis.run(live, &self.script, &self.keys(owner), &arguments).await?;
+        let answer = self.rules.redis.run(live, &self.script, &keys(&self.namespace, owner), &arguments).await?;
         Reply::read(&answer).ok_or_else(Failure::nonsense)
     }
 
@@ -314,5 +309,30 @@ impl App {
             detail: json!({"reason": reason}).to_string(),
             digest: None,
         }));
+    }
+}
+
+/// The keys of one caller, in one slot of a cluster: what stands in braces decides where a key lies.
+fn keys(namespace: &str, owner: &str) -> [String; 4] {
+    ["general", "generation", "minute", "ahead"].map(|log| format!("{{{namespace}:{owner}}}:{log}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_keys_of_one_lineage_lie_together_and_those_of_others_elsewhere() {
+        // As Redis Cluster has it: from the first `{` to the first `}` after it.
+        let tag = |key: &String| key.split_once('{').and_then(|(_, rest)| rest.split_once('}')).unwrap().0.to_owned();
+        let tags = |owner: &str| {
+            let keys = keys("claribi:installation", owner);
+            assert!((1..keys.len()).all(|at| !keys[..at].contains(&keys[at])), "{keys:?}");
+            let tags = keys.each_ref().map(tag);
+            assert!(tags.iter().all(|found| !found.is_empty() && *found == tags[0]), "{keys:?}");
+            tags[0].clone()
+        };
+        let all = ["7", "-7", "77", "probe"].map(tags);
+        assert!((1..all.len()).all(|at| !all[..at].contains(&all[at])), "{all:?}");
     }
 }

@@ -1,5 +1,5 @@
-//! The sandbox: an organisation with data and dashboards worth looking at, made by one command and kept for the next
-//! (PRODUCT 8.6).
+//! The sandbox: an organisation with data and dashboards worth looking at, made by one command and kept for the
+//! next.
 //!
 //! What a first start makes is the same everywhere, ids and instants included: each part takes its uuids from a
 //! generator of its own and its instants from a clock that stands. Secrets are never made that way. What a later start

@@ -129,12 +129,12 @@ impl App {
             columns: Vec::new(),
         };
         let made = directory.join(format!("profile-{}", self.entropy.uuid(caller.at).simple()));
-        let kept = kept.to_owned();
+        let (kept, spill_bytes) = (kept.to_owned(), self.spill());
         let profile: Profile = self
             .pool
             .query(
                 &self.query_errand(caller),
-                |scratch| Job::Profile { tables: vec![file], into: scratch.join("profile.json") },
+                |scratch| Job::Profile { tables: vec![file], spill_bytes, into: scratch.join("profile.json") },
                 move |done, scratch| {
                     let Outcome::Profiled { .. } = done.outcome else {
                         return Err(std::io::Error::other("a profile gave another outcome"));

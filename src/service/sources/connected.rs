@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use tokio::task::JoinHandle;
 
 use super::files::Progress;
+use super::repointed::{Repointing, masked_for_another};
 use super::syncs::Lease;
 use crate::domain::access::Permission;
 use crate::domain::connection::{Connection, Credentials, Kind, Mode};
@@ -111,6 +112,9 @@ impl App {
         let mode = request.mode;
         let connection = Connection::parse(request.kind, request.connection)?;
         connection.check_mode(mode)?;
+        if matches!(&connection, Connection::Url(file) if file.is_masked()) {
+            return Err(masked_for_another());
+        }
         let (connection, query) = self.placed(caller, connection).await?.apart();
         request.credentials.check(request.kind)?;
         let credentials = Credentials { query, ..request.credentials };
@@ -215,7 +219,8 @@ impl App {
                     is_elsewhere(&found, "secret")?;
                     credentials.check(found.kind)?;
                 }
-                let (to, credentials) = app.repointed((tx, org), &found, to, change.credentials)?;
+                let asked = Repointing { to, credentials: change.credentials };
+                let Repointing { to, credentials } = app.repointed((tx, org), &found, asked)?;
                 if let Some(to) = to {
                     connections::point(tx, org, found.id, &to, now)?;
                     before.insert("connection".to_owned(), json!(found.connection.as_ref().map(Connection::shown)));

@@ -4,12 +4,11 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::failure::error_of;
-use super::fetch::{Brought, News};
+use super::fetch::News;
 use super::files::{Progress, check_names, table_of};
 use super::syncs::Lease;
 use crate::domain::connection::{self, Connection, Credentials, SqliteFile, Tls};
@@ -19,7 +18,7 @@ use crate::outbound::guard::Purpose;
 use crate::service::app::App;
 use crate::service::caller::{Caller, Who};
 use crate::worker::pool::{Errand, Reach};
-use crate::worker::protocol::{ConnectJob, Database, Job, Outcome, Server, Settled};
+use crate::worker::protocol::{Authorities, ConnectJob, Database, Job, Outcome, Server, Settled};
 
 /// What is kept of a sync for the next one. That it is there says that the extract was read by this connection.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -39,12 +38,12 @@ enum Unread {
 }
 
 /// A database that may be read now.
-pub(super) struct Place {
-    /// What the worker reads of this machine.
+pub(in crate::service) struct Place {
+    /// It, as a worker is told of it.
+    pub database: Database,
+    /// What the worker reads of this machine beside the database's files: the certificates that this machine trusts.
+    pub read: Option<PathBuf>,
     files: Settled,
-    database: Database,
-    /// Certificates in PEM that a server's own is checked by.
-    authorities: Option<Arc<str>>,
 }
 
 impl App {
@@ -131,18 +130,16 @@ impl App {
         lease: &Lease,
         source: &Source,
         connection: &Connection,
-        secret: Credentials,
+        place: Place,
         progress: &mut Progress,
-    ) -> Result<Brought> {
-        progress(0.0, 0);
-        let place = self.locate(connection, secret).await?;
+    ) -> Result<(News, Option<String>)> {
         let extract = self.entropy.uuid(self.clock.now());
         let of = |extract| self.data.extract(lease.org_uuid, source.uuid, extract);
         // Without a state it was read from elsewhere.
         let previous = source.extract.filter(|_| source.state.is_some()).map(of);
         let errand = Errand {
             org: lease.org.raw(),
-            read: previous.iter().cloned().collect(),
+            read: previous.iter().cloned().chain(place.read.clone()).collect(),
             deadline: self.settings.job_timeout,
         };
         let reach = place.reach();
@@ -153,7 +150,7 @@ impl App {
             // Where this fails, the worker says so.
             let _ = fs::create_dir(&into);
             Job::Connect(ConnectJob {
-                database: place.database(scratch),
+                database: place.database,
                 readings: connection.readings(),
                 cursors: connection.cursors(),
                 previous,
@@ -168,13 +165,13 @@ impl App {
             data.adopt(&scratch.join("extract"), &target)?;
             Ok(done.outcome)
         };
-        let done = self.pool.connect(&errand, &reach, job, progress.as_mut(), take).await.map_err(error_of)?;
+        let done = self.pool.background(&errand, &reach, job, progress.as_mut(), take).await.map_err(error_of)?;
         let Outcome::Connected { tables, notes } = done else {
             return Err(Error::internal(format!("reading a database gave {done:?}")));
         };
         let state = serde_json::to_string(&State { notes }).map_err(Error::internal)?;
         let tables = tables.into_iter().map(table_of).collect();
-        Ok(Brought { from: source.connection.clone(), news: News::Extract(extract, tables), state: Some(state) })
+        Ok((News::Extract(extract, tables), Some(state)))
     }
 
     /// Where the database is now.
@@ -196,7 +193,7 @@ impl App {
         let why = match self.settle_file(&path) {
             Ok(files) => {
                 let database = Database::Sqlite { path, files: files.files().to_vec() };
-                return Ok(Place { files, database, authorities: None });
+                return Ok(Place { database, read: None, files });
             }
             Err(Unread::File) => {
                 "There is no file any more where the data source has it, or it is a link now; point it to the file."
@@ -222,9 +219,13 @@ impl App {
         let settled =
             settled.map_err(|refusal| Error::SourceUnavailable(format!("The place of the database {refusal}")))?;
         let authorities = match (server.tls, &server.authority) {
-            (Tls::Verify, Some(given)) => Some(given.as_str().into()),
-            (Tls::Verify, None) => Some(guard.trusted_pem()),
+            (Tls::Verify, Some(given)) => Some(Authorities::Given(given.clone())),
+            (Tls::Verify, None) => Some(Authorities::File(self.trusted_file().await?)),
             (Tls::Off | Tls::Require, _) => None,
+        };
+        let read = match &authorities {
+            Some(Authorities::File(path)) => path.parent().map(Path::to_owned),
+            _ => None,
         };
         let database = of(Server {
             // Certificates are for addresses without brackets.
@@ -235,9 +236,9 @@ impl App {
             user: server.user.clone(),
             password: secret.password,
             tls: server.tls,
-            authorities: None,
+            authorities,
         });
-        Ok(Place { files: Settled::default(), database, authorities })
+        Ok(Place { database, read, files: Settled::default() })
     }
 }
 
@@ -249,20 +250,7 @@ pub fn notes(source: &Source) -> Vec<String> {
 
 impl Place {
     /// What the worker reaches of it.
-    pub(super) fn reach(&self) -> Reach {
+    pub(in crate::service) fn reach(&self) -> Reach {
         Reach { port: self.database.port(), files: self.files.clone() }
-    }
-
-    /// As a worker is told of it, with a file for it in its scratch space.
-    pub(super) fn database(mut self, scratch: &Path) -> Database {
-        if let (Some(pem), Database::Postgres(server) | Database::Mysql(server)) =
-            (self.authorities, &mut self.database)
-        {
-            let path = scratch.join("authorities.pem");
-            // Where this fails, the worker finds no certificate and says so.
-            let _ = fs::write(&path, pem.as_bytes());
-            server.authorities = Some(path);
-        }
-        self.database
     }
 }

@@ -17,6 +17,8 @@ use crate::worker::protocol::ImportFile;
 pub(super) struct Brought {
     /// From where.
     pub from: Option<Connection>,
+    /// What opened it there, which of a URL is a part of where that is.
+    pub opened_by: Credentials,
     /// What is new.
     pub news: News,
     /// What the connector wants to know the next time, as JSON.
@@ -52,12 +54,20 @@ impl App {
     pub(super) async fn bring(&self, lease: &Lease, progress: &mut Progress) -> Result<Brought> {
         let (source, secret) = self.source_to_open(lease.org, lease.source)?;
         self.check_quota(lease.org)?;
-        match &source.connection {
-            Some(Connection::Url(file)) => self.bring_web_file(lease, &source, file, secret, progress).await,
-            Some(at) if source.mode == Mode::Live => self.bring_tables(lease, &source, at, secret, progress).await,
-            Some(at) => self.bring_database(lease, &source, at, secret, progress).await,
-            None => Err(Error::internal(format!("nothing syncs sources of kind {}", source.kind.as_str()))),
-        }
+        let opened_by = secret.clone();
+        let (news, state) = match &source.connection {
+            Some(Connection::Url(file)) => self.bring_web_file(lease, &source, file, secret, progress).await?,
+            Some(at) => {
+                progress(0.0, 0);
+                let place = self.locate(at, secret).await?;
+                match source.mode {
+                    Mode::Live => (self.bring_tables(lease, at, place, progress).await?, None),
+                    Mode::Extract => self.bring_database(lease, &source, at, place, progress).await?,
+                }
+            }
+            None => return Err(Error::internal(format!("nothing syncs sources of kind {}", source.kind.as_str()))),
+        };
+        Ok(Brought { from: source.connection, opened_by, news, state })
     }
 
     async fn bring_web_file(
@@ -67,7 +77,7 @@ impl App {
         file: &WebFile,
         secret: Credentials,
         progress: &mut Progress,
-    ) -> Result<Brought> {
+    ) -> Result<(News, Option<String>)> {
         let name = file.name();
         let tables = table_names(&[&name])?;
         let _turn = self.fetching.take(lease.org).await?;
@@ -84,9 +94,8 @@ impl App {
             into: path.clone(),
         };
         let fetched = client::fetch(&self.settings.outbound.guard, request).await.map_err(unavailable)?;
-        let from = source.connection.clone();
         let Fetched::File { validators, .. } = fetched else {
-            return Ok(Brought { from, news: News::Nothing, state: None });
+            return Ok((News::Nothing, None));
         };
         let options = source.options.of_file(&name);
         let files = tables.into_iter().map(|table| ImportFile {
@@ -98,7 +107,7 @@ impl App {
         let (extract, tables) =
             self.extract((lease.org, lease.org_uuid), source.uuid, files.collect(), progress).await?;
         let state = serde_json::to_string(&validators).map_err(Error::internal)?;
-        Ok(Brought { from, news: News::Extract(extract, tables), state: Some(state) })
+        Ok((News::Extract(extract, tables), Some(state)))
     }
 }
 

@@ -25,7 +25,7 @@ use crate::service::once::Effect;
 use crate::store::Tx;
 use crate::store::main::sources::{self, Arrival, NewSource};
 use crate::store::main::syncs::{self, Ending};
-use crate::worker::pool::Errand;
+use crate::worker::pool::{Errand, Reach};
 use crate::worker::protocol::{ImportFile, ImportedTable, Job, Outcome};
 
 /// A file to import.
@@ -96,9 +96,9 @@ pub type Progress = Box<dyn FnMut(f64, u64) + Send>;
 impl App {
     /// Room for the files of a source to be, for those who may make one and have quota left: asked before the first byte
     /// of an upload is read.
-    pub fn begin_upload(&self, caller: &Caller) -> Result<Room> {
+    pub async fn begin_upload(&self, caller: &Caller) -> Result<Room> {
         caller.require(Permission::DataSourcesCreate)?;
-        self.upload_room(caller)
+        self.upload_room(caller).await
     }
 
     /// Makes a source of files, and waits up to `wait` for its data.
@@ -280,6 +280,7 @@ impl App {
             .pool
             .background(
                 &errand,
+                &Reach::default(),
                 |scratch| {
                     // Where this fails, the worker says so.
                     let _ = std::fs::create_dir(scratch.join("extract"));

@@ -17,9 +17,9 @@ use crate::worker::protocol::{Job, Outcome};
 
 impl App {
     /// Room for files that are only looked at; while they are, they take it as others do.
-    pub fn begin_preview(&self, caller: &Caller) -> Result<Room> {
+    pub async fn begin_preview(&self, caller: &Caller) -> Result<Room> {
         caller.require(Permission::DataSourcesCreate)?;
-        self.upload_room(caller)
+        self.upload_room(caller).await
     }
 
     /// What the files look like.
@@ -36,7 +36,7 @@ impl App {
             deadline: Duration::from_millis(self.settings.query.millis),
         };
         self.pool
-            .ask(
+            .once(
                 &errand,
                 &Reach::default(),
                 |directory| {

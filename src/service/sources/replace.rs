@@ -23,15 +23,15 @@ use crate::service::conditions::Standing;
 use crate::service::once::Answer;
 use crate::store::main::sources::{self, Arrival};
 use crate::store::main::syncs::{self, Ending};
-use crate::worker::pool::Errand;
+use crate::worker::pool::{Errand, Reach};
 use crate::worker::protocol::{BaseTable, ImportFile, ImportedColumn, ImportedTable, Job, Outcome};
 
 impl App {
     /// Room for new files of a source that takes some: asked before the first byte of an upload is read.
-    pub fn begin_files(&self, caller: &Caller, id: &IdRef<SourceKind>, spelled: &str) -> Result<Room> {
+    pub async fn begin_files(&self, caller: &Caller, id: &IdRef<SourceKind>, spelled: &str) -> Result<Room> {
         caller.require(Permission::DataSourcesUpdate)?;
         check_takes_files(&self.find_source(caller.org(), id, spelled)?)?;
-        self.upload_room(caller)
+        self.upload_room(caller).await
     }
 
     /// Replaces tables of a source by files of the same names, or adds their rows to them, and waits until it is done.
@@ -151,6 +151,7 @@ impl App {
         self.pool
             .background(
                 &errand,
+                &Reach::default(),
                 |scratch| {
                     // Where this fails, the worker says so.
                     let _ = std::fs::create_dir(scratch.join("extract"));

@@ -8,8 +8,14 @@ use crate::domain::source::Source;
 use crate::service::app::App;
 use crate::store::Tx;
 
-/// What changes: where the source is, and what opens it.
-type Change = (Option<Connection>, Option<Credentials>);
+/// What changes of a source, or is to: `None` stays.
+#[derive(Debug)]
+pub(super) struct Repointing<C = Connection> {
+    /// Where it is.
+    pub to: Option<C>,
+    /// What opens it.
+    pub credentials: Option<Credentials>,
+}
 
 impl App {
     /// What is to be kept when a source is pointed elsewhere, or given other secrets.
@@ -20,21 +26,22 @@ impl App {
         &self,
         (tx, org): (&Tx<'_>, OrgId),
         found: &Source,
-        to: Option<Connection>,
-        brought: Option<Credentials>,
-    ) -> Result<Change> {
+        Repointing { to, credentials }: Repointing,
+    ) -> Result<Repointing> {
         match (&found.connection, to) {
-            (_, None) if brought.is_none() => Ok((None, None)),
-            (Some(Connection::Url(from)), None) => self.reopened((tx, (org, found.id)), from, (None, brought)),
+            (_, None) if credentials.is_none() => Ok(Repointing { to: None, credentials: None }),
+            (Some(Connection::Url(from)), None) => {
+                self.reopened((tx, (org, found.id)), from, Repointing { to: None, credentials })
+            }
             (Some(Connection::Url(from)), Some(Connection::Url(to))) => {
-                self.reopened((tx, (org, found.id)), from, (Some(to), brought))
+                self.reopened((tx, (org, found.id)), from, Repointing { to: Some(to), credentials })
             }
             (from, to) => {
                 let stays = from.as_ref().zip(to.as_ref()).is_none_or(|(from, to)| from.shares_secret_with(to));
-                if found.has_secret && !stays && brought.is_none() {
+                if found.has_secret && !stays && credentials.is_none() {
                     return Err(given_for_another());
                 }
-                Ok((to, brought))
+                Ok(Repointing { to, credentials })
             }
         }
     }
@@ -44,8 +51,8 @@ impl App {
         &self,
         (tx, at): (&Tx<'_>, (OrgId, SourceId)),
         from: &WebFile,
-        (to, brought): (Option<WebFile>, Option<Credentials>),
-    ) -> Result<Change> {
+        Repointing { to, credentials: brought }: Repointing<WebFile>,
+    ) -> Result<Repointing> {
         // What does not open any more can be replaced, but not kept.
         let keeps = brought.is_none() || to.as_ref().unwrap_or(from).is_masked();
         let known = match self.credentials_in(tx, at)? {
@@ -68,8 +75,7 @@ impl App {
                 } else if stays && to.asks_as_shown(from) {
                     (to, from.asked(&known))
                 } else {
-                    let reason = "has values that are masked and not those of the source; send it whole.";
-                    return Err(Error::field("connection.url", reason));
+                    return Err(masked_for_another());
                 };
                 (Some(Connection::Url(to)), query)
             }
@@ -77,8 +83,13 @@ impl App {
         let headers = brought.map_or_else(|| known.headers.clone(), |brought| brought.headers);
         let credentials = Credentials { headers, query, password: None };
         let is_new = !keeps || credentials != known;
-        Ok((to, is_new.then_some(credentials)))
+        Ok(Repointing { to, credentials: is_new.then_some(credentials) })
     }
+}
+
+/// A URL whose masks stand for nothing that is known.
+pub(super) fn masked_for_another() -> Error {
+    Error::field("connection.url", "has values that are masked and not those of the source; send it whole.")
 }
 
 fn given_for_another() -> Error {

@@ -14,11 +14,10 @@ use parking_lot::Mutex;
 use crate::datadir::Scratch;
 use crate::domain::error::{Error, Result};
 use crate::domain::id::{OrgId, SourceId};
-use crate::domain::source::SourceFilter;
 use crate::service::app::App;
 use crate::service::caller::Caller;
 use crate::store::main::sources;
-use crate::store::{Main, Reader, Slice};
+use crate::store::{Main, Reader};
 
 /// Uploads of one organisation that are under way at a time, those included that were sent and wait to be read.
 const UPLOADS_OF_ONE: usize = 32;
@@ -59,13 +58,15 @@ impl App {
     /// # Errors
     /// `Conflict` when the organisation keeps all that it may, `TooManyOpen` for one upload too many,
     /// `StorageUnavailable` when the disk is nearly full.
-    pub(super) fn upload_room(&self, caller: &Caller) -> Result<Room> {
+    pub(super) async fn upload_room(&self, caller: &Caller) -> Result<Room> {
         let (org, org_uuid) = (caller.org(), caller.identity().holder.org_uuid);
         let kept = self.check_quota(org)?;
+        // First, because that bounds how often the disk is looked at.
+        let mut claim = Claim::of(self, org)?;
+        let directory = self.data.org_sources(org_uuid);
+        let stored = tokio::task::spawn_blocking(move || taken(&directory)).await.map_err(Error::internal)?.max(kept);
         let quota = self.settings.source_quota;
-        let stored = taken(&self.data.org_sources(org_uuid)).max(kept);
-        let most = (quota - kept).min(quota.saturating_mul(2).saturating_sub(stored));
-        let claim = Claim::of(self, org, most)?;
+        claim.most = (quota - kept).min(quota.saturating_mul(2).saturating_sub(stored));
         let name = format!("upload-{}", self.entropy.uuid(caller.at).simple());
         let scratch = self.data.scratch(&name).map_err(Error::internal)?;
         Ok(Room { scratch, claim: Some(claim) })
@@ -74,7 +75,7 @@ impl App {
     /// Refuses to bring more when an organisation keeps all that it may, or the disk is nearly full. Gives what it keeps.
     pub(super) fn check_quota(&self, org: OrgId) -> Result<u64> {
         self.check_disk()?;
-        let used = self.store.read_now(|db| kept(db, org, None))?;
+        let used = self.store.read_now(|db| Ok(sources::kept_bytes(db, org, None)?))?;
         if used < self.settings.source_quota {
             return Ok(used);
         }
@@ -85,7 +86,7 @@ impl App {
 
     /// Refuses data that is here when it does not fit beside what the organisation's other sources keep.
     pub(super) fn check_fits(&self, db: &Reader<'_, Main>, org: OrgId, source: SourceId, bytes: u64) -> Result<()> {
-        let (others, quota) = (kept(db, org, Some(source))?, self.settings.source_quota);
+        let (others, quota) = (sources::kept_bytes(db, org, Some(source))?, self.settings.source_quota);
         if others.saturating_add(bytes) <= quota {
             return Ok(());
         }
@@ -112,13 +113,6 @@ impl App {
         let free = self.data.free_bytes().unwrap_or(u64::MAX);
         self.settings.query.spill_bytes.min(free.saturating_sub(self.settings.free_disk))
     }
-}
-
-/// Bytes of the extracts that an organisation's sources point at, but for one source.
-fn kept(db: &Reader<'_, Main>, org: OrgId, except: Option<SourceId>) -> Result<u64> {
-    let all = sources::list(db, org, &SourceFilter::default(), &Slice::all())?;
-    let counted = all.iter().filter(|source| Some(source.id) != except);
-    Ok(counted.flat_map(|source| &source.tables).map(|table| table.bytes).sum())
 }
 
 /// Bytes of all files below a directory: a file with several names once.
@@ -175,14 +169,14 @@ impl std::fmt::Debug for Room {
 }
 
 impl Claim {
-    fn of(app: &App, org: OrgId, most: u64) -> Result<Self> {
+    fn of(app: &App, org: OrgId) -> Result<Self> {
         let mut all = app.arriving.0.lock();
         let load = all.entry(org).or_default();
         if load.uploads >= UPLOADS_OF_ONE {
             return Err(Error::TooManyOpen { what: "uploads of this organization", limit: UPLOADS_OF_ONE });
         }
         load.uploads += 1;
-        Ok(Self { app: app.clone(), org, bytes: 0, most, unseen: 0 })
+        Ok(Self { app: app.clone(), org, bytes: 0, most: 0, unseen: 0 })
     }
 
     fn check(&self, under_way: u64) -> Result<()> {

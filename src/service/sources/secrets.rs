@@ -81,7 +81,7 @@ impl App {
     }
 
     fn opened(&self, org: OrgId, id: SourceId) -> Result<(Source, Result<Opened, SealError>)> {
-        let (source, sealed) = self.store.snapshot_now(|db| {
+        let (source, sealed) = self.store.read_now(|db| {
             let source = sources::find(db, org, &IdRef::Number(id))?;
             let source = source.ok_or_else(|| Error::not_found::<SourceKind>(id.prefixed()))?;
             Ok((source, connections::secret(db, org, id)?))

@@ -25,7 +25,7 @@ use crate::service::app::App;
 use crate::service::caller::{Caller, Who};
 use crate::store::Tx;
 use crate::store::main::changes::{self, NewChange, Origin};
-use crate::store::main::connections::{self, Due};
+use crate::store::main::connections::{self, Due, Most, Running};
 use crate::store::main::sources::{self, Arrival};
 use crate::store::main::syncs::{self, Ending};
 
@@ -145,8 +145,9 @@ impl App {
     pub async fn sync_due(&self) -> Result<Vec<JoinHandle<Result<()>>>> {
         let now = self.clock.now();
         self.reap_syncs().await?;
-        let given_up = (self.given_up_before(now), self.boot.as_str());
-        let due = self.store.read_now(|db| Ok(connections::due(db, now, given_up, (AT_ONCE, OF_ONE))?))?;
+        let running = Running { since: self.given_up_before(now), boot: &self.boot };
+        let most = Most { all: AT_ONCE, of_one: OF_ONE };
+        let due = self.store.read_now(|db| Ok(connections::due(db, now, running, most)?))?;
         if due.is_empty() {
             return Ok(Vec::new());
         }
@@ -200,21 +201,16 @@ impl App {
         let Some(source) = sources::find(tx, org, &IdRef::Number(id))? else {
             return Ok(Some(Error::not_found::<SourceKind>(id.prefixed())));
         };
-        let brought = brought.and_then(|brought| match brought.from == source.connection {
-            true => Ok(brought),
-            false => Err(Error::Conflict(
-                "The data source was pointed elsewhere while it was read; sync it again.".to_owned(),
-            )),
-        });
         let brought = brought.and_then(|brought| {
+            self.check_same(tx, (org, &source), &brought)?;
             if let News::Extract(_, tables) = &brought.news {
                 self.check_fits(tx, org, id, bytes_of(tables))?;
             }
             Ok(brought)
         });
-        let (ending, failure) = match &brought {
-            Ok(brought) => (brought.ending(&source), None),
-            Err(error) => (Ending::Failed(error.code(), error.to_string()), brought.as_ref().err()),
+        let ending = match &brought {
+            Ok(brought) => brought.ending(&source),
+            Err(error) => Ending::Failed(error.code(), error.to_string()),
         };
         if !syncs::finish(tx, org, sync, &ending, &self.boot, now)? {
             let given_up = "The sync took too long and was given up; sync the data source again.";
@@ -223,11 +219,24 @@ impl App {
         if lease.trigger == Trigger::Schedule {
             record(tx, &lease, &ending, now)?;
         }
-        match (&brought, failure) {
-            (Ok(brought), _) => self.settle(tx, &lease, &source, brought, now)?,
-            (Err(error), _) => self.put_off(tx, &lease, &source, error, now)?,
+        match &brought {
+            Ok(brought) => self.settle(tx, &lease, &source, brought, now)?,
+            Err(error) => self.put_off(tx, &lease, &source, error, now)?,
         }
         Ok(brought.err())
+    }
+
+    /// Holds that a source still is where the data came from, by what opened it there: of a URL, what it asks with is
+    /// sealed, and the rest of it may be the same.
+    fn check_same(&self, tx: &Tx<'_>, (org, source): (OrgId, &Source), brought: &Brought) -> Result<()> {
+        let known = self.credentials_in(tx, (org, source.id))?;
+        if brought.from == source.connection && known.is_ok_and(|known| known == brought.opened_by) {
+            return Ok(());
+        }
+        Err(Error::Conflict(
+            "The data source was pointed elsewhere, or given another secret, while it was read; sync it again."
+                .to_owned(),
+        ))
     }
 
     /// The data is here.

@@ -25,7 +25,7 @@ const NONE: &str = "none";
 /// What is asked of figures.
 #[derive(Debug, Clone, Default)]
 pub struct FiguresRequest {
-    /// The length of the buckets; an hour unless told.
+    /// The length of the buckets; an hour by default.
     pub bucket: Option<Bucket>,
     /// From when on.
     pub from: Option<Timestamp>,

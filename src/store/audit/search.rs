@@ -29,7 +29,7 @@ pub struct Search<'f> {
     pub filter: &'f Filter,
     /// In which order.
     pub direction: Direction,
-    /// Those after this one in that order; unless told from the beginning.
+    /// Those after this one in that order; by default from the beginning.
     pub after: Option<i64>,
     /// How many at most.
     pub take: usize,

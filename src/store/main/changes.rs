@@ -1,4 +1,4 @@
-//! Who changed what: a row in the transaction of every effect (DESIGN, decision 5). Never updated, never deleted.
+//! Who changed what: a row in the transaction of every effect. Never updated, never deleted.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::Value;
@@ -57,8 +57,7 @@ pub struct NewChange<'a> {
 
 /// Writes a change and gives its digest, which the call's row in the chain carries. What is long in it is clipped.
 pub fn insert(tx: &Tx<'_>, change: &NewChange<'_>) -> Result<[u8; 32], StoreError> {
-    let text = |value: &Option<Value>| value.as_ref().map(|value| clip(value.clone()).to_string());
-    let (before, after) = (text(&change.before), text(&change.after));
+    let (before, after) = (change.before.as_ref().map(clip), change.after.as_ref().map(clip));
     let id = next_id(tx)?;
     let digest = digest_of(id, change, before.as_deref(), after.as_deref());
     tx.prepare(

@@ -102,15 +102,27 @@ pub struct Due {
     pub source: SourceId,
 }
 
+/// Which syncs count as going on: those that began since, and in the process with this boot id all.
+#[derive(Debug, Clone, Copy)]
+pub struct Running<'b> {
+    /// When.
+    pub since: Timestamp,
+    /// The process.
+    pub boot: &'b str,
+}
+
+/// How many sources may be begun with.
+#[derive(Debug, Clone, Copy)]
+pub struct Most {
+    /// At one look.
+    pub all: u32,
+    /// Of one organisation, with those that are under way.
+    pub of_one: u32,
+}
+
 /// The sources of all organisations whose time has come and of which no sync goes on: of each organisation the longest due
-/// first, as many as it has fewer than `of_one` under way, and first those of who has the fewest. Syncs that began before
-/// `given_up` in another process than the one with this boot id count for nothing.
-pub fn due(
-    db: &Reader<'_, Main>,
-    now: Timestamp,
-    (given_up, boot): (Timestamp, &str),
-    (most, of_one): (u32, u32),
-) -> Result<Vec<Due>, StoreError> {
+/// first, as many as it has too few under way, and first those of who has the fewest.
+pub fn due(db: &Reader<'_, Main>, now: Timestamp, running: Running<'_>, most: Most) -> Result<Vec<Due>, StoreError> {
     let mut statement = db.prepare(
         "WITH under_way AS MATERIALIZED (
              SELECT source_id, org_id FROM syncs
@@ -125,7 +137,8 @@ pub fn due(
          SELECT d.org_id, o.uuid, o.created_at, o.plan, d.id FROM due d JOIN organizations o ON o.id = d.org_id
          WHERE d.place <= ?5 ORDER BY d.place, d.next_sync_at, d.id LIMIT ?3",
     )?;
-    let rows = statement.query_map(rusqlite::params![now, given_up, most, boot, of_one], |row| {
+    let params = rusqlite::params![now, running.since, most.all, running.boot, most.of_one];
+    let rows = statement.query_map(params, |row| {
         let on = (row.get("created_at")?, row.get("plan")?);
         Ok(Due { org: row.get(0)?, org_uuid: uuid(row, "uuid")?, on, source: row.get("id")? })
     })?;

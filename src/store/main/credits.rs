@@ -1,5 +1,5 @@
 //! The balance of credits of the present month, and how it moves: reserved before work, settled after it, given back,
-//! granted, expired (PRODUCT 3). Every movement is an entry of the ledger, in the same transaction.
+//! granted, expired. Every movement is an entry of the ledger, in the same transaction.
 //!
 //! A month is the calendar month in UTC. It is entered with its first movement: what was left expires, the allowance is
 //! granted, and what is still held for work goes on being held, so that a new month owes an old one nothing. A clock that

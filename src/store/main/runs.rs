@@ -1,4 +1,4 @@
-//! Runs of reports: durable, leased by the server's boot id, no clocks (M8).
+//! Runs of reports: durable, leased by the server's boot id, no clocks.
 
 use rusqlite::{OptionalExtension, Row};
 use uuid::Uuid;

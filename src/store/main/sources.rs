@@ -260,6 +260,15 @@ pub fn count(db: &Reader<'_, Main>, org: OrgId, filter: &SourceFilter) -> Result
     db.count_in_org(&VIEW, org.raw(), conditions(filter))
 }
 
+/// Bytes of the extracts that the sources point at, but for one source.
+pub fn kept_bytes(db: &Reader<'_, Main>, org: OrgId, except: Option<SourceId>) -> Result<u64, StoreError> {
+    let mut statement = db.prepare(
+        "SELECT coalesce(sum(x.value ->> 'bytes'), 0) FROM sources s, json_each(s.tables) x
+         WHERE s.org_id = ?1 AND s.id IS NOT ?2",
+    )?;
+    Ok(statement.query_row((org, except), |row| row.get(0))?)
+}
+
 fn conditions(filter: &SourceFilter) -> Conditions {
     Conditions::default()
         .times(&filter.times)

@@ -4,6 +4,9 @@
 //! 1. A request asks for the present version. If nobody looked for foreign commits within [`FRESH`], it looks itself.
 //! 2. A cached row is trusted if it was read at that version, and is read again otherwise, after the version was.
 //! 3. A row is kept with the version that was asked for *before* it was read: a change in between makes it stale at once.
+//! 4. A snapshot of the file is kept with the count of commits that was asked for *before* it was begun, and read from
+//!    for as long as that count stands. Commits are counted before the version that they made is published: who knows a
+//!    version reads from no older snapshot.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -54,6 +57,8 @@ pub(super) struct Freshness<W, L> {
     /// taken for the version that the next change commits.
     version: W,
     looked: W,
+    /// Twice the commits that this process made or saw, and one more while it makes one.
+    commits: W,
     eye: L,
 }
 
@@ -65,7 +70,22 @@ impl<W: Word, L> Freshness<W, L> {
     where
         L: Lock<(E, i64)>,
     {
-        Self { version: W::new(version), looked: W::new(now), eye: L::new((eye, data_version)) }
+        Self { version: W::new(version), looked: W::new(now), commits: W::new(0), eye: L::new((eye, data_version)) }
+    }
+
+    /// What a snapshot is kept with; none while this process commits, when none should be kept.
+    pub(super) fn moment(&self) -> Option<u64> {
+        Some(self.commits.load(Ordering::Acquire)).filter(|commits| commits % 2 == 0)
+    }
+
+    /// A transaction of this process begins. There is one at a time.
+    pub(super) fn begin_write(&self) {
+        self.commits.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// It is committed, or was not to be.
+    pub(super) fn end_write(&self) {
+        self.commits.fetch_add(1, Ordering::AcqRel);
     }
 
     /// The version that cached rows are compared with.
@@ -103,6 +123,7 @@ impl<W: Word, L> Freshness<W, L> {
             }
             let seen = self.compare(eye, known);
             if matches!(seen, Look::Failed(_)) {
+                self.commits.fetch_add(2, Ordering::AcqRel);
                 self.version.fetch_add(FAILURE, Ordering::AcqRel);
             }
             self.looked.store(start, Ordering::Release);
@@ -119,6 +140,7 @@ impl<W: Word, L> Freshness<W, L> {
         match eye.version() {
             Ok(version) => {
                 *known = seen;
+                self.commits.fetch_add(2, Ordering::AcqRel);
                 self.publish(version);
                 Look::Commits
             }

@@ -269,7 +269,7 @@ fn refreshes(server: &mut Server, tables: &[TableFile]) {
 
 fn profiles(server: &mut Server, tables: &[TableFile]) {
     let into = server.path("profile.json");
-    let job = Job::Profile { tables: tables.to_vec(), into: into.clone() };
+    let job = Job::Profile { tables: tables.to_vec(), spill_bytes: 1 << 30, into: into.clone() };
     let (outcome, _) = server.run(job);
     let Ok(Outcome::Profiled { rows_scanned }) = outcome else { panic!("{outcome:?}") };
     assert!(rows_scanned >= 336_776);

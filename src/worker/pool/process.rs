@@ -14,15 +14,20 @@ use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 
 use super::super::protocol::{
-    BUILD, Confinement, Failure, FailureCode, FrameKind, FromWorker, Job, Outcome, ProcessLimits, ToWorker, frame_head,
-    parse_head,
+    BUILD, Confinement, Failure, FailureCode, FrameKind, FromWorker, Job, NO_ROOM, Outcome, ProcessLimits, ToWorker,
+    frame_head, is_no_room, parse_head,
 };
-use super::{Done, LaneName};
+use super::{Done, Use};
 
 /// Bytes of the head of a frame.
 const HEAD: usize = 5;
-/// What a worker may run over its deadline before it is killed: it gives up by itself before.
-const OVERRUN: Duration = Duration::from_millis(1_500);
+/// What a worker may run over its deadline before it is killed. One that can gives up by itself at its deadline, by a timer
+/// that no query holds up; with this, one that cannot is gone within half a second.
+const OVERRUN: Duration = Duration::from_millis(400);
+/// How long a process that has hung up may take to end.
+const DYING: Duration = Duration::from_millis(500);
+/// The signal of a system call that is not allowed.
+const SIGSYS: i32 = 31;
 /// Lines of a worker's standard error that are logged, for each worker.
 const LOG_LINES: usize = 64;
 
@@ -36,7 +41,7 @@ pub(super) struct Worker {
     is_cut_off: bool,
     pub(super) scratch: PathBuf,
     pub(super) org: i64,
-    pub(super) lane: LaneName,
+    pub(super) purpose: Use,
     pub(super) jobs: u32,
     pub(super) idle_since: Duration,
     pub(super) confinement: Confinement,
@@ -47,9 +52,20 @@ impl Worker {
         program: &Path,
         scratch: PathBuf,
         org: i64,
-        lane: LaneName,
+        purpose: Use,
         limits: ProcessLimits,
-    ) -> io::Result<Self> {
+    ) -> Result<Self, Unstarted> {
+        let mut worker = Self::spawn(program, scratch, org, purpose)?;
+        match worker.greet(limits).await {
+            Ok(confinement) => {
+                worker.confinement = confinement;
+                Ok(worker)
+            }
+            Err(error) => Err(worker.unstarted(error).await),
+        }
+    }
+
+    fn spawn(program: &Path, scratch: PathBuf, org: i64, purpose: Use) -> io::Result<Self> {
         let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
         ours.set_nonblocking(true)?;
         let mut child = Command::new(program)
@@ -69,28 +85,44 @@ impl Worker {
         if let Some(stderr) = child.stderr.take() {
             tokio::spawn(log_lines(stderr));
         }
-        let mut worker = Self {
+        Ok(Self {
             child,
             socket: UnixStream::from_std(ours)?,
             received: BytesMut::new(),
             is_cut_off: false,
             scratch,
             org,
-            lane,
+            purpose,
             jobs: 0,
             idle_since: Duration::ZERO,
             confinement: Confinement { landlock: false, seccomp: false },
-        };
-        worker.send(&ToWorker::Hello { build: BUILD.to_owned(), limits }).await?;
-        match worker.receive().await? {
-            FromWorker::Ready { build, confinement } if build == BUILD => {
-                worker.confinement = confinement;
-                Ok(worker)
-            }
+        })
+    }
+
+    /// Tells it what it limits itself to, and gets what that came to.
+    async fn greet(&mut self, limits: ProcessLimits) -> io::Result<Confinement> {
+        self.send(&ToWorker::Hello { build: BUILD.to_owned(), limits }).await?;
+        match self.receive().await? {
+            FromWorker::Ready { build, confinement } if build == BUILD => Ok(confinement),
             FromWorker::Ready { build, .. } => {
                 Err(io::Error::other(format!("the worker is of another build: {build}")))
             }
+            FromWorker::Failed { failure } => Err(io::Error::other(failure.message)),
             _ => Err(io::Error::other("the worker did not say that it is ready")),
+        }
+    }
+
+    /// Why it is not ready: one that the kernel has ended had no room, one that gave up by itself has said why to its log.
+    async fn unstarted(mut self, error: io::Error) -> Unstarted {
+        let has_hung_up = !matches!(error.kind(), io::ErrorKind::Other | io::ErrorKind::InvalidData);
+        let ended = tokio::time::timeout(DYING, self.child.wait()).await;
+        let Some(status) = ended.ok().and_then(Result::ok).filter(|_| has_hung_up) else { return error.into() };
+        let why = io::Error::other(format!("it ended with {status}"));
+        match (status.signal(), status.code()) {
+            (Some(SIGSYS), _) => Unstarted::Broken(why),
+            (Some(_), _) => Unstarted::Scarce(why),
+            (None, code) if code == Some(NO_ROOM.into()) => Unstarted::Scarce(why),
+            _ => Unstarted::Broken(why),
         }
     }
 
@@ -165,6 +197,11 @@ impl Worker {
         }
     }
 
+    /// Takes away its directory: it gets no further job.
+    pub(super) fn remove_scratch(&self) {
+        let _ = std::fs::remove_dir_all(&self.scratch);
+    }
+
     /// Takes away what lies in its directory.
     fn empty_scratch(&self) {
         for entry in std::fs::read_dir(&self.scratch).into_iter().flatten().flatten() {
@@ -204,7 +241,7 @@ impl Worker {
 
     /// The status of a worker that has died by itself, which may take a moment to be seen.
     pub(super) async fn wait_or_kill(&mut self) -> Option<ExitStatus> {
-        match tokio::time::timeout(Duration::from_millis(500), self.child.wait()).await {
+        match tokio::time::timeout(DYING, self.child.wait()).await {
             Ok(status) => status.ok(),
             Err(_) => self.kill().await,
         }
@@ -225,7 +262,7 @@ impl Worker {
 impl Drop for Worker {
     /// What it wrote goes with it. What a process that is still dying writes goes at the next start.
     fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.scratch);
+        self.remove_scratch();
     }
 }
 
@@ -237,6 +274,21 @@ async fn log_lines(stderr: tokio::process::ChildStderr) {
         if count <= LOG_LINES {
             tracing::warn!(line = %crate::domain::key_text::scrub(&line), "a worker says");
         }
+    }
+}
+
+/// Why there is no worker.
+#[derive(Debug)]
+pub(super) enum Unstarted {
+    /// The machine has no process, memory or descriptor for one now.
+    Scarce(io::Error),
+    /// There will be none the next time either.
+    Broken(io::Error),
+}
+
+impl From<io::Error> for Unstarted {
+    fn from(error: io::Error) -> Self {
+        if is_no_room(&error) { Self::Scarce(error) } else { Self::Broken(error) }
     }
 }
 
@@ -252,7 +304,6 @@ pub(super) fn cause_of_death(status: Option<ExitStatus>) -> Failure {
     const SIGABRT: i32 = 6;
     const SIGKILL: i32 = 9;
     const SIGXFSZ: i32 = 25;
-    const SIGSYS: i32 = 31;
     match status.and_then(|status| status.signal()) {
         Some(SIGABRT | SIGKILL) => Failure::new(
             FailureCode::TooLarge,

@@ -98,6 +98,16 @@ pub struct Server {
     pub password: Option<SecretText>,
     /// How the connection is protected.
     pub tls: Tls,
-    /// A file of certificates in PEM that the server's own is checked by; none where it is not checked.
-    pub authorities: Option<PathBuf>,
+    /// The certificates that the server's own is checked by; none where it is not checked.
+    pub authorities: Option<Authorities>,
+}
+
+/// Certificates in PEM.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Authorities {
+    /// Those that the machine trusts, in a file that is there.
+    File(PathBuf),
+    /// Those that were given for the server.
+    Given(String),
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Explained;
 use crate::domain::result::{Column, ColumnType, WidgetData};
 
 /// The results of jobs.
@@ -24,6 +25,8 @@ pub enum Outcome {
     },
     /// A query's result.
     Queried(QueryOutcome),
+    /// What a query would do.
+    Explained(Explained),
     /// The widgets' results were written.
     Refreshed {
         /// Rows read from extracts, for the cost.

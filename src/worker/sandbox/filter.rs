@@ -13,6 +13,7 @@ use seccompiler::{
     SeccompRule, TargetArch,
 };
 
+use super::super::protocol::ProcessLimits;
 use super::calls::{ALLOWED, ALLOWED_OF_OLD, FATAL, FATAL_OF_OLD, OF_SOCKETS, REFUSED, REFUSED_OF_OLD, TO_CONNECT};
 
 /// Whether a worker talks to anybody but the server.
@@ -22,6 +23,13 @@ pub enum Network {
     None,
     /// It may connect by TCP; Landlock says to which port.
     Tcp,
+}
+
+impl Network {
+    /// What a worker needs that was given these limits: nothing, where there is no port that it may connect to.
+    pub fn of(limits: &ProcessLimits) -> Self {
+        if limits.ports.is_empty() { Self::None } else { Self::Tcp }
+    }
 }
 
 /// What a thread is made with, and a process is not.

@@ -1,4 +1,4 @@
-//! Who may do what, held against a table that was written from the product's promises and not from the code:
+//! Who may do what, held against a table that was written by hand and not from the code:
 //! `golden/policy.txt`. Every operation of every face is called; one that the table does not have fails.
 
 use std::collections::BTreeMap;

@@ -13,10 +13,12 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use self::forms::{File, Table, Written, fill, fill_file, lines, parquet, workbook};
+use self::forms::{File, Table, Written, fill, fill_file, lines};
 use super::servers::{mariadb, postgres};
 use super::{SOURCES, of_file, rows, sqlite};
 use crate::actors::{Actor, Part};
+use crate::connected::of_url;
+use crate::web::{Page, Site};
 use crate::world::World;
 
 const TABLES: [&str; 5] = ["flights", "weather", "planes", "airports", "airlines"];
@@ -178,6 +180,7 @@ async fn roomy_world(directory: &Path) -> World {
         plot.settings.query.memory_bytes = 1 << 30;
         plot.settings.query.spill_bytes = 4 << 30;
         plot.settings.source_quota = 8 << 30;
+        plot.settings.outbound.file_limit = 1 << 30;
         plot.http.upload_limit = 1 << 30;
     });
     world.await
@@ -208,11 +211,25 @@ async fn the_flights_agree_to_the_last_digit_through_every_kind_of_file_and_data
         })
         .collect();
     agrees(&owner, &csv, &tables, &expected).await;
-    let kinds: [(&str, Written); 3] = [("parquet", parquet), ("json", forms::json), ("xlsx", workbook)];
+    let kinds: [(&str, Written); 7] = [
+        ("tsv", forms::tabs),
+        ("parquet", forms::parquet),
+        ("arrow", forms::arrow),
+        ("ndjson", forms::json_lines),
+        ("json", forms::json_list),
+        ("xlsx", forms::excel),
+        ("ods", forms::open_document),
+    ];
     for (kind, written) in kinds {
         let files: Vec<File> = tables.iter().map(written).collect();
         agrees(&owner, &uploaded(&owner, kind, &files).await, &tables, &expected).await;
     }
+    // One file from the web, since a source of a URL has one.
+    let site = Site::open().await;
+    let url = site.put("/flights.csv", Page::File(lines("flights")));
+    let web = owner.post(SOURCES, of_url("web", &url)).await.is(201);
+    let flights = tables_of(&csv).into_iter().filter(|table| table.name == "flights").collect::<Vec<_>>();
+    agrees(&owner, &web, &flights, &[]).await;
     for body in [of_file("lite", &path), pg.source("pg", "nycflights"), maria.source("maria", "nycflights")] {
         agrees_live(&owner, body.clone(), &file).await;
         agrees(&owner, &owner.post(SOURCES, body).await.is(201), &tables, &expected).await;

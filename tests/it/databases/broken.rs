@@ -4,11 +4,6 @@
 //! `CLARIBI_TEST_CUTS` (12) says how often each connection is cut, `CLARIBI_TEST_CUT_SEED` repeats the places of an earlier
 //! run.
 
-use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use serde_json::{Value, json};
 
 use super::servers::{Brand, Server, mariadb, postgres};
@@ -17,75 +12,13 @@ use crate::actors::Actor;
 use crate::chance::{Chance, asked};
 use crate::patience::until_so_here;
 use crate::running::roomy;
+use crate::way::Way;
 use crate::world::World;
 
 /// Rows of the table that is read.
 const ROWS: u64 = 5_000;
 /// What answers have at least while rows are still to come: the greeting and the session, far less than the rows.
 const EARLY: u64 = 4_000;
-
-/// A way to a server that is cut after so many bytes of answers.
-struct Way {
-    address: SocketAddr,
-    told: Arc<Told>,
-}
-
-struct Told {
-    /// Bytes of answers that may still pass.
-    left: AtomicU64,
-    /// Bytes that have passed.
-    passed: AtomicU64,
-}
-
-impl Way {
-    fn to(port: u16) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let told = Told { left: AtomicU64::new(u64::MAX), passed: AtomicU64::new(0) };
-        let way = Self { address: listener.local_addr().unwrap(), told: Arc::new(told) };
-        let told = way.told.clone();
-        std::thread::spawn(move || {
-            for near in listener.incoming().map_while(Result::ok) {
-                let Ok(far) = TcpStream::connect(("127.0.0.1", port)) else { continue };
-                let (back, to_near, told) = (far.try_clone().unwrap(), near.try_clone().unwrap(), told.clone());
-                std::thread::spawn(move || carry(near, far, |length| length));
-                std::thread::spawn(move || carry(back, to_near, |length| told.may_pass(length)));
-            }
-        });
-        way
-    }
-
-    /// From now on so many bytes pass.
-    fn cut_after(&self, bytes: u64) {
-        self.told.left.store(bytes, Ordering::Relaxed);
-    }
-
-    fn passed(&self) -> u64 {
-        self.told.passed.load(Ordering::Relaxed)
-    }
-}
-
-impl Told {
-    /// How many of so many bytes may pass.
-    fn may_pass(&self, length: usize) -> usize {
-        let less = |left: u64| Some(if left == u64::MAX { left } else { left.saturating_sub(length as u64) });
-        let left = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).unwrap();
-        let may = left.min(length as u64);
-        self.passed.fetch_add(may, Ordering::Relaxed);
-        usize::try_from(may).unwrap()
-    }
-}
-
-fn carry(mut from: TcpStream, mut to: TcpStream, may_pass: impl Fn(usize) -> usize) {
-    let mut buffer = [0; 4_096];
-    while let Ok(length @ 1..) = from.read(&mut buffer) {
-        let may = may_pass(length);
-        if to.write_all(&buffer[..may]).is_err() || may < length {
-            break;
-        }
-    }
-    let _ = from.shutdown(Shutdown::Both);
-    let _ = to.shutdown(Shutdown::Both);
-}
 
 /// A table of rows of about a hundred bytes.
 fn long(server: &Server) -> String {
@@ -123,7 +56,7 @@ async fn a_connection_that_is_cut_anywhere_leaves_the_data_of_before() {
     for server in [postgres(), mariadb()] {
         let name = server.kind();
         let database = server.database("cut", &long(server));
-        let way = Way::to(server.port);
+        let way = Way::to(([127, 0, 0, 1], server.port).into());
         let mut body = server.source(name, &database);
         body["connection"]["port"] = json!(way.address.port());
         let source = owner.post(SOURCES, body).await.is(201);

@@ -1,8 +1,11 @@
 //! Servers that refuse, end a session or never end: what was there stays, the reason is told, the next sync is good.
 
 use std::net::TcpListener;
+use std::sync::Arc;
 use std::time::Duration;
 
+use claribi::outbound::guard::Guard;
+use claribi::outbound::resolve::Names;
 use serde_json::{Value, json};
 
 use super::servers::{Brand, PASSWORD, READER, mariadb, postgres};
@@ -92,6 +95,26 @@ async fn connections_are_encrypted_and_the_certificate_is_checked_unless_told() 
         body["connection"]["authority"] = json!(server.certificate());
         let refusal = owner.post(SOURCES, body).await.refuses(422, "source_unavailable");
         assert!(message(&refusal).contains("cannot be encrypted"), "{refusal}");
+    }
+}
+
+/// By a file that stays: copied data and queries of live sources are read by workers that find it there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_of_an_authority_that_the_operator_named_is_believed() {
+    for server in [postgres(), mariadb()] {
+        let guard = Guard::new(vec!["127.0.0.1".parse().unwrap()], Names::System);
+        let guard = guard.trusting(server.certificate().as_bytes()).unwrap();
+        let world = World::with(|plot| plot.settings.outbound.guard = Arc::new(guard)).await;
+        let owner = world.owner().await;
+        let database = server.database("believed", "CREATE TABLE t (a int)");
+        for mode in ["extract", "live"] {
+            let mut body = server.source(&format!("Believed {mode}"), &database);
+            body["connection"]["tls"] = json!("verify");
+            body["mode"] = json!(mode);
+            owner.post(SOURCES, body).await.is(201);
+        }
+        let asked = json!({"sql": "SELECT count(*) AS n FROM t", "data_source_id": "ds_2"});
+        assert_eq!(owner.post("/v1/query", asked).await.is(200)["rows"], json!([[0]]));
     }
 }
 

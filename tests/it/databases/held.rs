@@ -1,17 +1,11 @@
 //! Queries of live sources hold nobody up: they lock nothing, and they end on their server when they end here.
 
-use std::time::Duration;
-
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::servers::mariadb;
-use super::{SHOP, SOURCES};
+use super::{SHOP, SOURCES, ask, live};
+use crate::patience::until_so_here;
 use crate::world::World;
-
-fn live(mut body: Value) -> Value {
-    body["mode"] = json!("live");
-    body
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_query_that_locks_is_not_sent() {
@@ -19,9 +13,6 @@ async fn a_query_that_locks_is_not_sent() {
     let owner = world.owner().await;
     let database = mariadb().database("held_locks", SHOP);
     let source = owner.post(SOURCES, live(mariadb().source("Held", &database))).await.is(201);
-    let ask = async |sql: &str| {
-        owner.post("/v1/query", json!({"sql": sql, "data_source_id": source["id"], "parameters": []})).await
-    };
     let locking = [
         "SELECT * FROM orders FOR UPDATE",
         "SELECT * FROM (SELECT * FROM orders LOCK/**/IN SHARE MODE) AS q",
@@ -29,14 +20,16 @@ async fn a_query_that_locks_is_not_sent() {
         "SELECT `release_all_locks`()",
     ];
     for sql in locking {
-        let refusal = ask(sql).await.refuses(400, "invalid_sql");
+        let refusal = ask(&owner, &source, sql).await.refuses(400, "invalid_sql");
         assert!(refusal["message"].as_str().unwrap().contains("is not sent"), "{sql}: {refusal}");
         let mut body = mariadb().source("Copied", &database);
         body["connection"]["queries"] = json!({"q": sql});
         let refusal = owner.post(SOURCES, body).await.refuses(422, "source_unavailable");
         assert!(refusal["message"].as_str().unwrap().contains("is not sent"), "{sql}: {refusal}");
     }
-    let found = ask("SELECT 'FOR UPDATE' AS a, id FROM orders WHERE id = 1 -- LOCK IN SHARE MODE").await.is(200);
+    let found = ask(&owner, &source, "SELECT 'FOR UPDATE' AS a, id FROM orders WHERE id = 1 -- LOCK IN SHARE MODE")
+        .await
+        .is(200);
     assert_eq!(found["rows"], json!([["FOR UPDATE", 1]]));
 }
 
@@ -50,13 +43,9 @@ async fn a_query_that_is_called_off_ends_on_its_server_too() {
     // Whoever looks has the words in its own query, and does not begin with them.
     let counted = "SELECT COUNT(*) FROM information_schema.processlist WHERE INFO LIKE 'SELECT SLEEP(599)%'";
     let until = |count: &str| {
-        for _ in 0..400 {
-            if mariadb().run(None, counted).split_whitespace().last() == Some(count) {
-                return;
-            }
-            std::thread::park_timeout(Duration::from_millis(50));
-        }
-        panic!("never {count} on the server");
+        until_so_here(&format!("{count} on the server"), || {
+            mariadb().run(None, counted).split_whitespace().last() == Some(count)
+        });
     };
     let asking = owner.clone();
     let waiting = tokio::spawn(async move { asking.post("/v1/query", query).await });

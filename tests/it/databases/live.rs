@@ -1,27 +1,17 @@
 //! Live sources: queries go to the database itself, which stays as it was.
 
 mod ends;
+mod explained;
 
 use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::servers::{PASSWORD, READER, Server, mariadb, postgres};
-use super::{SHOP, SOURCES, of_file, open_world, sqlite};
+use super::servers::{Brand, PASSWORD, READER, Server, mariadb, postgres};
+use super::{SHOP, SOURCES, SPILL, ask, live, of_file, open_world, sqlite};
 use crate::actors::Actor;
 use crate::answer::Answer;
 use crate::world::World;
-
-/// The same source, live.
-fn live(mut body: Value) -> Value {
-    body["mode"] = json!("live");
-    body
-}
-
-/// Sends a query to a source.
-async fn ask(actor: &Actor, source: &Value, sql: &str) -> Answer {
-    actor.post("/v1/query", json!({"sql": sql, "data_source_id": source["id"]})).await
-}
 
 /// The rows of a query that a source answers.
 async fn told(actor: &Actor, source: &Value, sql: &str) -> Value {
@@ -138,6 +128,7 @@ async fn no_query_of_a_live_source_writes_or_leaves_its_database() {
         "GRANT ALL ON ALL TABLES IN SCHEMA public TO {READER}; CREATE SEQUENCE s; GRANT ALL ON SEQUENCE s TO {READER}"
     );
     postgres().run(Some("live_guarded"), &grant);
+    mariadb().run(Some("live_guarded"), SPILL);
     mariadb().run(None, &format!("GRANT ALL ON live_guarded.* TO {READER}@'%'; GRANT FILE ON *.* TO {READER}@'%'"));
     let leak = directory.path().join("leak");
     let outfile = format!("SELECT 1 INTO OUTFILE '{}'", leak.display());
@@ -156,6 +147,7 @@ async fn no_query_of_a_live_source_writes_or_leaves_its_database() {
             &commented,
             "SET autocommit = 1",
             "LOAD DATA LOCAL INFILE '/etc/passwd' INTO TABLE customers",
+            "SELECT spill() AS spilt",
         ],
     ];
     let shared = [
@@ -178,6 +170,32 @@ async fn no_query_of_a_live_source_writes_or_leaves_its_database() {
         assert_eq!(told(&owner, &source, "SELECT count(*) FROM orders").await, json!([[3]]));
     }
     assert!(!leak.exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_knows_how_long_a_query_may_take_and_that_it_only_reads() {
+    const MILLIS: f64 = 40_000.0;
+    let world = World::with(|plot| plot.settings.query.millis = 40_000).await;
+    let owner = world.owner().await;
+    for (server, sql, only_reads) in [
+        (
+            postgres(),
+            "SELECT setting::float8 AS it, current_setting('transaction_read_only') AS only_reads FROM pg_settings \
+             WHERE name = 'statement_timeout'",
+            json!("on"),
+        ),
+        // That it only reads is asked of MariaDB by trying to write.
+        (mariadb(), "SELECT CAST(@@max_statement_time * 1000 AS DOUBLE) AS it, 1 AS only_reads", json!(1)),
+    ] {
+        let database = server.database("live_limits", SHOP);
+        let source = owner.post(SOURCES, live(server.source(server.kind(), &database))).await.is(201);
+        let said = told(&owner, &source, sql).await[0].clone();
+        let millis = said[0].as_f64().unwrap();
+        // What is left of its time, and a little for the answer that it is over; MariaDB has whole seconds.
+        let most = MILLIS + if server.brand == Brand::Mariadb { 1_000.0 } else { 100.0 };
+        assert!(millis > 0.0 && millis <= most, "{}: {said}", server.kind());
+        assert_eq!(said[1], only_reads);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,12 +6,13 @@ use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
-use std::time::Duration;
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::binary::text;
-use crate::patience::until_so_here;
+use crate::patience::{comes_true_here, until_so_here};
+use crate::processes::Process;
 
 /// Whom sources read as, with the password.
 pub const READER: &str = "reader";
@@ -90,14 +91,9 @@ impl Server {
     }
 
     fn await_readiness(&self) {
-        for _ in 0..600 {
-            if self.try_run(None, "SELECT 1").is_ok() {
-                return;
-            }
-            std::thread::park_timeout(Duration::from_millis(50));
-        }
-        let log = std::fs::read_to_string(self.directory.join("log")).unwrap_or_default();
-        panic!("the {:?} server does not come up: {log}", self.brand);
+        let is_up = comes_true_here(|| self.try_run(None, "SELECT 1").is_ok());
+        let log = || std::fs::read_to_string(self.directory.join("log")).unwrap_or_default();
+        assert!(is_up, "the {:?} server does not come up: {}", self.brand, log());
     }
 
     /// Ends it, and every process of it, without a word.
@@ -106,15 +102,15 @@ impl Server {
             Brand::Postgres => self.directory.join("data/postmaster.pid"),
             Brand::Mariadb => self.directory.join("pid"),
         };
-        let first = std::fs::read_to_string(file).unwrap().lines().next().unwrap().trim().parse().unwrap();
-        let children = children(first);
-        // The first one goes first: it would tell the others, and clients, that one of them is missing.
-        for process in std::iter::once(first).chain(children.iter().copied()) {
-            let process = rustix::process::Pid::from_raw(process).unwrap();
-            // Some end by themselves with the first.
-            let _ = rustix::process::kill_process(process, rustix::process::Signal::KILL);
+        let first = std::fs::read_to_string(file).unwrap();
+        let first = Process(first.lines().next().unwrap().trim().parse().unwrap());
+        // It would start another one meanwhile, or tell the others and clients that one of them is missing.
+        first.signal(Signal::STOP);
+        let all: Vec<Process> = first.children().into_iter().chain([first]).collect();
+        for process in &all {
+            process.signal(Signal::KILL);
         }
-        until_so_here("the end of a server's processes", || children.iter().all(|process| parent(*process).is_none()));
+        until_so_here("the end of a server's processes", || all.iter().all(|process| !process.is_there()));
     }
 
     /// Starts it again over what it left.
@@ -188,21 +184,6 @@ impl Server {
     pub fn certificate(&self) -> String {
         std::fs::read_to_string(self.directory.join("certificate.pem")).unwrap()
     }
-}
-
-/// The parent of a process; `None` where it is no more, though nobody may have asked yet how it ended.
-fn parent(process: i32) -> Option<i32> {
-    let told = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    let mut fields = told.rsplit_once(") ")?.1.split(' ');
-    let (state, parent) = (fields.next()?, fields.next()?.parse().ok()?);
-    (state != "Z").then_some(parent)
-}
-
-/// The processes that this one has started.
-fn children(of: i32) -> Vec<i32> {
-    let entries = std::fs::read_dir("/proc").unwrap().flatten();
-    let processes = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    processes.filter(|process| parent(*process) == Some(of)).collect()
 }
 
 /// Whether servers have to be run as somebody else: PostgreSQL refuses root.

@@ -223,8 +223,8 @@ pub const ENDPOINTS: &[Endpoint] = &[
 
 /// What the pages tell of without showing a request, and what does not answer yet.
 pub const NOT_YET: &[(&str, &str, &str)] = &[
-    ("GET", "/v1/goals", "goals and milestones come with an issue of their own"),
+    ("GET", "/v1/goals", "goals and milestones are not there yet"),
     ("GET", "/v1/webhooks", "the page itself has them on the roadmap"),
-    ("GET", "/v1/alerts", "usage alerts come with the portal"),
+    ("GET", "/v1/alerts", "usage alerts are not there yet"),
     ("GET", "/portal/", "the developer portal"),
 ];

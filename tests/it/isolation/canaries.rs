@@ -102,6 +102,7 @@ async fn nothing_that_one_organisation_receives_has_a_word_of_another_in_it() {
         "SELECT * FROM sales.orders",
     ] {
         received.push(stranger.post("/v1/query", json!({"sql": sql})).await);
+        received.push(stranger.post("/v1/query/explain", json!({"sql": sql})).await);
     }
     for path in ["/v1/dashboards", "/v1/data-sources", "/v1/reports", "/v1/keys"] {
         received.push(stranger.get(&format!("{path}?q=canary")).await);

@@ -28,6 +28,18 @@ pub fn bound(values: &[Json], wanted: usize) -> Result<Params, Fault> {
     Ok(if values.is_empty() { Params::Empty } else { Params::Positional(values) })
 }
 
+/// A value as words of the server's; none of what it leaves open.
+pub fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::Bytes(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
+        Value::Int(value) => Some(value.to_string()),
+        Value::UInt(value) => Some(value.to_string()),
+        Value::Float(value) => Some(value.to_string()),
+        Value::Double(value) => Some(value.to_string()),
+        Value::NULL | Value::Date(..) | Value::Time(..) => None,
+    }
+}
+
 /// Puts a value into its column.
 pub fn put(intake: &mut dyn Rows, index: usize, column: &Column, value: Option<&Value>) {
     match value {

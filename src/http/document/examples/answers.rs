@@ -23,6 +23,7 @@ use crate::http::wire::audit::{AuditEntry, csv_line, json_line};
 use crate::http::wire::catalog::{DataSourceTable, DataSourceTables, TableProfile};
 use crate::http::wire::credits::{Estimate, LedgerEntry};
 use crate::http::wire::dashboard::{Dashboard, DashboardSummary, Refreshed};
+use crate::http::wire::explanation::QueryExplanation;
 use crate::http::wire::import::Preview;
 use crate::http::wire::key::{Key, KeyActivity, Received, RevokedKeys};
 use crate::http::wire::limits::{KeyHeadroom, KeyHeadrooms, Usage};
@@ -106,6 +107,7 @@ fn one<I: Spelling>(Which { operation, schema, status }: Which<'_>) -> Option<Va
         "Organization" => written(&Organization::<I>::from(world::organization())),
         "Preview" => written(&Preview::from(vec![files::preview()])),
         "QueryResult" => written(&query_result()),
+        "QueryExplanation" => written(&QueryExplanation::<I>::from(queries::explanation())),
         "CanceledQuery" => written(&CanceledQuery::from(log::request())),
         "RunningQueries" => written(&RunningQueries::<I>::from(vec![queries::running()])),
         "SavedQuery" => written(&SavedQuery::<I>::from(queries::saved())),

@@ -18,7 +18,7 @@ use crate::domain::import::ImportOptions;
 use crate::domain::key::{Key, Rotation};
 use crate::domain::key_text::{Environment, KeyText};
 use crate::domain::org::{Org, OrgKind};
-use crate::domain::plan::Plan;
+use crate::domain::plan::{Plan, QueryCaps};
 use crate::domain::report::{Report, ReportFormat, ReportTemplate, Run, RunStatus, TemplateKind};
 use crate::domain::result::{Cell, Column, ColumnType, Series, Table, WidgetData};
 use crate::domain::source::{Source, SourceColumn, SourceStatus, SourceTable};
@@ -320,8 +320,7 @@ pub fn revoked_key() -> KeyView {
     KeyView { key: Key { revoked_at: Some(NOW), ..used.key }, ..used }
 }
 
-/// What is left of the key's windows.
-/// What is left after some calls.
+/// What is left of the key's windows after some calls.
 pub fn headroom() -> Headroom {
     let limits = limits();
     let mut windows = WindowSet::new();
@@ -350,6 +349,7 @@ fn plan() -> Plan {
         own_limits: true,
         sandbox_organization: true,
         trial_days: None,
+        query: QueryCaps::default(),
         goes_on: None,
     }
 }

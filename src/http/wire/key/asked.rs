@@ -35,7 +35,8 @@ pub struct KeyPatch {
     #[serde(default)]
     #[oai(validator(max_items = 64))]
     ip_allowlist: Option<Vec<String>>,
-    /// A reminder every 30, 60 or 90 days from now on; null: none.
+    /// Days between reminders from now on: 30, 60 or 90; null: none. None is sent yet: `next_reminder_at` tells when one is
+    /// due.
     #[serde(default)]
     #[oai(validator(minimum(value = "30"), maximum(value = "90"), multiple_of = 30.0))]
     reminder_days: MaybeUndefined<u32>,

@@ -94,6 +94,17 @@ fn both(number: c_long, arguments: &[u64], expected: &Verdict) {
 }
 
 #[test]
+fn whoever_may_connect_nowhere_has_no_sockets() {
+    let with = |ports: &[u16]| {
+        let [memory_bytes, file_bytes] = [1 << 30; 2];
+        let ports = ports.to_vec();
+        ProcessLimits { memory_bytes, file_bytes, read: vec![], files: vec![], write: vec![], ports, nice: 0 }
+    };
+    assert_eq!(Network::of(&with(&[])), Network::None);
+    assert_eq!(Network::of(&with(&[5_432])), Network::Tcp);
+}
+
+#[test]
 fn every_number_has_the_verdict_of_its_list_and_unknown_ones_do_not_exist() {
     let lists: [(&[&[c_long]], Verdict); 3] = [
         (&[ALLOWED, ALLOWED_OF_OLD], Verdict::Allowed),

@@ -8,13 +8,14 @@ use std::sync::Arc;
 use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray};
 use datafusion::arrow::compute::{CastOptions, cast_with_options};
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
+use datafusion::arrow::ipc::writer::FileWriter;
 use datafusion::parquet::arrow::ArrowWriter;
 use serde_json::Value;
 
 use super::super::servers::{Brand, Server};
 use super::super::sqlite;
 use crate::chance::asked;
-use crate::workbooks::xlsx;
+use crate::workbooks::{ods, xlsx};
 
 /// A table: its name, and its columns as they were found in the separated values.
 pub struct Table {
@@ -57,8 +58,18 @@ pub type File = (String, Vec<u8>);
 /// Writes a table as a file.
 pub type Written = fn(&Table) -> File;
 
-/// A Parquet file whose columns have their types.
-pub fn parquet(table: &Table) -> File {
+/// The separated values, by tabs.
+pub fn tabs(table: &Table) -> File {
+    let text = lines(&table.name);
+    let mut writer = csv::WriterBuilder::new().delimiter(b'\t').from_writer(Vec::new());
+    for record in csv::ReaderBuilder::new().has_headers(false).from_reader(text.as_bytes()).records() {
+        writer.write_record(&record.unwrap()).unwrap();
+    }
+    (format!("{}.tsv", table.name), writer.into_inner().unwrap())
+}
+
+/// The columns, of their types.
+fn batch(table: &Table) -> RecordBatch {
     let records = records(&table.name);
     let exactly = CastOptions { safe: false, ..CastOptions::default() };
     let columns = table.columns.iter().enumerate().map(|(place, (name, kind))| {
@@ -72,16 +83,28 @@ pub fn parquet(table: &Table) -> File {
         let column: ArrayRef = cast_with_options(&(Arc::new(text) as ArrayRef), &kind, &exactly).unwrap();
         (name, column, true)
     });
-    let batch = RecordBatch::try_from_iter_with_nullable(columns).unwrap();
+    RecordBatch::try_from_iter_with_nullable(columns).unwrap()
+}
+
+/// A Parquet file whose columns have their types.
+pub fn parquet(table: &Table) -> File {
+    let batch = batch(table);
     let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();
     writer.write(&batch).unwrap();
     (format!("{}.parquet", table.name), writer.into_inner().unwrap())
 }
 
-/// Objects in lines, compressed; numbers as they are spelled in the separated values.
-pub fn json(table: &Table) -> File {
-    let mut text = String::new();
-    for record in records(&table.name) {
+/// An Arrow file, likewise.
+pub fn arrow(table: &Table) -> File {
+    let batch = batch(table);
+    let mut writer = FileWriter::try_new(Vec::new(), &batch.schema()).unwrap();
+    writer.write(&batch).unwrap();
+    (format!("{}.arrow", table.name), writer.into_inner().unwrap())
+}
+
+/// The rows as objects; numbers as they are spelled in the separated values.
+fn objects(table: &Table) -> Vec<String> {
+    let object = |record: Vec<Option<String>>| {
         let cells = record.iter().zip(&table.columns).map(|(cell, (name, kind))| {
             let value = match (cell, kind.as_str()) {
                 (None, _) => "null".to_owned(),
@@ -90,18 +113,38 @@ pub fn json(table: &Table) -> File {
             };
             format!("\"{name}\":{value}")
         });
-        writeln!(text, "{{{}}}", cells.collect::<Vec<_>>().join(",")).unwrap();
-    }
+        format!("{{{}}}", cells.collect::<Vec<_>>().join(","))
+    };
+    records(&table.name).into_iter().map(object).collect()
+}
+
+/// Objects in lines, compressed.
+pub fn json_lines(table: &Table) -> File {
+    let text = objects(table).join("\n");
     (format!("{}.ndjson.zst", table.name), zstd::encode_all(text.as_bytes(), 1).unwrap())
 }
 
-/// A workbook of one sheet, its nulls empty cells.
-pub fn workbook(table: &Table) -> File {
+/// Objects in a list.
+pub fn json_list(table: &Table) -> File {
+    (format!("{}.json", table.name), format!("[{}]", objects(table).join(",\n")).into_bytes())
+}
+
+/// The rows of a sheet, nulls as empty cells.
+fn sheet(table: &Table) -> Vec<Vec<String>> {
     let header = table.columns.iter().map(|(name, _)| name.clone()).collect();
     let records = records(&table.name).into_iter();
     let rows = records.map(|row| row.into_iter().map(Option::unwrap_or_default).collect());
-    let rows = std::iter::once(header).chain(rows).collect();
-    (format!("{}.xlsx", table.name), xlsx(&[(table.name.as_str(), rows)]))
+    std::iter::once(header).chain(rows).collect()
+}
+
+/// An Excel workbook of one sheet.
+pub fn excel(table: &Table) -> File {
+    (format!("{}.xlsx", table.name), xlsx(&[(table.name.as_str(), sheet(table))]))
+}
+
+/// An OpenDocument workbook of one sheet.
+pub fn open_document(table: &Table) -> File {
+    (format!("{}.ods", table.name), ods(&[(table.name.as_str(), sheet(table))]))
 }
 
 /// The statement that makes the table.

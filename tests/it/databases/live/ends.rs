@@ -1,10 +1,11 @@
 //! What ends queries of live sources besides their last row: bounds, their time, and clients that leave.
 
+use claribi::domain::plan::QueryCaps;
 use serde_json::{Value, json};
 
-use super::super::SOURCES;
 use super::super::servers::{Brand, mariadb, postgres};
-use super::{Shops, ask, live, told};
+use super::super::{SHOP, SOURCES, ask, live, of_file, sqlite};
+use super::{Shops, told};
 use crate::patience::until_so_here;
 use crate::world::World;
 
@@ -46,6 +47,38 @@ async fn answers_of_live_sources_are_bounded_in_rows_and_bytes() {
         assert_eq!((&few["row_count"], &few["truncated"]), (&json!(3), &json!(false)));
         let query = json!({"sql": wide, "data_source_id": source["id"], "limit": 100_000});
         owner.post("/v1/query", query).await.refuses(422, "query_too_large");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_bounds_queries_of_live_sources() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("shop.db");
+    sqlite(&path).execute_batch(SHOP).unwrap();
+    let many = format!("{COUNTED} SELECT n FROM s");
+    let endless = format!("{COUNTED} SELECT max(n) FROM s");
+    let narrow = QueryCaps { millis: Some(500), rows: Some(2), ..QueryCaps::default() };
+    let small = QueryCaps { memory_bytes: Some(1 << 20), result_bytes: Some(1_000), ..QueryCaps::default() };
+    for (caps, sql, status, code) in [
+        (narrow, &endless, 422, "query_timeout"),
+        (small, &many, 422, "query_too_large"),
+        (small, &format!("{many} LIMIT 1000"), 422, "query_too_large"),
+    ] {
+        let world = World::with(|plot| {
+            plot.settings.allowed_dirs = vec![directory.path().to_owned()];
+            plot.settings.query.rows = 100_000;
+            plot.plan("enterprise", |plan| plan.query = caps);
+        });
+        let world = world.await;
+        let owner = world.owner().await;
+        let source = owner.post(SOURCES, live(of_file("Shop", &path))).await.is(201);
+        let refusal = ask(&owner, &source, sql).await;
+        assert!(refusal.message().contains("The plan `enterprise` gives a query "), "{}", refusal.text());
+        refusal.refuses(status, code);
+        if caps.rows.is_some() {
+            let cut = ask(&owner, &source, "SELECT * FROM orders").await.is(200);
+            assert_eq!((&cut["row_count"], &cut["truncated"]), (&json!(2), &json!(true)));
+        }
     }
 }
 
