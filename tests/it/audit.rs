@@ -200,6 +200,7 @@ async fn changes_made_beside_the_server_are_adopted_once() {
     let before = world.events().len();
     let caller = command.operator_as(world.owner, "ada").unwrap();
     command.create_key(&caller, named(), Plain).await.unwrap();
+    world.seen().await;
     assert_eq!(adopted(&world).await, 1);
     assert_eq!(adopted(&world).await, 0);
     let events = world.events();

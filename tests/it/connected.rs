@@ -313,6 +313,7 @@ async fn a_secret_opens_in_its_own_row_alone_and_outlives_a_new_key() {
     let before = std::fs::read_to_string(&sealing).unwrap();
 
     let rotation = world.beside().rotate_sealing("tests").await.unwrap();
+    world.seen().await;
     assert_eq!((rotation.sealed, rotation.left), (1, 0));
     let after = std::fs::read_to_string(&sealing).unwrap();
     assert!(after.starts_with("2 ") && after.lines().count() == 1 && !after.contains(before[2..].trim()));

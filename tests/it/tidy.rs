@@ -320,14 +320,14 @@ fn nothing_passes_time_by_sleeping_in_a_test() {
             ("duplicates.rs", 1),
             // The pace of whoever takes access away.
             ("hammer.rs", 1),
-            // A command's own: it waits them before it returns.
-            ("keys.rs", 1),
             // When a server is killed, which is to be at any moment.
             ("kill_drill.rs", 2),
             // Between two looks at what comes by itself.
             ("patience.rs", 2),
             // What a slow server takes.
             ("way.rs", 1),
+            // A command's own: it waits them before it returns.
+            ("world.rs", 1),
         ]
     );
 }

@@ -17,7 +17,7 @@ use claribi::domain::login::LoginLimits;
 use claribi::domain::org::OrgKind;
 use claribi::domain::plan::{Plan, QueryCaps};
 use claribi::domain::session::Arrival;
-use claribi::domain::time::{Clock, FixedClock, Timestamp, monotonic};
+use claribi::domain::time::{Clock, FixedClock, Timestamp};
 use claribi::domain::user::LinkTtl;
 use claribi::http;
 use claribi::http::cors::Origins;
@@ -37,6 +37,7 @@ use claribi::service::people::UserRequest;
 use claribi::service::setup::{Founder, Founding};
 use claribi::store::audit::entries;
 use claribi::store::main::users;
+use claribi::store::watch::FRESH;
 use claribi::store::{OnFailure, Role as StoreRole, Store, StoreSettings};
 use claribi::worker::pool::{Pool, PoolSettings};
 use claribi::worker::protocol::QueryLimits;
@@ -300,19 +301,18 @@ impl World {
         self.clock.advance(Duration::from_secs(seconds));
     }
 
-    /// Changes `claribi.db` behind the server's back, as somebody who can write the file, and waits until it has looked.
+    /// What a command beside the server waits after its commit, so that no later request can trust an older row or read
+    /// from an older snapshot.
+    pub async fn seen(&self) {
+        tokio::time::sleep(FRESH * 2).await;
+    }
+
+    /// Changes `claribi.db` behind the server's back, as somebody who can write the file, and waits as a command does.
     pub async fn change_file(&self, sql: &str, parameters: impl rusqlite::Params) {
-        let watch = self.app.store.watch();
-        let seen = watch.commits_seen();
         #[expect(clippy::disallowed_methods, reason = "somebody who can write the file, and not this program")]
         let file = rusqlite::Connection::open(self.data().join("claribi.db")).unwrap();
         assert!(file.execute(sql, parameters).unwrap() > 0, "nothing was changed");
-        let begun = monotonic();
-        while watch.commits_seen() == seen {
-            assert!(monotonic() - begun < Duration::from_secs(120), "the server has not looked");
-            watch.version();
-            tokio::task::yield_now().await;
-        }
+        self.seen().await;
     }
 
     pub fn anonymous(&self) -> Actor {
