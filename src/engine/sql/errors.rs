@@ -5,6 +5,7 @@ use std::io;
 
 use datafusion::arrow::error::ArrowError;
 use datafusion::common::{DataFusionError, SchemaError};
+use datafusion::parquet::errors::ParquetError;
 use datafusion::sql::sqlparser::parser::ParserError;
 use rustix::io::Errno;
 
@@ -75,6 +76,10 @@ fn translate(error: &DataFusionError, functions: &[&str]) -> Failure {
             invalid(format!("The query fails on the data: {}.", tidy(text)))
         }
         DataFusionError::ArrowError(error, _) => arrow(error),
+        DataFusionError::ParquetError(fault) => match within_filter(fault) {
+            Some(text) => filter(text),
+            None => internal("a query failed", error),
+        },
         DataFusionError::ResourcesExhausted(text) => exhausted(text),
         DataFusionError::IoError(error) => scratch(error),
         DataFusionError::External(other) => match pattern(&other.to_string()) {
@@ -98,6 +103,56 @@ fn arrow(error: &ArrowError) -> Failure {
         other => return internal("a query failed", other),
     };
     Failure::new(FailureCode::InvalidSql, format!("The query fails on the data: {text}."))
+}
+
+/// What went wrong in a filter that is evaluated while a file is read. Its `Debug` text is all that the reader hands on.
+fn within_filter(fault: &ParquetError) -> Option<&str> {
+    let ParquetError::External(inner) = fault else { return None };
+    match inner.downcast_ref()? {
+        ArrowError::ComputeError(text) => text.strip_prefix("Error evaluating filter predicate: "),
+        _ => None,
+    }
+}
+
+/// The same sentence as where the filter is evaluated after reading. What is not known here is the query's matter too: to
+/// evaluate its expressions over its rows is all that a filter does.
+fn filter(text: &str) -> Failure {
+    if let Some(message) = pattern(text) {
+        return Failure::new(FailureCode::InvalidSql, message);
+    }
+    // Before the first quote are names of variants, and nothing of the data.
+    let (variants, quoted) = text.split_once('"').unwrap_or((text, ""));
+    let mut names = variants.rsplit(|character: char| !character.is_alphanumeric());
+    let error = match names.find(|name| !matches!(*name, "" | "Some" | "None")) {
+        Some("DivideByZero") => ArrowError::DivideByZero,
+        Some("ArithmeticOverflow") => ArrowError::ArithmeticOverflow(String::new()),
+        Some("CastError" | "ParseError" | "ComputeError" | "InvalidArgumentError" | "Execution") => {
+            ArrowError::ComputeError(unquoted(quoted))
+        }
+        _ => ArrowError::ComputeError("a condition cannot be computed for some row".to_owned()),
+    };
+    arrow(&error)
+}
+
+/// A text as it was before `Debug` quoted it, from behind the first quote on.
+fn unquoted(quoted: &str) -> String {
+    let mut text = String::with_capacity(quoted.len());
+    let mut characters = quoted.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '"' => break,
+            '\\' => match characters.next() {
+                Some('u') => {
+                    let digits: String = characters.by_ref().skip(1).take_while(|digit| *digit != '}').collect();
+                    text.extend(u32::from_str_radix(&digits, 16).ok().and_then(char::from_u32));
+                }
+                Some(escaped @ ('"' | '\\' | '\'')) => text.push(escaped),
+                _ => text.push(' '),
+            },
+            plain => text.push(plain),
+        }
+    }
+    text
 }
 
 /// What the library of regular expressions says of one that it cannot read: its drawing of the place has lines, and the
@@ -249,6 +304,41 @@ fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_filter_that_fails_while_a_file_is_read_says_what_it_says_afterwards() {
+        let quoted = "Cannot cast string 'a \"b\" \\ \u{1}' to value of Int64 type".to_owned();
+        let plain = || -> Vec<DataFusionError> {
+            vec![
+                ArrowError::DivideByZero.into(),
+                DataFusionError::ArrowError(Box::new(ArrowError::DivideByZero), Some("DivideByZero".to_owned())),
+                ArrowError::ArithmeticOverflow("DivideByZero".to_owned()).into(),
+                ArrowError::CastError(quoted.clone()).into(),
+                DataFusionError::Execution("the \"pattern\" is none".to_owned()),
+            ]
+        };
+        for error in plain() {
+            let text = format!("Error evaluating filter predicate: {error:?}");
+            let read = ParquetError::External(Box::new(ArrowError::ComputeError(text)));
+            let (read, after) = (failure(&DataFusionError::from(read), &[]), failure(&error, &[]));
+            assert_eq!((read.code, read.message), (after.code, after.message));
+        }
+    }
+
+    #[test]
+    fn a_filter_that_fails_in_words_unknown_here_is_the_querys_matter_and_nothing_passes_through() {
+        let within = |text: &str| {
+            let error = ArrowError::ComputeError(format!("Error evaluating filter predicate: {text}"));
+            failure(&ParquetError::External(Box::new(error)).into(), &[])
+        };
+        for text in ["", "Internal(\"/etc/secret\")", "ArrowError(", "\"", "Plan(\"x\\"] {
+            let failure = within(text);
+            assert_eq!(failure.code, FailureCode::InvalidSql, "{text}");
+            assert!(failure.message.contains("a condition cannot be computed"), "{}", failure.message);
+        }
+        let broken = ParquetError::External(Box::new(ArrowError::ComputeError("a page".to_owned())));
+        assert_eq!(failure(&broken.into(), &[]).code, FailureCode::Internal);
+    }
 
     #[test]
     fn scratch_that_does_not_suffice_is_the_querys_matter_and_other_faults_are_ours() {

@@ -77,6 +77,8 @@ impl Engine {
             .with_create_default_catalog_and_schema(false)
             .with_default_catalog_and_schema(CATALOG, NOWHERE);
         config.options_mut().sql_parser.collect_spans = true;
+        // Rows that a filter leaves out are not read further, nor what a sorted list with an end cannot need any more.
+        config.options_mut().execution.parquet.pushdown_filters = true;
         let runtime = RuntimeEnvBuilder::new().build_arc().map_err(|error| internal("no engine", &error))?;
         let builder = SessionStateBuilder::new().with_config(config).with_runtime_env(runtime);
         let builder = builder.with_analyzer_rule(Arc::new(CheckIntegers::new()));
