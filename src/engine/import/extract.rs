@@ -15,8 +15,9 @@ use datafusion::parquet::file::properties::WriterProperties;
 
 use super::fault::Fault;
 
-/// Rows of a row group: the unit that scans are divided by and that statistics let them skip.
-const GROUP_ROWS: usize = 128 << 10;
+/// Rows of a row group: the unit that scans are divided by and that statistics let them skip. Few enough that a table of
+/// some hundred thousand rows keeps more than one core busy.
+const GROUP_ROWS: usize = 64 << 10;
 /// Encoded bytes after which a row group ends early.
 const GROUP_BYTES: usize = 64 << 20;
 /// Batches that wait for the encoder.

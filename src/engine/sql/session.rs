@@ -34,7 +34,7 @@ use parking_lot::Mutex;
 use super::checked::CheckIntegers;
 use super::names::{self, KnownTable};
 use super::parameters::bind;
-use super::{errors, functions, guard, value};
+use super::{eager, errors, functions, guard, value};
 use crate::domain::result::Column as ResultColumn;
 use crate::engine::threads::Hands;
 use crate::engine::{defect, internal};
@@ -77,11 +77,14 @@ impl Engine {
             .with_create_default_catalog_and_schema(false)
             .with_default_catalog_and_schema(CATALOG, NOWHERE);
         config.options_mut().sql_parser.collect_spans = true;
-        // Rows that a filter leaves out are not read further, nor what a sorted list with an end cannot need any more.
+        // What a condition leaves out is not read further, nor what a sorted list with an end has no place for any more.
         config.options_mut().execution.parquet.pushdown_filters = true;
+        // A join would have each row looked up twice: as it is read, and as it is joined.
+        config.options_mut().optimizer.enable_join_dynamic_filter_pushdown = false;
         let runtime = RuntimeEnvBuilder::new().build_arc().map_err(|error| internal("no engine", &error))?;
         let builder = SessionStateBuilder::new().with_config(config).with_runtime_env(runtime);
         let builder = builder.with_analyzer_rule(Arc::new(CheckIntegers::new()));
+        let builder = builder.with_physical_optimizer_rules(eager::rules());
         let base = functions::register(builder).build();
         Ok(Self { hands, settings, base, extracts: Mutex::new(HashMap::new()) })
     }
@@ -277,6 +280,14 @@ impl Session {
         Ok((plan, columns))
     }
 
+    /// How the query would run, a line for each step.
+    #[cfg(test)]
+    pub async fn steps(&self, sql: &str) -> String {
+        let plan = self.bound(&guard::parse(sql).unwrap(), &[]).await.unwrap();
+        let plan = self.state.create_physical_plan(&plan).await.unwrap();
+        datafusion::physical_plan::displayable(plan.as_ref()).indent(false).to_string()
+    }
+
     /// The engine's error as its caller may read it.
     pub fn failure(&self, error: &DataFusionError) -> Failure {
         errors::failure(error, &functions::names(&self.state))
@@ -343,14 +354,16 @@ fn is_lasting(plan: &LogicalPlan) -> Result<bool, DataFusionError> {
     Ok(lasts)
 }
 
-/// Rows that came out of the scans below the node.
+/// Rows that the scans below the node have read, those included that a filter left out at once.
 fn rows_scanned(plan: &dyn ExecutionPlan) -> u64 {
     let own = plan
         .downcast_ref::<DataSourceExec>()
         .filter(|scan| scan.downcast_to_file_source::<ParquetSource>().is_some())
         .and_then(datafusion::physical_plan::ExecutionPlan::metrics)
-        .and_then(|metrics| metrics.output_rows())
-        .map_or(0, |rows| rows as u64);
+        .map_or(0, |metrics| {
+            let left_out = metrics.sum_by_name("pushdown_rows_pruned").map_or(0, |rows| rows.as_usize());
+            (metrics.output_rows().unwrap_or(0) + left_out) as u64
+        });
     own + plan.children().into_iter().map(|child| rows_scanned(child.as_ref())).sum::<u64>()
 }
 

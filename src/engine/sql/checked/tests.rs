@@ -1,79 +1,27 @@
 //! Wherever whole numbers are computed, a result that has no place is an error, and what has one is as before.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use datafusion::arrow::array::{ArrayRef, Int64Array, RecordBatch};
-use datafusion::parquet::arrow::ArrowWriter;
-use serde_json::{Value, json};
-use tempfile::TempDir;
-use tokio::sync::watch;
+use datafusion::arrow::array::Int64Array;
+use serde_json::json;
 
-use crate::engine::control::Control;
-use crate::engine::sql::query;
-use crate::engine::sql::session::{Engine, Settings};
-use crate::engine::threads::Threads;
-use crate::worker::protocol::{Failure, FailureCode, QueryJob, QueryLimits, ResultFormat, TableFile};
+use crate::engine::sql::fixture::Tables;
+use crate::worker::protocol::FailureCode;
 
-/// `t.n`: `g` is 1, 1, 2, 2, 3, and `x` the largest number, 1, the smallest, -1, and null.
-struct Numbers {
-    directory: TempDir,
-    engine: Arc<Engine>,
-    threads: Option<Threads>,
-}
-
-impl Numbers {
-    fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let columns: Vec<(&str, ArrayRef)> = vec![
+/// `g` is 1, 1, 2, 2, 3, and `x` the largest number, 1, the smallest, -1, and null.
+fn numbers() -> Tables {
+    Tables::of([(
+        "n",
+        vec![
             ("g", Arc::new(Int64Array::from(vec![1, 1, 2, 2, 3]))),
             ("x", Arc::new(Int64Array::from(vec![Some(i64::MAX), Some(1), Some(i64::MIN), Some(-1), None]))),
-        ];
-        let batch = RecordBatch::try_from_iter(columns).unwrap();
-        let file = std::fs::File::create(directory.path().join("n")).unwrap();
-        let mut writer = ArrowWriter::try_new(file, batch.schema(), None).unwrap();
-        writer.write(&batch).unwrap();
-        writer.close().unwrap();
-        let threads = Threads::start(2).unwrap();
-        let settings = Settings { cores: 2, scratch: None };
-        let engine = Arc::new(Engine::new(settings, threads.hands()).unwrap());
-        Self { directory, engine, threads: Some(threads) }
-    }
-
-    fn ask(&self, sql: &str) -> Result<Value, Failure> {
-        let path = self.directory.path().join("n");
-        let job = QueryJob {
-            tables: vec![TableFile { source: "t".into(), table: "n".into(), path, columns: Vec::new() }],
-            source: Some("t".into()),
-            live: Vec::new(),
-            sql: sql.into(),
-            parameters: Vec::new(),
-            limits: QueryLimits {
-                rows: 100,
-                bytes: 1 << 20,
-                memory_bytes: 64 << 20,
-                spill_bytes: 1 << 20,
-                millis: 60_000,
-            },
-            format: ResultFormat::Json,
-            into: self.directory.path().join("result"),
-        };
-        let (_keep, canceled) = watch::channel(false);
-        let control = Control::new(canceled, Duration::from_secs(60), Arc::new(|_, _| {}));
-        let (_, body) = self.threads.as_ref().unwrap().watch(query::run(self.engine.clone(), job, &control))?;
-        Ok(serde_json::from_slice::<Value>(&body).unwrap()["rows"].take())
-    }
-}
-
-impl Drop for Numbers {
-    fn drop(&mut self) {
-        self.threads.take().into_iter().for_each(Threads::abandon);
-    }
+        ],
+    )])
 }
 
 #[test]
 fn what_has_no_place_in_its_type_is_an_error_wherever_it_is_computed() {
-    let numbers = Numbers::new();
+    let numbers = numbers();
     for sql in [
         "SELECT 9223372036854775807 + 1",
         "SELECT -9223372036854775807 - 2",
@@ -126,7 +74,7 @@ fn what_has_no_place_in_its_type_is_an_error_wherever_it_is_computed() {
 
 #[test]
 fn what_has_its_place_is_as_before() {
-    let numbers = Numbers::new();
+    let numbers = numbers();
     for (sql, rows) in [
         ("SELECT 1 + 2 * 3 - 4, -(5), 7 / 2, 7 % 4", json!([[3, -5, 3, 3]])),
         ("SELECT g + 1, -g, g * g - g FROM n WHERE g > 1 ORDER BY g LIMIT 1", json!([[3, -2, 2]])),

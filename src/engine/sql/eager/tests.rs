@@ -1,0 +1,125 @@
+//! What is added up before a join is what would have been added up after it, and it is where that helps and nowhere else.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Float64Array, Int64Array, StringArray};
+use serde_json::json;
+
+use crate::engine::sql::fixture::Tables;
+use crate::worker::protocol::FailureCode;
+
+/// Two hundred sales of products that are null now and then, or unknown; four products, of which one is there twice and
+/// none has no key.
+fn shop() -> Tables {
+    let rows = 0..200_i64;
+    let product = |row: i64| (row % 7 != 0).then(|| format!("p{}", row % 5));
+    let amount = |row: i64| (row % 11 != 0).then_some(row * 3 - 100);
+    Tables::of([
+        (
+            "sales",
+            vec![
+                ("id", Arc::new(Int64Array::from_iter_values(rows.clone()))),
+                ("product", Arc::new(StringArray::from_iter(rows.clone().map(product)))),
+                ("shelf", Arc::new(Int64Array::from_iter_values(rows.clone().map(|row| row % 3)))),
+                ("amount", Arc::new(Int64Array::from_iter(rows.clone().map(amount)))),
+                ("weight", Arc::new(Float64Array::from_iter_values(rows.map(|row| row as f64 / 4.0)))),
+            ],
+        ),
+        (
+            "products",
+            vec![
+                ("product", Arc::new(StringArray::from(vec![Some("p0"), Some("p1"), Some("p1"), Some("p2"), None]))),
+                ("shelf", Arc::new(Int64Array::from(vec![0, 1, 2, 0, 1]))),
+                ("kind", Arc::new(StringArray::from(vec![Some("tea"), Some("tea"), Some("cup"), None, Some("lid")]))),
+            ],
+        ),
+    ])
+}
+
+const SUMS: &str = "sum(s.amount) AS a, count(*) AS b, count(s.amount) AS c, min(s.product) AS d, max(s.weight) AS e, \
+                    avg(s.weight) AS f, sum(s.weight) AS g";
+
+/// Queries that are added up before their join; `SUMS` stands for all sums of the columns.
+const EAGER: &[&str] = &[
+    "SELECT p.kind, SUMS FROM sales s JOIN products p ON s.product = p.product GROUP BY p.kind ORDER BY 1",
+    "SELECT p.kind, SUMS FROM products p JOIN sales s ON s.product = p.product GROUP BY p.kind ORDER BY 1",
+    "SELECT upper(p.kind), SUMS FROM sales s JOIN products p USING (product) GROUP BY 1 ORDER BY 1",
+    "SELECT s.product, p.kind, SUMS FROM sales s JOIN products p ON s.product = p.product GROUP BY 1, 2 ORDER BY 1, 2",
+    "SELECT p.kind, SUMS FROM sales s LEFT JOIN products p ON s.product = p.product GROUP BY p.kind ORDER BY 1",
+    "SELECT p.kind, SUMS FROM sales s JOIN products p ON s.product = p.product AND s.shelf = p.shelf GROUP BY p.kind \
+     ORDER BY 1",
+    "SELECT p.kind, SUMS FROM sales s JOIN products p ON s.product = p.product WHERE s.amount > 20 \
+     GROUP BY p.kind ORDER BY 1",
+    "SELECT p.kind, SUMS FROM sales s JOIN products p ON lower(s.product) = p.product GROUP BY p.kind ORDER BY 1",
+    "SELECT p.kind, SUMS FROM sales s JOIN products p ON s.product = p.product GROUP BY p.kind HAVING count(*) > 30 \
+     ORDER BY 1",
+];
+
+#[test]
+fn sums_before_a_join_are_those_after_it() {
+    let shop = shop();
+    for sql in EAGER {
+        let eager = sql.replace("SUMS", SUMS);
+        assert!(shop.steps(&eager).contains("mode=PartialReduce"), "{eager}\n{}", shop.steps(&eager));
+        // What is computed is not added up before.
+        let lazy = sql.replace("SUMS", &format!("{SUMS}, sum(s.amount + 0) AS h"));
+        assert!(!shop.steps(&lazy).contains("mode=PartialReduce"), "{lazy}");
+        let (eager, mut lazy) = (shop.ask(&eager).unwrap(), shop.ask(&lazy).unwrap());
+        for row in lazy.as_array_mut().unwrap() {
+            row.as_array_mut().unwrap().pop();
+        }
+        assert!(!eager.as_array().unwrap().is_empty(), "{sql}");
+        assert_eq!(eager, lazy, "{sql}");
+    }
+}
+
+#[test]
+fn a_row_that_meets_two_counts_twice() {
+    let rows = "SELECT p.kind, count(*), sum(s.shelf) FROM sales s JOIN products p ON s.product = p.product \
+                WHERE s.product = 'p1' GROUP BY p.kind ORDER BY 1";
+    // Of forty rows that leave one over five, the six that seven divides have no product.
+    assert_eq!(shop().ask(rows).unwrap(), json!([["cup", 34, 34], ["tea", 34, 34]]));
+}
+
+#[test]
+fn what_depends_on_more_than_the_key_is_added_up_after_the_join() {
+    let shop = shop();
+    for sql in [
+        "SELECT p.kind, count(DISTINCT s.amount) FROM sales s JOIN products p ON s.product = p.product GROUP BY 1",
+        "SELECT p.kind, sum(s.amount) FILTER (WHERE s.id > 3) FROM sales s JOIN products p ON s.product = p.product GROUP BY 1",
+        "SELECT p.kind, sum(p.shelf) FROM sales s JOIN products p ON s.product = p.product GROUP BY 1",
+        "SELECT s.shelf, sum(s.amount) FROM sales s JOIN products p ON s.product = p.product GROUP BY 1",
+        "SELECT p.kind, sum(s.amount) FROM sales s JOIN products p ON s.product = p.product AND s.id > p.shelf GROUP BY 1",
+        "SELECT p.kind, sum(s.amount) FROM sales s RIGHT JOIN products p ON s.product = p.product GROUP BY 1",
+        "SELECT p.kind, sum(s.amount) FROM sales s FULL JOIN products p ON s.product = p.product GROUP BY 1",
+        "SELECT p.kind, array_agg(s.amount) FROM sales s JOIN products p ON s.product = p.product GROUP BY 1",
+        "SELECT random(), sum(s.amount) FROM sales s JOIN products p ON s.product = p.product GROUP BY 1",
+        "SELECT sum(s.amount) FROM sales s JOIN products p ON s.product = p.product",
+        "SELECT p.kind, sum(s.amount) FROM sales s JOIN products p ON s.product = p.product WHERE p.shelf = 1 GROUP BY 1",
+        // Not many to few.
+        "SELECT p.shelf, sum(s.amount) FROM sales s JOIN sales p ON s.product = p.product GROUP BY 1",
+    ] {
+        assert!(!shop.steps(sql).contains("mode=PartialReduce"), "{sql}\n{}", shop.steps(sql));
+    }
+}
+
+#[test]
+fn a_sum_without_a_place_is_refused_and_its_parts_may_have_none() {
+    let large = |row: i64| if row % 2 == 0 { i64::MAX - row } else { i64::MIN + row };
+    let tables = Tables::of([
+        (
+            "many",
+            vec![
+                ("k", Arc::new(Int64Array::from_iter_values((0..200).map(|row| row % 4)))),
+                ("x", Arc::new(Int64Array::from_iter_values((0..200).map(large)))),
+            ],
+        ),
+        ("few", vec![("k", Arc::new(Int64Array::from(vec![0, 1]))), ("g", Arc::new(Int64Array::from(vec![1, 1])))]),
+        ("one", vec![("k", Arc::new(Int64Array::from(vec![2]))), ("g", Arc::new(Int64Array::from(vec![1])))]),
+    ]);
+    let sql = "SELECT f.g, sum(m.x) FROM many m JOIN few f ON m.k = f.k GROUP BY f.g";
+    assert!(tables.steps(sql).contains("mode=PartialReduce"));
+    assert_eq!(tables.ask(sql).unwrap(), json!([[1, 0]]), "the sum of either key alone has no place");
+    let failure = tables.ask(&sql.replace("few", "one")).unwrap_err();
+    assert_eq!(failure.code, FailureCode::InvalidSql, "{failure:?}");
+}
