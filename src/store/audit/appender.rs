@@ -21,6 +21,8 @@ use crate::domain::error::{Error, Result};
 use crate::domain::time::monotonic;
 use crate::store::{OnFailure, Reader, StoreError};
 
+/// As many entries are worth a commit: what it costs beside its rows is little for each. The writer gives fewer some time.
+const WORTH_IT: usize = 16;
 /// Entries that may wait; more are refused before their request is handled.
 const QUEUE: usize = 65_536;
 
@@ -218,8 +220,9 @@ impl Appender {
             queue.since = monotonic();
         }
         queue.waiting.push(pending);
+        let is_worth_it = queue.waiting.len() == WORTH_IT;
         drop(queue);
-        if idle {
+        if idle || is_worth_it {
             self.shared.wake.notify_one();
         }
     }

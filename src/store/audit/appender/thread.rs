@@ -14,7 +14,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use super::lost::Lost;
-use super::{Asked, EnterFloods, Job, Pending, Shared, Told, Work};
+use super::{Asked, EnterFloods, Job, Pending, Shared, Told, WORTH_IT, Work};
 use crate::domain::audit::{Entry, Hash, chain};
 use crate::domain::time::monotonic;
 use crate::store::audit::blocks::Blocks;
@@ -29,9 +29,9 @@ const LOADED: usize = 8;
 /// How long after such a batch the others are given time to fill. A small one in between is no sign that the load is over:
 /// without this time it made the next ones small as well, each call waking the writer for a commit of its own.
 const LOADED_FOR: Duration = Duration::from_millis(5);
-/// That time, to which Linux adds some 50 µs. Nobody waits it out when calls come one by one. With 250 µs two cores were
-/// idle for a quarter of the time under load, with none a commit had too few rows to be worth it. To end it as soon as no
-/// call is being served any more was tried: batches get smaller, and what they cost more is more than what was waited.
+/// That time, unless as many come as are worth a commit. Nobody waits it out when calls come one by one. Without it a commit
+/// had too few rows to be worth it; before it could end early the calls of a moment all waited for one commit while the
+/// cores had nothing to do, a fifth of the time under load.
 const GATHER: Duration = Duration::from_micros(100);
 /// How often sums are brought to the file.
 const TALLY: Duration = Duration::from_secs(1);
@@ -268,7 +268,7 @@ impl Thread {
                 let _ = self.shared.wake.wait_for(&mut queue, TALLY);
             }
         }
-        let filling = !queue.closed && (1..BATCH / 2).contains(&queue.waiting.len());
+        let filling = !queue.closed && (1..WORTH_IT).contains(&queue.waiting.len());
         let loaded = || self.loaded_at.is_some_and(|at| monotonic().saturating_sub(at) < LOADED_FOR);
         if filling && loaded() {
             let _ = self.shared.wake.wait_for(&mut queue, GATHER);
