@@ -158,9 +158,13 @@ impl<'p> Below<'p> {
         if !is_by_key || join.fetch().is_some() {
             return None;
         }
-        let mut keys = Vec::new();
+        let (columns, mut keys) = (join.right().schema(), Vec::new());
         for (_, of_many) in join.on() {
             let key = of_many.downcast_ref::<Column>()?;
+            // Zero has two signs, which are one group and two keys.
+            if columns.field(key.index()).data_type().is_floating() {
+                return None;
+            }
             if !keys.contains(key) {
                 keys.push(key.clone());
             }

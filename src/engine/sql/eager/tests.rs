@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Float64Array, Int64Array, StringArray};
+use datafusion::arrow::array::{ArrayRef, Float64Array, Int64Array, StringArray};
 use serde_json::json;
 
 use crate::engine::sql::fixture::Tables;
@@ -11,10 +11,14 @@ use crate::worker::protocol::FailureCode;
 /// Two hundred sales of products that are null now and then, or unknown; four products, of which one is there twice and
 /// none has no key.
 fn shop() -> Tables {
+    shop_on(2)
+}
+
+fn shop_on(cores: usize) -> Tables {
     let rows = 0..200_i64;
     let product = |row: i64| (row % 7 != 0).then(|| format!("p{}", row % 5));
     let amount = |row: i64| (row % 11 != 0).then_some(row * 3 - 100);
-    Tables::of([
+    let tables: [(&str, Vec<(&str, ArrayRef)>); 2] = [
         (
             "sales",
             vec![
@@ -33,7 +37,8 @@ fn shop() -> Tables {
                 ("kind", Arc::new(StringArray::from(vec![Some("tea"), Some("tea"), Some("cup"), None, Some("lid")]))),
             ],
         ),
-    ])
+    ];
+    Tables::on(cores, tables)
 }
 
 const SUMS: &str = "sum(s.amount) AS a, count(*) AS b, count(s.amount) AS c, min(s.product) AS d, max(s.weight) AS e, \
@@ -57,7 +62,10 @@ const EAGER: &[&str] = &[
 
 #[test]
 fn sums_before_a_join_are_those_after_it() {
-    let shop = shop();
+    [1, 2, 4].map(shop_on).iter().for_each(sums_agree);
+}
+
+fn sums_agree(shop: &Tables) {
     for sql in EAGER {
         let eager = sql.replace("SUMS", SUMS);
         assert!(shop.steps(&eager).contains("mode=PartialReduce"), "{eager}\n{}", shop.steps(&eager));
@@ -70,6 +78,25 @@ fn sums_before_a_join_are_those_after_it() {
         }
         assert!(!eager.as_array().unwrap().is_empty(), "{sql}");
         assert_eq!(eager, lazy, "{sql}");
+    }
+}
+
+#[test]
+fn ends_of_lists_of_groups_are_theirs() {
+    let shop = shop();
+    for (sql, rows) in [
+        (
+            "SELECT p.kind, max(s.id) FROM sales s JOIN products p ON s.product = p.product GROUP BY 1 ORDER BY 2 DESC LIMIT 2",
+            json!([[null, 197], ["tea", 195]]),
+        ),
+        (
+            "SELECT p.shelf, min(s.id) FROM sales s JOIN products p ON s.product = p.product AND s.shelf = p.shelf GROUP BY 1 \
+             ORDER BY 2 LIMIT 1",
+            json!([[1, 1]]),
+        ),
+    ] {
+        assert!(shop.steps(sql).contains("mode=PartialReduce"), "{sql}\n{}", shop.steps(sql));
+        assert_eq!(shop.ask(sql).unwrap(), rows, "{sql}");
     }
 }
 
@@ -96,6 +123,7 @@ fn what_depends_on_more_than_the_key_is_added_up_after_the_join() {
         "SELECT random(), sum(s.amount) FROM sales s JOIN products p ON s.product = p.product GROUP BY 1",
         "SELECT sum(s.amount) FROM sales s JOIN products p ON s.product = p.product",
         "SELECT p.kind, sum(s.amount) FROM sales s JOIN products p ON s.product = p.product WHERE p.shelf = 1 GROUP BY 1",
+        "SELECT p.kind, sum(s.amount) FROM sales s JOIN products p ON s.weight = p.shelf / 1e0 GROUP BY 1",
         // Not many to few.
         "SELECT p.shelf, sum(s.amount) FROM sales s JOIN sales p ON s.product = p.product GROUP BY 1",
     ] {
