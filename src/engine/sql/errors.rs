@@ -117,19 +117,25 @@ fn within_filter(fault: &ParquetError) -> Option<&str> {
 /// The same sentence as where the filter is evaluated after reading. What is not known here is the query's matter too: to
 /// evaluate its expressions over its rows is all that a filter does.
 fn filter(text: &str) -> Failure {
-    if let Some(message) = pattern(text) {
-        return Failure::new(FailureCode::InvalidSql, message);
-    }
     // Before the first quote are names of variants, and nothing of the data.
     let (variants, quoted) = text.split_once('"').unwrap_or((text, ""));
     let mut names = variants.rsplit(|character: char| !character.is_alphanumeric());
     let error = match names.find(|name| !matches!(*name, "" | "Some" | "None")) {
         Some("DivideByZero") => ArrowError::DivideByZero,
         Some("ArithmeticOverflow") => ArrowError::ArithmeticOverflow(String::new()),
-        Some("CastError" | "ParseError" | "ComputeError" | "InvalidArgumentError" | "Execution") => {
-            ArrowError::ComputeError(unquoted(quoted))
+        Some(
+            "CastError" | "ParseError" | "ComputeError" | "InvalidArgumentError" | "NotYetImplemented" | "Execution",
+        ) => {
+            let told = unquoted(quoted);
+            if let Some(message) = pattern(&told) {
+                return Failure::new(FailureCode::InvalidSql, message);
+            }
+            ArrowError::ComputeError(told)
         }
-        _ => ArrowError::ComputeError("a condition cannot be computed for some row".to_owned()),
+        _ => {
+            tracing::warn!(text, "a condition failed in words that are not known");
+            ArrowError::ComputeError("a condition cannot be computed for some row".to_owned())
+        }
     };
     arrow(&error)
 }
@@ -147,6 +153,7 @@ fn unquoted(quoted: &str) -> String {
                     text.extend(u32::from_str_radix(&digits, 16).ok().and_then(char::from_u32));
                 }
                 Some(escaped @ ('"' | '\\' | '\'')) => text.push(escaped),
+                Some('n') => text.push('\n'),
                 _ => text.push(' '),
             },
             plain => text.push(plain),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use datafusion::arrow::array::{ArrayRef, RecordBatch};
 use datafusion::parquet::arrow::ArrowWriter;
+use datafusion::parquet::file::properties::WriterProperties;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -19,6 +20,9 @@ use crate::worker::protocol::{Failure, QueryJob, QueryLimits, ResultFormat, Tabl
 const LIMITS: QueryLimits =
     QueryLimits { rows: 100, bytes: 1 << 20, memory_bytes: 64 << 20, spill_bytes: 1 << 20, millis: 60_000 };
 
+/// Rows of a row group: few, so that what was learned of the first can do harm in the next.
+const GROUP_ROWS: usize = 64;
+
 /// Tables of the source `t`, and an engine.
 pub struct Tables {
     directory: TempDir,
@@ -29,11 +33,6 @@ pub struct Tables {
 
 impl Tables {
     pub fn of<const N: usize>(tables: [(&str, Vec<(&str, ArrayRef)>); N]) -> Self {
-        Self::on(2, tables)
-    }
-
-    /// The same with so many cores.
-    pub fn on<const N: usize>(cores: usize, tables: [(&str, Vec<(&str, ArrayRef)>); N]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let files = tables.into_iter().map(|(name, columns)| {
             let path = directory.path().join(name);
@@ -41,14 +40,16 @@ impl Tables {
                 columns.into_iter().map(|(column, values)| (column, values, true)),
             );
             let batch = batch.unwrap();
-            let mut writer = ArrowWriter::try_new(File::create(&path).unwrap(), batch.schema(), None).unwrap();
+            let properties = WriterProperties::builder().set_max_row_group_row_count(Some(GROUP_ROWS)).build();
+            let file = File::create(&path).unwrap();
+            let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).unwrap();
             writer.write(&batch).unwrap();
             writer.close().unwrap();
             TableFile { source: "t".into(), table: name.into(), path, columns: Vec::new() }
         });
         let files = files.collect();
-        let threads = Threads::start(cores).unwrap();
-        let settings = Settings { cores, scratch: None };
+        let threads = Threads::start(2).unwrap();
+        let settings = Settings { cores: 2, scratch: None };
         let engine = Arc::new(Engine::new(settings, threads.hands()).unwrap());
         Self { directory, files, engine, threads: Some(threads) }
     }
@@ -75,7 +76,7 @@ impl Tables {
     pub fn steps(&self, sql: &str) -> String {
         self.threads().watch(async {
             let session = self.engine.session(&self.files, Some("t"), &LIMITS).await.unwrap();
-            session.steps(sql).await
+            session.told(sql).await
         })
     }
 

@@ -6,12 +6,12 @@
 //! rows, bytes and time are limited; and no error leaves but through [`errors`].
 
 mod checked;
-mod eager;
 pub mod encode;
 mod errors;
 pub mod explain;
 mod functions;
 mod guard;
+mod listing;
 mod names;
 mod parameters;
 pub mod query;

@@ -34,7 +34,7 @@ use parking_lot::Mutex;
 use super::checked::CheckIntegers;
 use super::names::{self, KnownTable};
 use super::parameters::bind;
-use super::{eager, errors, functions, guard, value};
+use super::{errors, functions, guard, listing, value};
 use crate::domain::result::Column as ResultColumn;
 use crate::engine::threads::Hands;
 use crate::engine::{defect, internal};
@@ -77,14 +77,10 @@ impl Engine {
             .with_create_default_catalog_and_schema(false)
             .with_default_catalog_and_schema(CATALOG, NOWHERE);
         config.options_mut().sql_parser.collect_spans = true;
-        // What a condition leaves out is not read further, nor what a sorted list with an end has no place for any more.
-        config.options_mut().execution.parquet.pushdown_filters = true;
-        // A join would have each row looked up twice: as it is read, and as it is joined.
-        config.options_mut().optimizer.enable_join_dynamic_filter_pushdown = false;
+        listing::nothing_beforehand(config.options_mut());
         let runtime = RuntimeEnvBuilder::new().build_arc().map_err(|error| internal("no engine", &error))?;
         let builder = SessionStateBuilder::new().with_config(config).with_runtime_env(runtime);
         let builder = builder.with_analyzer_rule(Arc::new(CheckIntegers::new()));
-        let builder = builder.with_physical_optimizer_rules(eager::rules());
         let base = functions::register(builder).build();
         Ok(Self { hands, settings, base, extracts: Mutex::new(HashMap::new()) })
     }
@@ -255,12 +251,8 @@ impl Session {
         let statement = guard::parse(sql)?;
         let plan = self.bound(&statement, parameters).await?;
         let is_lasting = is_lasting(&plan).map_err(|error| self.failure(&error))?;
-        let plan = match limited(plan, rows) {
-            Ok(plan) => self.state.create_physical_plan(&plan).await,
-            Err(error) => Err(error),
-        };
-        let plan = plan.map_err(|error| self.failure(&error))?;
-        let stream = execute_stream(plan.clone(), self.state.task_ctx()).map_err(|error| self.failure(&error))?;
+        let (plan, state) = self.steps(plan, rows).await.map_err(|error| self.failure(&error))?;
+        let stream = execute_stream(plan.clone(), state.task_ctx()).map_err(|error| self.failure(&error))?;
         let columns = labelled(&stream.schema(), &statement);
         Ok(Running { columns, stream, is_lasting, plan })
     }
@@ -282,10 +274,25 @@ impl Session {
 
     /// How the query would run, a line for each step.
     #[cfg(test)]
-    pub async fn steps(&self, sql: &str) -> String {
+    pub async fn told(&self, sql: &str) -> String {
         let plan = self.bound(&guard::parse(sql).unwrap(), &[]).await.unwrap();
-        let plan = self.state.create_physical_plan(&plan).await.unwrap();
+        let (plan, _) = self.steps(plan, u64::MAX).await.unwrap();
         datafusion::physical_plan::displayable(plan.as_ref()).indent(false).to_string()
+    }
+
+    /// How a plan is run for so many rows at most, and with which options.
+    async fn steps(
+        &self,
+        plan: LogicalPlan,
+        rows: u64,
+    ) -> Result<(Arc<dyn ExecutionPlan>, SessionState), DataFusionError> {
+        let plan = self.state.optimize(&limited(plan, rows)?)?;
+        let mut state = self.state.clone();
+        if listing::is_plain(&plan) {
+            listing::leave_out_beforehand(state.config_mut().options_mut());
+        }
+        let steps = state.query_planner().create_physical_plan(&plan, &state).await?;
+        Ok((steps, state))
     }
 
     /// The engine's error as its caller may read it.

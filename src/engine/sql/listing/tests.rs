@@ -1,0 +1,124 @@
+//! Lists have the rows that they would have if everything was read, and the plans that leave rows out early are those of
+//! which it is known.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Int64Array, StringArray};
+use serde_json::{Value, json};
+
+use crate::engine::sql::fixture::Tables;
+use crate::worker::protocol::FailureCode;
+
+const ROWS: i64 = 1_000;
+
+/// `sales` of a thousand rows in sixteen groups, whose `name` falls where the `name` of their product rises, and ten
+/// `products`.
+fn shop() -> Tables {
+    let rows = 0..ROWS;
+    let name = |row: i64| format!("s{:04}", ROWS - row);
+    Tables::of([
+        (
+            "sales",
+            vec![
+                ("id", Arc::new(Int64Array::from_iter_values(rows.clone()))),
+                ("product", Arc::new(Int64Array::from_iter_values(rows.clone().map(|row| row % 10)))),
+                ("name", Arc::new(StringArray::from_iter_values(rows.clone().map(name)))),
+                ("amount", Arc::new(Int64Array::from_iter(rows.map(|row| (row % 9 != 0).then_some(row * 7 % 1_000))))),
+            ],
+        ),
+        (
+            "products",
+            vec![
+                ("product", Arc::new(Int64Array::from_iter_values(0..10))),
+                ("name", Arc::new(StringArray::from_iter_values((0..10).map(|row| format!("p{row}"))))),
+            ],
+        ),
+    ])
+}
+
+fn leaves_out_early(shop: &Tables, sql: &str) -> bool {
+    let steps = shop.steps(sql);
+    let is_filtered_later = steps.contains("FilterExec");
+    steps.contains("predicate=") && !is_filtered_later
+}
+
+#[test]
+fn lists_are_those_of_all_rows() {
+    let shop = shop();
+    for list in [
+        "SELECT id, amount FROM SALES ORDER BY amount DESC, id LIMIT 7",
+        "SELECT id, amount FROM SALES ORDER BY amount NULLS FIRST, id DESC LIMIT 120",
+        "SELECT amount AS id, id AS amount FROM SALES ORDER BY id DESC, amount LIMIT 7",
+        "SELECT id + amount AS both FROM SALES WHERE amount > 500 ORDER BY both LIMIT 5",
+        "SELECT name FROM SALES WHERE amount IS NOT NULL AND id % 3 = 1 ORDER BY name LIMIT 9",
+        "SELECT id FROM (SELECT id, amount FROM SALES ORDER BY amount DESC, id LIMIT 20) t ORDER BY id LIMIT 3",
+        "SELECT t.id FROM (SELECT id, amount AS name FROM SALES WHERE amount < 300) t WHERE t.name > 100 ORDER BY t.name, t.id LIMIT 4",
+        "SELECT id FROM SALES WHERE amount BETWEEN 10 AND 20 ORDER BY id",
+    ] {
+        let early = list.replace("SALES", "sales");
+        assert!(leaves_out_early(&shop, &early), "{early}\n{}", shop.steps(&early));
+        // Put together of two, it is no table's list.
+        let late = list.replace("SALES", "(SELECT * FROM sales UNION ALL SELECT * FROM sales WHERE id < 0) AS s");
+        assert!(!leaves_out_early(&shop, &late), "{late}\n{}", shop.steps(&late));
+        let (early, late) = (shop.ask(&early).unwrap(), shop.ask(&late).unwrap());
+        assert!(!early.as_array().unwrap().is_empty(), "{list}");
+        assert_eq!(early, late, "{list}");
+    }
+}
+
+#[test]
+fn columns_of_one_name_are_not_taken_for_one_another() {
+    let shop = shop();
+    let first =
+        |name: &str| json!((0..30).map(|row| json!([name, format!("s{:04}", ROWS - row * 10)])).collect::<Value>());
+    for sql in [
+        "SELECT p.name, s.name FROM sales s JOIN products p ON s.product = p.product ORDER BY p.name, s.id LIMIT 30",
+        "SELECT p.name, s.name FROM products p JOIN sales s ON s.product = p.product WHERE p.name >= 'p0' \
+         ORDER BY p.name, s.id LIMIT 30",
+    ] {
+        assert!(!leaves_out_early(&shop, sql), "{sql}\n{}", shop.steps(sql));
+        assert_eq!(shop.ask(sql).unwrap(), first("p0"), "{sql}");
+    }
+    let sql = "SELECT a.id, b.id FROM sales a JOIN sales b ON a.id = b.id - 500 ORDER BY a.id LIMIT 5";
+    assert_eq!(shop.ask(sql).unwrap(), json!([[0, 500], [1, 501], [2, 502], [3, 503], [4, 504]]));
+    let sql = "SELECT id, amount AS name FROM (SELECT id, product AS amount FROM sales) t ORDER BY 1 DESC LIMIT 2";
+    assert_eq!(shop.ask(sql).unwrap(), json!([[999, 9], [998, 8]]));
+}
+
+#[test]
+fn chance_is_asked_once() {
+    let shop = shop();
+    for sql in [
+        "SELECT r FROM (SELECT id, random() AS r FROM sales) t WHERE r < 0.2 AND r > 0.8",
+        "SELECT r FROM (SELECT id, random() AS r FROM sales) t WHERE r < 0.2 AND r > 0.8 ORDER BY r LIMIT 10",
+        "SELECT u FROM (SELECT id, uuid() AS u FROM sales) t WHERE u < '2' AND u > '8'",
+    ] {
+        assert!(!leaves_out_early(&shop, sql), "{sql}\n{}", shop.steps(sql));
+        assert_eq!(shop.ask(sql).unwrap(), json!([]), "{sql}");
+    }
+}
+
+#[test]
+fn what_a_subquery_says_is_a_condition_like_others() {
+    let shop = shop();
+    for (sql, count) in [
+        ("SELECT id FROM sales WHERE (SELECT count(*) FROM products) > 5 ORDER BY id LIMIT 3", 3),
+        ("SELECT id FROM sales WHERE (SELECT count(*) FROM products) > 50 ORDER BY id LIMIT 3", 0),
+        ("SELECT id FROM sales WHERE id IN (SELECT product FROM products) ORDER BY id LIMIT 30", 10),
+        ("SELECT id FROM sales WHERE amount > (SELECT max(id) - 10 FROM sales) ORDER BY id LIMIT 30", 9),
+    ] {
+        assert_eq!(shop.ask(sql).unwrap().as_array().unwrap().len(), count, "{sql}\n{}", shop.steps(sql));
+    }
+}
+
+#[test]
+fn a_condition_that_fails_says_the_same_early_and_late() {
+    let shop = shop();
+    for condition in ["10 / product > 1", "id + 9223372036854775800 > 0", "CAST(name AS BIGINT) > 1"] {
+        let early = format!("SELECT id FROM sales WHERE {condition} ORDER BY id LIMIT 3");
+        let late = format!("SELECT max(id) FROM sales WHERE {condition}");
+        assert!(leaves_out_early(&shop, &early) && !leaves_out_early(&shop, &late), "{condition}");
+        let (early, late) = (shop.ask(&early).unwrap_err(), shop.ask(&late).unwrap_err());
+        assert_eq!((early.code, early.message), (FailureCode::InvalidSql, late.message), "{condition}");
+    }
+}
