@@ -17,7 +17,7 @@ use parking_lot::{Condvar, Mutex};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 /// From one wake-up of a thread to its next.
-const BEAT: Duration = Duration::from_micros(500);
+const BEAT: Duration = Duration::from_micros(300);
 /// How long a thread waits before it beats, once there is work: most queries are over by then, and when they come one
 /// after the other a thread wakes for them no more often than this.
 const LEAD_IN: Duration = Duration::from_millis(20);
