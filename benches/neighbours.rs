@@ -39,6 +39,7 @@ fn main() -> Result<(), Failure> {
     tasks.block_on(&runtime, async {
         server.neighbour(Duration::from_secs(2)).await?;
         let (idle, rest) = (server.neighbour(SPAN).await?, server.memory()?);
+        server.forget_highest()?;
         let bad: Vec<_> = (0..BAD)
             .map(|number| tokio::task::spawn_local(bad(server.address, server.keys[0].clone(), number)))
             .collect();
@@ -140,6 +141,11 @@ impl Server {
         latencies.sort_unstable();
         let at = |share: usize| latencies[(latencies.len() - 1) * share / 100];
         Ok(Figures { count: latencies.len(), p50: at(50), p99: at(99) })
+    }
+
+    /// Has the highest figure begin anew: to start took more than to serve.
+    fn forget_highest(&self) -> Result<(), Failure> {
+        Ok(std::fs::write(format!("/proc/{}/clear_refs", self.process.id()), "5")?)
     }
 
     fn memory(&self) -> Result<Memory, Failure> {
