@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Int64Array, StringArray};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::engine::sql::fixture::Tables;
 use crate::worker::protocol::FailureCode;
