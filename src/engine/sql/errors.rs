@@ -133,7 +133,7 @@ fn filter(text: &str) -> Failure {
             ArrowError::ComputeError(told)
         }
         _ => {
-            tracing::warn!(text, "a condition failed in words that are not known");
+            tracing::warn!(variants, "a condition failed in words that are not known");
             ArrowError::ComputeError("a condition cannot be computed for some row".to_owned())
         }
     };
