@@ -1,3 +1,5 @@
+//! Reads see what was committed, all of one moment, and what is kept for them holds nobody up.
+
 use std::path::Path;
 
 use crate::domain::error::Result;

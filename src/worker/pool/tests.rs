@@ -1,3 +1,5 @@
+//! A worker that does not start as it should: what is said of it, and what is left of it.
+
 use super::*;
 
 /// What comes of a job when a shell is started in the worker's place, which runs this.
