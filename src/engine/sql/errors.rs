@@ -98,11 +98,12 @@ fn arrow(error: &ArrowError) -> Failure {
         | ArrowError::ParseError(text)
         | ArrowError::ComputeError(text)
         | ArrowError::InvalidArgumentError(text)
-        | ArrowError::NotYetImplemented(text) => tidy(text),
+        | ArrowError::NotYetImplemented(text) => text.clone(),
         ArrowError::IoError(_, error) => return scratch(error),
         other => return internal("a query failed", other),
     };
-    Failure::new(FailureCode::InvalidSql, format!("The query fails on the data: {text}."))
+    let message = pattern(&text).unwrap_or_else(|| format!("The query fails on the data: {}.", tidy(&text)));
+    Failure::new(FailureCode::InvalidSql, message)
 }
 
 /// What went wrong in a filter that is evaluated while a file is read. Its `Debug` text is all that the reader hands on.
@@ -125,13 +126,9 @@ fn filter(text: &str) -> Failure {
         Some("ArithmeticOverflow") => ArrowError::ArithmeticOverflow(String::new()),
         Some(
             "CastError" | "ParseError" | "ComputeError" | "InvalidArgumentError" | "NotYetImplemented" | "Execution",
-        ) => {
-            let told = unquoted(quoted);
-            if let Some(message) = pattern(&told) {
-                return Failure::new(FailureCode::InvalidSql, message);
-            }
-            ArrowError::ComputeError(told)
-        }
+        ) => ArrowError::ComputeError(unquoted(quoted)),
+        // It draws itself, in lines and without quotes.
+        _ if text.starts_with("External(") && pattern(text).is_some() => ArrowError::ComputeError(text.to_owned()),
         _ => {
             tracing::warn!(variants, "a condition failed in words that are not known");
             ArrowError::ComputeError("a condition cannot be computed for some row".to_owned())
@@ -163,10 +160,10 @@ fn unquoted(quoted: &str) -> String {
 }
 
 /// What the library of regular expressions says of one that it cannot read: its drawing of the place has lines, and the
-/// last says what is wrong there.
+/// last of those that begin so says what is wrong there.
 fn pattern(text: &str) -> Option<String> {
     let wrong = match text.split_once("regex parse error:") {
-        Some((_, drawing)) => drawing.lines().last()?.trim().trim_start_matches("error: "),
+        Some((_, drawing)) => drawing.lines().rev().find_map(|line| line.trim().strip_prefix("error: "))?,
         None if text.starts_with("Compiled regex exceeds size limit") => "it is too large",
         None => return None,
     };
