@@ -33,6 +33,11 @@ pub struct Tables {
 
 impl Tables {
     pub fn of<const N: usize>(tables: [(&str, Vec<(&str, ArrayRef)>); N]) -> Self {
+        Self::on(2, tables)
+    }
+
+    /// The same with so many cores.
+    pub fn on<const N: usize>(cores: usize, tables: [(&str, Vec<(&str, ArrayRef)>); N]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let files = tables.into_iter().map(|(name, columns)| {
             let path = directory.path().join(name);
@@ -48,8 +53,8 @@ impl Tables {
             TableFile { source: "t".into(), table: name.into(), path, columns: Vec::new() }
         });
         let files = files.collect();
-        let threads = Threads::start(2).unwrap();
-        let settings = Settings { cores: 2, scratch: None };
+        let threads = Threads::start(cores).unwrap();
+        let settings = Settings { cores, scratch: None };
         let engine = Arc::new(Engine::new(settings, threads.hands()).unwrap());
         Self { directory, files, engine, threads: Some(threads) }
     }

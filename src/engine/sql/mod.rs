@@ -6,6 +6,7 @@
 //! rows, bytes and time are limited; and no error leaves but through [`errors`].
 
 mod checked;
+mod eager;
 pub mod encode;
 mod errors;
 pub mod explain;

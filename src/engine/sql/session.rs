@@ -34,7 +34,7 @@ use parking_lot::Mutex;
 use super::checked::CheckIntegers;
 use super::names::{self, KnownTable};
 use super::parameters::bind;
-use super::{errors, functions, guard, listing, value};
+use super::{eager, errors, functions, guard, listing, value};
 use crate::domain::result::Column as ResultColumn;
 use crate::engine::threads::Hands;
 use crate::engine::{defect, internal};
@@ -80,7 +80,8 @@ impl Engine {
         listing::nothing_beforehand(config.options_mut());
         let runtime = RuntimeEnvBuilder::new().build_arc().map_err(|error| internal("no engine", &error))?;
         let builder = SessionStateBuilder::new().with_config(config).with_runtime_env(runtime);
-        let builder = builder.with_analyzer_rule(Arc::new(CheckIntegers::new()));
+        let builder =
+            builder.with_analyzer_rule(Arc::new(CheckIntegers::new())).with_physical_optimizer_rules(eager::rules());
         let base = functions::register(builder).build();
         Ok(Self { hands, settings, base, extracts: Mutex::new(HashMap::new()) })
     }
