@@ -7,7 +7,8 @@
 //! the few counts twice, as it would have.
 //!
 //! It would take longer where nearly all keys are different, or where the few are but a small part of what the many point
-//! to, so it is done only where [`keys`] knows that neither is so.
+//! to, so it is done only where [`keys`] knows that neither is so. Sums of doubles are rounded in another order by it, as
+//! they are by each other number of cores.
 
 mod keys;
 
@@ -91,8 +92,10 @@ impl EagerAggregation {
         let joined = below.joined(parts)?;
         let by_group = groups.iter().enumerate().map(|(at, (_, name))| named(name, at)).collect();
         let schema = joined.schema();
-        let states = below.few + below.keys.len()..schema.fields().len();
+        let states = below.of_few + below.keys.len()..schema.fields().len();
         let states = states.map(|at| named(schema.field(at).name(), at));
+        // The projection has the columns of the sums in their places, from which the second stage takes how its rows are
+        // distributed.
         let second = AggregateExec::try_new(
             AggregateMode::PartialReduce,
             PhysicalGroupBy::new_single(by_group),
@@ -114,17 +117,26 @@ impl EagerAggregation {
             let known = StatisticsContext::new().compute(side.as_ref(), &StatisticsArgs::new())?;
             Ok::<_, DataFusionError>(known.num_rows)
         };
-        let (few, many) = (rows(below.join.left())?, rows(below.join.right())?);
-        let (Precision::Exact(few), Some(many)) = (few, many.get_value()) else { return Ok(false) };
-        if few.max(1) > many / MANY_TO_FEW {
+        let (left, right) = (below.join.left(), below.join.right());
+        let (Precision::Exact(few), many) = (rows(left)?, rows(right)?) else { return Ok(false) };
+        let most = many.get_value().map_or(0, |many| (many / MANY_TO_FEW).min(FEW));
+        if few.max(1) > most {
             return Ok(false);
         }
-        let keys = below.keys.iter().try_fold(1_usize, |keys, key| {
-            let (extract, column) = origin(below.join.right(), key.index())?;
-            // Null is one as well.
-            keys.checked_mul(self.keys.of(&extract, &column)? + 1).filter(|keys| *keys <= FEW)
-        });
-        Ok(keys.is_some_and(|keys| keys <= many / MANY_TO_FEW && keys / KEYS_TO_FEW <= few))
+        let of_many = below.keys.iter().map(|key| key.index());
+        let Some(keys) = self.different(right, of_many).filter(|keys| *keys <= most) else { return Ok(false) };
+        let of_few = below.join.on().iter().filter_map(|(key, _)| Some(key.downcast_ref::<Column>()?.index()));
+        // Where it is not known they may all be different.
+        let meeting = self.different(left, of_few).map_or(few, |different| few.min(different));
+        Ok(*below.join.join_type() == JoinType::Right || keys / KEYS_TO_FEW <= meeting)
+    }
+
+    /// How many different rows there are in these columns of the plan's rows, at most.
+    fn different(&self, plan: &Arc<dyn ExecutionPlan>, mut columns: impl Iterator<Item = usize>) -> Option<usize> {
+        columns.try_fold(1_usize, |different, column| {
+            let (extract, column) = origin(plan, column)?;
+            different.checked_mul(self.keys.of(&extract, &column)?)
+        })
     }
 }
 
@@ -176,7 +188,7 @@ struct Below<'p> {
     projections: Vec<&'p ProjectionExec>,
     join: &'p HashJoinExec,
     /// How many columns the few have. Those of the many come after them.
-    few: usize,
+    of_few: usize,
     /// The columns of the many that are joined by.
     keys: Vec<Column>,
 }
@@ -214,7 +226,7 @@ impl<'p> Below<'p> {
                 keys.push(key.clone());
             }
         }
-        Some(Self { projections, join, few: join.left().schema().fields().len(), keys })
+        Some(Self { projections, join, of_few: join.left().schema().fields().len(), keys })
     }
 
     /// The expression over what the join has before columns are left out.
@@ -234,7 +246,7 @@ impl<'p> Below<'p> {
             let over = self.over_join(argument)?;
             let is_there = over.is::<Column>() || over.is::<Literal>();
             let moved = with_columns(over, |column| {
-                let at = column.index().checked_sub(self.few)?;
+                let at = column.index().checked_sub(self.of_few)?;
                 Some(Arc::new(Column::new(column.name(), at)))
             });
             moved.filter(|_| is_there)
@@ -246,9 +258,9 @@ impl<'p> Below<'p> {
     /// What is grouped by, over the columns of the few and the keys, if it is of those alone.
     fn group(&self, expression: &Expression) -> Option<Expression> {
         let over = self.over_join(expression).filter(|over| !is_volatile(over))?;
-        with_columns(over, |column| match column.index().checked_sub(self.few) {
+        with_columns(over, |column| match column.index().checked_sub(self.of_few) {
             None => Some(Arc::new(column.clone())),
-            Some(at) => self.key(at, self.few),
+            Some(at) => self.key(at, self.of_few),
         })
     }
 

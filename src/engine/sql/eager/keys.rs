@@ -1,13 +1,14 @@
 //! How many different values the columns of extracts have, as far as their dictionaries tell.
 //!
 //! An extract writes the different values of a column once for each row group, as its dictionary, unless they are many. To
-//! read these and nothing else costs microseconds a row group, and is done when a query first has a use for it.
+//! read these and nothing else costs some microseconds a row group where they are short, and is done when a query of this
+//! process first has a use for it.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use bytes::{Buf, Bytes};
+use bytes::Buf;
 use datafusion::parquet::basic::{Encoding, Type};
 use datafusion::parquet::column::page::Page;
 use datafusion::parquet::errors::ParquetError;
@@ -35,7 +36,7 @@ impl Keys {
             return *known;
         }
         // What is wrong with a file is told by those that read its rows.
-        let counted = count(extract, column).unwrap_or_default();
+        let counted = count(extract, column).ok()?;
         let mut known = self.known.lock();
         if known.len() >= REMEMBERED {
             known.clear();
@@ -61,7 +62,9 @@ fn count(extract: &Path, column: &str) -> Result<Option<usize>, ParquetError> {
         else {
             return Ok(None);
         };
-        if num_values as usize > FEW || !gather(&mut values, buf, chunk.column_type(), num_values) || values.len() > FEW
+        if num_values as usize > FEW
+            || !gather(&mut values, &buf, chunk.column_type(), num_values)
+            || values.len() > FEW
         {
             return Ok(None);
         }
@@ -76,7 +79,7 @@ fn is_all_in_dictionary(chunk: &ColumnChunkMetaData) -> bool {
 }
 
 /// Adds the values of a dictionary, as they are written there; whether they could be told apart.
-fn gather(values: &mut HashSet<Bytes>, mut dictionary: Bytes, written: Type, count: u32) -> bool {
+fn gather(values: &mut HashSet<Box<[u8]>>, mut dictionary: &[u8], written: Type, count: u32) -> bool {
     for _ in 0..count {
         let length = match written {
             Type::INT32 | Type::FLOAT => 4,
@@ -87,10 +90,11 @@ fn gather(values: &mut HashSet<Bytes>, mut dictionary: Bytes, written: Type, cou
             },
             Type::BOOLEAN | Type::INT96 | Type::FIXED_LEN_BYTE_ARRAY => return false,
         };
-        if dictionary.len() < length {
-            return false;
+        let Some((value, rest)) = dictionary.split_at_checked(length) else { return false };
+        dictionary = rest;
+        if !values.contains(value) {
+            values.insert(value.into());
         }
-        values.insert(dictionary.split_to(length));
     }
     true
 }
