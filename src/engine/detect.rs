@@ -194,20 +194,31 @@ pub fn double(value: &[u8]) -> Option<f64> {
     std::str::from_utf8(value).ok()?.parse().ok().filter(|number: &f64| number.is_finite())
 }
 
-/// `YYYY-MM-DD`, as days since 1970-01-01.
+/// `YYYY-MM-DD`, `YYYY/MM/DD` or `DD.MM.YYYY`, as days since 1970-01-01. With slashes the year has to come first: of
+/// `01/02/2026` nobody can tell the month.
 pub fn date(value: &[u8]) -> Option<i32> {
-    let &[y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1] = value else { return None };
-    let year = pair(y0, y1)? * 100 + pair(y2, y3)?;
-    let day = NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, pair(m0, m1)?, pair(d0, d1)?)?;
-    Some(day.to_epoch_days())
+    let (year, month, day) = match *value {
+        [y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1]
+        | [y0, y1, y2, y3, b'/', m0, m1, b'/', d0, d1]
+        | [d0, d1, b'.', m0, m1, b'.', y0, y1, y2, y3] => {
+            (pair(y0, y1)? * 100 + pair(y2, y3)?, pair(m0, m1)?, pair(d0, d1)?)
+        }
+        _ => return None,
+    };
+    Some(NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, month, day)?.to_epoch_days())
 }
 
-/// `YYYY-MM-DD`, then `T` or a space, `HH:MM:SS`, a fraction of up to nine digits, and `Z` or an offset, as
-/// microseconds since 1970 in UTC. Without an offset the time is taken as UTC; digits past the sixth are dropped.
+/// A [date], then `T` or a space, `HH:MM` or `HH:MM:SS`, of seconds a fraction of up to nine digits, and `Z` or an offset,
+/// as microseconds since 1970 in UTC. Without an offset the time is taken as UTC; digits past the sixth are dropped.
 pub fn timestamp(value: &[u8]) -> Option<i64> {
     let (day, clock) = value.split_at_checked(10)?;
-    let &[b'T' | b't' | b' ', h0, h1, b':', m0, m1, b':', s0, s1, ref rest @ ..] = clock else { return None };
-    let (hour, minute, second) = (pair(h0, h1)?, pair(m0, m1)?, pair(s0, s1)?);
+    let &[b'T' | b't' | b' ', h0, h1, b':', m0, m1, ref rest @ ..] = clock else { return None };
+    let (hour, minute) = (pair(h0, h1)?, pair(m0, m1)?);
+    let (second, rest) = match *rest {
+        [b':', s0, s1, ref rest @ ..] => (pair(s0, s1)?, rest),
+        [b'.', ..] => return None,
+        _ => (0, rest),
+    };
     if hour > 23 || minute > 59 || second > 59 {
         return None;
     }
@@ -293,8 +304,14 @@ mod tests {
         assert_eq!(guess(&["2013-01-31", "2012-02-29"]), Guess::Date);
         assert_eq!(guess(&["2013-01-31T10:00:00Z", "2013-01-31 10:00:00.5"]), Guess::Timestamp);
         assert_eq!(guess(&["2013-01-31", "2013-01-31T10:00:00+01:00"]), Guess::Timestamp);
+        assert_eq!(guess(&["31.01.2013", "28.02.2013"]), Guess::Date);
+        assert_eq!(guess(&["2013/01/31"]), Guess::Date);
+        assert_eq!(guess(&["31.01.2013 10:00", "2013-01-31T10:00Z"]), Guess::Timestamp);
         assert_eq!(guess(&["1", "true"]), Guess::Text);
-        assert_eq!(guess(&["2013-02-29"]), Guess::Text);
+        for none in ["2013-02-29", "29.02.2013", "01/31/2013", "31/01/2013", "1.2.2013", "2013-01-31 10", "10.20.30.40"]
+        {
+            assert_eq!(guess(&[none]), Guess::Text, "{none}");
+        }
         assert_eq!(guess(&["1", "2", "x"]), Guess::Text);
     }
 
@@ -325,8 +342,12 @@ mod tests {
         assert_eq!(timestamp(b"2013-01-01 05:00:00-05:00"), ten);
         assert_eq!(timestamp(b"2013-01-01T11:30:00+0130"), ten);
         assert_eq!(timestamp(b"2013-01-01T10:00:00.123456789Z"), ten.map(|micros| micros + 123_456));
+        assert_eq!(timestamp(b"2013-01-01T10:00"), ten);
+        assert_eq!(timestamp(b"01.01.2013 11:30+01:30"), ten);
+        assert_eq!(timestamp(b"2013-01-01T10:00.5"), None);
         assert_eq!(timestamp(b"2013-01-01T24:00:00Z"), None);
         assert_eq!(timestamp(b"2013-01-01T10:00:00x"), None);
         assert_eq!(date(b"1969-12-31"), Some(-1));
+        assert_eq!(date(b"31.12.1969"), Some(-1));
     }
 }

@@ -307,8 +307,7 @@ pub fn read_short(value: f32) -> f64 {
 /// `HH:MM`, `HH:MM:SS` and a fraction, as microseconds since midnight.
 fn time_of(text: &str) -> Option<i64> {
     // The reader of instants knows times: this is one on the first day that it counts from.
-    let seconds = if text.len() == 5 { ":00" } else { "" };
-    let micros = detect::timestamp(format!("1970-01-01T{text}{seconds}").as_bytes())?;
+    let micros = detect::timestamp(format!("1970-01-01T{text}").as_bytes())?;
     (text.is_ascii() && !text.contains(['Z', 'z', '+', '-'])).then_some(micros)
 }
 
