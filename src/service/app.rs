@@ -1,6 +1,6 @@
 //! What every use case needs, put together once by the composition root.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::OnceLock;
@@ -186,6 +186,8 @@ pub struct Parts {
     pub arriving: Arriving,
     /// Whose turn it is to fetch a file.
     pub fetching: Turns,
+    /// Extracts that nothing points at, and how many jobs had been asked for when that was seen.
+    pub(super) unused: Mutex<HashMap<PathBuf, u64>>,
     /// The certificates that workers check servers by.
     pub trusted: Trusted,
     /// Says to other processes that this one lives, once it brings the data of a source.
@@ -236,6 +238,7 @@ impl App {
             underway: Underway::default(),
             arriving: Arriving::default(),
             fetching: Turns::new(FETCHES, FETCHES_OF_ONE),
+            unused: Mutex::default(),
             trusted: Trusted::default(),
             lease: OnceLock::new(),
             adopted: Mutex::new(0),

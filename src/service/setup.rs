@@ -1,5 +1,6 @@
 //! Founding an organisation with its owner, and repairing at start what an earlier run of the server left.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde_json::json;
@@ -193,11 +194,14 @@ impl App {
         self.store.write(|tx| Ok(runs::requeue(tx, None).map(drop)?)).await
     }
 
-    /// Removes extracts and files of runs that no row points at, older than ten minutes.
+    /// Removes extracts that no row points at, when that was ten minutes ago and every job has ended that was asked for
+    /// before: it may read one. Ten minutes, because jobs of commands are not known here.
     pub fn collect_garbage(&self) -> Result<usize> {
         let live = self.store.read_now(|db| Ok(sources::extracts(db)?))?;
         let sources = self.data.sources();
-        let mut removed = 0;
+        let (jobs, going_on) = self.pool.asked();
+        let (mut removed, mut known) = (0, self.unused.lock());
+        let mut unused = HashMap::new();
         for org in directories(&sources) {
             for source in directories(&org) {
                 for extract in directories(&source) {
@@ -207,12 +211,21 @@ impl App {
                             .and_then(|name| uuid::Uuid::parse_str(name).ok())
                     };
                     let used = uuid(&source).zip(uuid(&extract)).is_some_and(|pair| live.contains(&pair));
-                    if !used && self.is_old(&extract) && std::fs::remove_dir_all(&extract).is_ok() {
+                    if used {
+                        continue;
+                    }
+                    // Jobs that were asked for since it was seen so have not found it.
+                    let before = known.get(&extract).copied().unwrap_or(jobs);
+                    let is_read = going_on.is_some_and(|job| job <= before);
+                    if !is_read && self.is_old(&extract) && std::fs::remove_dir_all(&extract).is_ok() {
                         removed += 1;
+                    } else {
+                        unused.insert(extract, before);
                     }
                 }
             }
         }
+        *known = unused;
         Ok(removed)
     }
 

@@ -3,7 +3,7 @@
 mod idle;
 mod process;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -104,6 +104,23 @@ struct Shared {
     started: AtomicU64,
     killed: AtomicU64,
     told: AtomicBool,
+    asked: Mutex<Asked>,
+}
+
+/// The jobs that were asked for: how many, and the numbers of those that have not ended.
+#[derive(Default)]
+struct Asked {
+    count: u64,
+    going_on: BTreeSet<u64>,
+}
+
+/// A job from when it is asked for until it has ended.
+struct Going<'p>(&'p Pool, u64);
+
+impl Drop for Going<'_> {
+    fn drop(&mut self) {
+        self.0.0.asked.lock().going_on.remove(&self.1);
+    }
 }
 
 impl Pool {
@@ -118,6 +135,7 @@ impl Pool {
             started: AtomicU64::new(0),
             killed: AtomicU64::new(0),
             told: AtomicBool::new(false),
+            asked: Mutex::default(),
             settings,
         }))
     }
@@ -135,6 +153,7 @@ impl Pool {
         job: impl FnOnce(&Path) -> Job,
         take: impl FnOnce(Done, &Path) -> io::Result<T>,
     ) -> Result<T, Refused> {
+        let _going = self.going();
         let (place, reach) = (enter(&self.0.queries, errand).await?, Reach::default());
         let worker = match self.reuse(errand.org).await {
             Some(worker) => worker,
@@ -152,6 +171,7 @@ impl Pool {
         job: impl FnOnce(&Path) -> Job,
         take: impl FnOnce(Done, &Path) -> io::Result<T>,
     ) -> Result<T, Refused> {
+        let _going = self.going();
         let place = enter(&self.0.queries, errand).await?;
         let worker = self.start(errand, Use::Once, reach).await?;
         self.work((worker, place), (errand, reach), job, &mut |_, _| {}, take).await
@@ -168,6 +188,7 @@ impl Pool {
         progress: &mut (dyn FnMut(f64, u64) + Send),
         take: impl FnOnce(Done, &Path) -> io::Result<T>,
     ) -> Result<T, Refused> {
+        let _going = self.going();
         let lane = if reach.port.is_some() { &self.0.connectors } else { &self.0.background };
         let place = enter(lane, errand).await?;
         let worker = self.start(errand, Use::Background, reach).await?;
@@ -197,6 +218,20 @@ impl Pool {
             }
             Err(ended) => Err(self.bury(worker, place, ended).await),
         }
+    }
+
+    /// How many jobs were asked for, and the number, counted so, of the first that waits or runs still.
+    pub fn asked(&self) -> (u64, Option<u64>) {
+        let asked = self.0.asked.lock();
+        (asked.count, asked.going_on.first().copied())
+    }
+
+    fn going(&self) -> Going<'_> {
+        let mut asked = self.0.asked.lock();
+        asked.count += 1;
+        let number = asked.count;
+        asked.going_on.insert(number);
+        Going(self, number)
     }
 
     /// Workers that were started, and that had to be killed or died.

@@ -5,6 +5,8 @@ use serde_json::{Value, json};
 use crate::actors::{Actor, Part};
 use crate::answer::Answer;
 use crate::binary::{Installation, text};
+use crate::patience::until_so;
+use crate::running;
 use crate::world::World;
 
 const SOURCES: &str = "/v1/data-sources";
@@ -33,10 +35,6 @@ async fn files_replace_the_tables_of_their_names_and_others_stay() {
     let world = World::new().await;
     let owner = world.owner().await;
     shop(&owner).await;
-    let extracts = || {
-        let files = world.files().into_iter().map(|(path, _)| path);
-        files.filter(|path| path.extension().is_some_and(|extension| extension == "parquet")).count()
-    };
     world.pass(60);
     let parts =
         [Part::File("Orders.csv.gz", b"id,amount,day\n7,1.5,2026-01-31\n"), Part::File("stock.json", b"{\"n\": 1}")];
@@ -49,10 +47,10 @@ async fn files_replace_the_tables_of_their_names_and_others_stay() {
     assert_eq!(rows(&owner, "SELECT * FROM shop.orders").await, json!([[7, 1.5, "2026-01-31"]]));
     assert_eq!(rows(&owner, "SELECT name FROM shop.people").await, json!([["Ada"]]));
     assert_eq!(owner.get("/v1/data-sources/ds_1").await.is(200), source);
-    assert_eq!(extracts(), 5, "whoever reads the old one may end");
+    assert_eq!(world.extracts(), 5, "whoever reads the old one may end");
     world.pass(601);
     world.app.collect_garbage().unwrap();
-    assert_eq!(extracts(), 3);
+    assert_eq!(world.extracts(), 3);
     assert_eq!(rows(&owner, "SELECT count(*) FROM shop.people").await, json!([[1]]));
 }
 
@@ -161,4 +159,26 @@ fn the_command_line_loads_files_into_sources() {
     assert_eq!(run(&["query", "SELECT sum(n) FROM shop.orders", "--format", "csv"]).lines().nth(1), Some("1"));
     let gone = installation.run(&["source", "load", "nothing", path]);
     assert_eq!(gone.status.code(), Some(1), "{}", text(&gone.stderr));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_replaced_stays_until_the_jobs_of_before_have_ended() {
+    let world = World::new().await;
+    let owner = world.owner().await;
+    let parts = [Part::Field("name", "Shop"), Part::File("orders.csv", b"id\n1\n")];
+    owner.upload(SOURCES, &parts).await.is(201);
+    let reader = owner.open(owner.request("POST", "/v1/query").json(&running::endless())).await;
+    running::until_at_work(&world, 1).await;
+    owner.upload(FILES, &[Part::File("orders.csv", b"id\n1\n2\n")]).await.is(200);
+    assert_eq!(rows(&owner, "SELECT count(*) FROM shop.orders").await, json!([[2]]));
+    for _ in 0..2 {
+        world.pass(6_000);
+        world.app.collect_garbage().unwrap();
+        assert_eq!(world.extracts(), 2, "a query that began before may read it");
+    }
+    drop(reader);
+    until_so("the end of the query", || world.app.pool.asked().1.is_none()).await;
+    world.app.collect_garbage().unwrap();
+    assert_eq!(world.extracts(), 1);
+    assert_eq!(rows(&owner, "SELECT count(*) FROM shop.orders").await, json!([[2]]));
 }

@@ -244,20 +244,16 @@ async fn a_deleted_source_is_gone_for_queries_and_its_extract_is_collected_later
     let world = World::new().await;
     let owner = world.owner().await;
     sales(&owner).await;
-    let extracts = || {
-        let files = world.files().into_iter().map(|(path, _)| path);
-        files.filter(|path| path.extension().is_some_and(|extension| extension == "parquet")).count()
-    };
-    assert_eq!(extracts(), 1);
+    assert_eq!(world.extracts(), 1);
     world.pass(86_400);
     assert_eq!(owner.delete("/api/data-sources/1/").await.is(200), json!({"id": 1, "deleted": true}));
     owner.get("/v1/data-sources/ds_1").await.refuses(404, "not_found");
     owner.delete("/v1/data-sources/ds_1").await.refuses(404, "not_found");
     owner.post("/v1/query", json!({"sql": "SELECT 1 FROM sales.orders"})).await.refuses(400, "invalid_sql");
     world.app.collect_garbage().unwrap();
-    assert_eq!(extracts(), 1, "whoever reads it may end");
+    assert_eq!(world.extracts(), 1, "whoever reads it may end");
     world.pass(601);
     world.app.collect_garbage().unwrap();
-    assert_eq!(extracts(), 0);
+    assert_eq!(world.extracts(), 0);
     assert_eq!(sales(&owner).await, "ds_2", "its name in SQL is free again, its id is not");
 }

@@ -460,6 +460,12 @@ impl World {
         files
     }
 
+    /// How many tables' extracts there are, whether anything points at them or not.
+    pub fn extracts(&self) -> usize {
+        let files = self.files().into_iter().map(|(path, _)| path);
+        files.filter(|path| path.extension().is_some_and(|extension| extension == "parquet")).count()
+    }
+
     /// Whether some file of the data directory holds these bytes.
     pub fn is_written_down(&self, text: &str) -> bool {
         self.files().iter().any(|(_, bytes)| bytes.windows(text.len()).any(|window| window == text.as_bytes()))
