@@ -158,3 +158,34 @@ async fn reading_a_sqlite_file_leaves_nothing_beside_it() {
     left.sort();
     assert_eq!(left, made_here);
 }
+
+/// Whatever a file says of itself, its reader has no more than its worker may have, and the server stays whole.
+#[tokio::test(flavor = "multi_thread")]
+async fn damaged_sqlite_files_are_read_or_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let world = open_world(directory.path()).await;
+    let owner = world.owner().await;
+    let path = directory.path().join("shop.db");
+    let rows = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500)";
+    let made = format!(
+        "CREATE TABLE orders (id INTEGER PRIMARY KEY, name TEXT); INSERT INTO orders {rows} SELECT i, hex(i) FROM n"
+    );
+    sqlite(&path).execute_batch(&made).unwrap();
+    let whole = std::fs::read(&path).unwrap();
+    let pages = (0..whole.len()).step_by(4096).flat_map(|page| [page, page + 3, page + 5, page + 9, page + 4000]);
+    let places = (16..100).step_by(7).chain(pages);
+    let damaged = places.flat_map(|at| [0xff, 0x01].map(|bits| (at, bits))).map(|(at, bits)| {
+        let mut bytes = whole.clone();
+        bytes[at] ^= bits;
+        bytes
+    });
+    for (number, bytes) in damaged.chain([whole[..whole.len() / 2].to_vec(), whole[..100].to_vec()]).enumerate() {
+        std::fs::write(&path, bytes).unwrap();
+        let answer = owner.post(SOURCES, of_file(&format!("Shop {number}"), &path)).await;
+        let is_told = [201, 422].contains(&answer.status) || answer.code() == "invalid_request";
+        assert!(is_told, "{number}: {} {}", answer.status, answer.text());
+    }
+    std::fs::write(&path, &whole).unwrap();
+    owner.post(SOURCES, of_file("Whole", &path)).await.is(201);
+    assert_eq!(super::rows(&owner, "SELECT count(*), max(id) FROM whole.orders").await, json!([[500, 500]]));
+}

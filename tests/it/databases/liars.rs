@@ -1,7 +1,8 @@
-//! Servers that give something else than they said.
+//! Servers that give something else than they said, or ask for something themselves.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc::{Receiver, Sender, channel};
 
 use serde_json::json;
 
@@ -107,4 +108,75 @@ async fn a_server_that_gives_other_columns_than_it_said_is_told_as_one() {
             asked.refuses(422, "source_unavailable");
         }
     }
+}
+
+/// Speaks MySQL's protocol, lets everyone in, and answers each query by asking for a file of the client's machine. Gives
+/// its port, and what clients send after that.
+fn thief(file: &'static str) -> (u16, Receiver<Vec<u8>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (sent, heard) = channel();
+    std::thread::spawn(move || {
+        for client in listener.incoming().map_while(Result::ok) {
+            let sent = sent.clone();
+            std::thread::spawn(move || ask_for(client, file, &sent));
+        }
+    });
+    (port, heard)
+}
+
+fn ask_for(mut client: TcpStream, file: &str, sent: &Sender<Vec<u8>>) -> Option<()> {
+    // The greeting of protocol 10: with LOCAL INFILE (0x80), passwords of old and plugins.
+    let capabilities: u32 = 0x0008_a281;
+    let [low, high] =
+        [capabilities & 0xffff, capabilities >> 16].map(|half| u16::try_from(half).unwrap().to_le_bytes());
+    let greeting = [
+        &b"\x0a8.0.36\0\x01\0\0\0abcdefgh\0"[..],
+        &low,
+        b"\x2d\x02\0",
+        &high,
+        b"\x15\0\0\0\0\0\0\0\0\0\0ijklmnopqrst\0mysql_native_password\0",
+    ];
+    client.write_all(&packet(0, &greeting.concat())).ok()?;
+    let (number, _) = read_packet(&mut client)?;
+    client.write_all(&packet(number + 1, b"\0\0\0\x02\0\0\0")).ok()?;
+    loop {
+        let (number, asked) = read_packet(&mut client)?;
+        // A query is asked for a file; all else is well.
+        let is_query = asked.first() == Some(&3);
+        let answer = if is_query { [b"\xfb", file.as_bytes()].concat() } else { b"\0\0\0\x02\0\0\0".to_vec() };
+        client.write_all(&packet(number + 1, &answer)).ok()?;
+        if is_query {
+            let (number, given) = read_packet(&mut client).unwrap_or_default();
+            let _ = sent.send(given);
+            client.write_all(&packet(number + 1, b"\0\0\0\x02\0\0\0")).ok()?;
+        }
+    }
+}
+
+fn packet(number: u8, body: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(body.len()).unwrap().to_le_bytes();
+    [&length[..3], &[number], body].concat()
+}
+
+fn read_packet(client: &mut TcpStream) -> Option<(u8, Vec<u8>)> {
+    let head = read(client, 4)?;
+    let length = usize::from(head[0]) | usize::from(head[1]) << 8 | usize::from(head[2]) << 16;
+    Some((head[3], read(client, length)?))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_asks_for_a_file_gets_none() {
+    let (world, (port, heard)) = (World::new().await, thief("/etc/passwd"));
+    let owner = world.owner().await;
+    let connection = json!({"host": "127.0.0.1", "port": port, "database": "d", "user": "u", "tls": "off"});
+    for mode in ["extract", "live"] {
+        let body = json!({"name": mode, "kind": "mysql", "mode": mode, "connection": connection});
+        let refused = owner.post(SOURCES, body).await;
+        refused.refuses(422, "source_unavailable");
+        assert!(!refused.text().contains("root:"), "{}", refused.text());
+    }
+    let given: Vec<Vec<u8>> = heard.try_iter().collect();
+    assert!(!given.is_empty(), "nobody was asked");
+    assert!(given.iter().all(Vec::is_empty), "{given:?}");
 }
