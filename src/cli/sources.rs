@@ -24,7 +24,7 @@ use crate::domain::import::FilesMode;
 use crate::domain::page::{ListRequest, MAX_SIZE, More};
 use crate::domain::source::{Source, SourceTable};
 use crate::service::once::Plain;
-use crate::service::sources::{ConnectRequest, Incoming, IncomingFile, IncomingFiles, Progress, notes};
+use crate::service::sources::{ConnectRequest, Incoming, IncomingFile, IncomingFiles, LookRequest, Progress, notes};
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -35,6 +35,7 @@ Examples:
   claribi source add flights.csv.gz --name Flights
   claribi source add orders.csv customers.csv --name \"Acme sales\"
   claribi source add https://data.example.com/rates.csv --name Rates --schedule '0 6 * * 1-5'
+  claribi source add /srv/exports/orders.csv --name Orders --by-path --schedule @hourly
   claribi source add postgres://ann@db.example.com/sales --name Sales --password-stdin < file
   claribi source add mariadb://ann@db.example.com/shop --name Shop --live --password-stdin < file
   claribi source add shop.sqlite --name Till --cursor orders=id
@@ -44,10 +45,11 @@ Separated values (CSV, TSV), JSON, NDJSON, Parquet, Arrow, XLSX and ODS are read
 are detected. Of databases there are SQLite files, PostgreSQL, MySQL and MariaDB: their tables are
 copied, or with --live each query is sent to them.")]
     Add(AddSource),
-    /// Look at files before they are kept: what would be detected, and the first rows.
+    /// Look at files, or at one from the web, before they are kept: what would be detected, and the first rows.
     #[command(after_help = "\
 Examples:
   claribi source preview orders.csv
+  claribi source preview https://data.example.com/rates.csv --separator \";\"
   claribi source preview orders.csv --separator \";\" --type \"Order day=date:%d.%m.%Y\"
 
 The flags of `source add` are tried out here; nothing is kept.")]
@@ -77,7 +79,10 @@ pub struct AddSource {
     /// What people call the source; its name in SQL is made of it.
     #[arg(long)]
     name: String,
-    /// When a URL or a database is read again: minute, hour, day of the month, month, day of the week; or @daily.
+    /// Read the file again from where it lies, with each sync, instead of keeping it as it is now.
+    #[arg(long)]
+    by_path: bool,
+    /// When a URL, a database or a file by its path is read again: minute, hour, day of the month, month, day of the week; or @daily.
     #[arg(long, value_name = "CRON")]
     schedule: Option<String>,
     /// Whose clocks the schedule goes by, such as Europe/Berlin; by default UTC.
@@ -97,9 +102,12 @@ pub struct AddSource {
 /// `source preview`.
 #[derive(Debug, Args)]
 pub struct PreviewFiles {
-    /// The files.
-    #[arg(required = true, value_name = "PATH")]
+    /// The files, or one URL of a file.
+    #[arg(required = true, value_name = "PATH_OR_URL")]
     paths: Vec<PathBuf>,
+    /// Read what opens a URL from standard input: {"headers": {"Authorization": "Bearer …"}}.
+    #[arg(long)]
+    secret_stdin: bool,
     #[command(flatten)]
     read_as: ReadAs,
     #[command(flatten)]
@@ -148,7 +156,10 @@ pub fn run(globals: &Globals, command: SourceCommand) -> Result<(), Failure> {
             Some(request) => return with_instance(globals, async |it| run_connect(it, add, request, output).await),
             None => incoming(&add.paths, &add.read_as)?,
         },
-        SourceCommand::Preview(look) => incoming(&look.paths, &look.read_as)?,
+        SourceCommand::Preview(look) => match elsewhere::look_request(look)? {
+            Some(request) => return with_instance(globals, async |it| run_look(it, look, request, output).await),
+            None => incoming(&look.paths, &look.read_as)?,
+        },
         SourceCommand::Load(load) => IncomingFiles {
             options: Some(load.read_as.options()?).filter(|options| !options.is_empty()),
             ..incoming(&load.paths, &load.read_as)?
@@ -201,7 +212,11 @@ async fn run_load(instance: &Instance, load: &LoadFiles, files: IncomingFiles, o
     let source = instance.app.source_named(&caller, &load.source)?;
     let mode = if load.append { FilesMode::Append } else { FilesMode::Replace };
     let id = IdRef::Number(source.id);
-    let Plain(source) = instance.app.put_files(&caller, (&id, &load.source), files, mode, Plain).await?;
+    let bar = bar();
+    let named = (&id, load.source.as_str());
+    let loaded = instance.app.put_files(&caller, named, (files, mode), progress(&bar), Plain).await;
+    bar.finish_and_clear();
+    let Plain(source) = loaded?;
     print(&source, output)
 }
 
@@ -216,6 +231,18 @@ async fn run_connect(
     let source = instance.app.connect_source(&caller, request, None, progress(&bar)).await;
     bar.finish_and_clear();
     print(&source.map_err(elsewhere::told)?, output)
+}
+
+async fn run_look(
+    instance: &Instance,
+    look: &PreviewFiles,
+    request: LookRequest,
+    output: Output,
+) -> Result<(), Failure> {
+    let caller = look.org.caller(&instance.app)?;
+    let room = instance.app.begin_preview(&caller).await?;
+    let seen = instance.app.preview_place(&caller, request, room).await;
+    previews::print(&seen.map_err(elsewhere::told)?, output)
 }
 
 /// Drawn on standard error when that is a terminal, and nowhere otherwise.

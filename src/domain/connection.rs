@@ -20,11 +20,12 @@ pub use self::masked::{MASK, masked};
 pub use self::readings::{Reading, What};
 pub use self::secret::{Credentials, SecretText};
 use super::error::{Error, Result};
+use super::import::ImportOptions;
 
 /// What a source is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// Uploaded files, or files of this machine that the operator named.
+    /// Uploaded files, or a file of this machine.
     File,
     /// A file on the web.
     Url,
@@ -39,9 +40,6 @@ pub enum Kind {
 impl Kind {
     /// All of them.
     pub const ALL: [Self; 5] = [Self::File, Self::Url, Self::Sqlite, Self::Postgres, Self::Mysql];
-
-    /// Those that are read from elsewhere.
-    pub const SYNCED: [Self; 4] = [Self::Url, Self::Sqlite, Self::Postgres, Self::Mysql];
 
     /// The name on the wire and in the store.
     pub const fn as_str(self) -> &'static str {
@@ -108,6 +106,8 @@ pub enum Tls {
 /// Where the data comes from. Free of secrets once a URL's values are [apart](Connection::apart).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Connection {
+    /// A file of this machine.
+    File(LocalFile),
     /// A file on the web.
     Url(WebFile),
     /// A SQLite file.
@@ -116,6 +116,24 @@ pub enum Connection {
     Postgres(Server),
     /// A MySQL or MariaDB server.
     Mysql(Server),
+}
+
+/// A file of this machine that is read by its path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LocalFile {
+    /// Its path, from the root.
+    pub path: String,
+    /// What it is called, which names its table; the last part of the path where that is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+}
+
+impl LocalFile {
+    /// What it is called: as told, or as the last part of the path says.
+    pub fn name(&self) -> String {
+        self.file.clone().unwrap_or_else(|| self.path.rsplit('/').next().unwrap_or_default().to_owned())
+    }
 }
 
 /// A file on the web.
@@ -127,6 +145,21 @@ pub struct WebFile {
     /// What the file is called, which names its table; the last part of the path where that is missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
+}
+
+impl Connection {
+    /// Whether files of this place can be read so.
+    ///
+    /// # Errors
+    /// `InvalidField` for options that contradict themselves, and for any of a database.
+    pub fn check_options(&self, options: &ImportOptions) -> Result<()> {
+        match self {
+            Self::Url(file) => options.check(&[&file.name()]),
+            Self::File(file) => options.check(&[&file.name()]),
+            _ if options.is_empty() => Ok(()),
+            _ => Err(Error::field("options", "are for files; a database says itself what its columns are.")),
+        }
+    }
 }
 
 impl WebFile {
@@ -216,9 +249,10 @@ impl Connection {
     /// A field that this kind has not got, that is missing, or that breaks a rule, as `connection.<field>`.
     pub fn parse(kind: Kind, fields: Value) -> Result<Self> {
         let parsed = match kind {
-            Kind::File => {
-                return Err(Error::field("kind", "is `file`: send the files themselves, as multipart/form-data."));
+            Kind::File if fields.get("path").is_none() => {
+                return Err(field("path", "is missing; or send the files themselves, as multipart/form-data."));
             }
+            Kind::File => Self::File(fields_of(fields)?),
             Kind::Url => Self::Url(fields_of(fields)?),
             Kind::Sqlite => Self::Sqlite(fields_of(fields)?),
             Kind::Postgres => Self::Postgres(fields_of(fields)?),
@@ -239,6 +273,7 @@ impl Connection {
     /// As it is stored.
     pub fn fields(&self) -> Value {
         let written = match self {
+            Self::File(file) => serde_json::to_value(file),
             Self::Url(file) => serde_json::to_value(file),
             Self::Sqlite(file) => serde_json::to_value(file),
             Self::Postgres(server) | Self::Mysql(server) => serde_json::to_value(server),
@@ -250,6 +285,7 @@ impl Connection {
     /// What it is.
     pub const fn kind(&self) -> Kind {
         match self {
+            Self::File(_) => Kind::File,
             Self::Url(_) => Kind::Url,
             Self::Sqlite(_) => Kind::Sqlite,
             Self::Postgres(_) => Kind::Postgres,
@@ -262,7 +298,7 @@ impl Connection {
         match self {
             Self::Postgres(server) => Some((&server.host, server.port.unwrap_or(5432))),
             Self::Mysql(server) => Some((&server.host, server.port.unwrap_or(3306))),
-            Self::Url(_) | Self::Sqlite(_) => None,
+            Self::File(_) | Self::Url(_) | Self::Sqlite(_) => None,
         }
     }
 
@@ -271,7 +307,7 @@ impl Connection {
     pub fn shares_secret_with(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Url(one), Self::Url(other)) => origin(&one.url) == origin(&other.url),
-            (Self::Sqlite(_), Self::Sqlite(_)) => true,
+            (Self::File(_), Self::File(_)) | (Self::Sqlite(_), Self::Sqlite(_)) => true,
             (Self::Postgres(one), Self::Postgres(other)) | (Self::Mysql(one), Self::Mysql(other)) => {
                 (&one.host, one.port, &one.user, one.tls, &one.authority)
                     == (&other.host, other.port, &other.user, other.tls, &other.authority)
@@ -283,16 +319,23 @@ impl Connection {
     fn check(&self) -> Result<()> {
         match self {
             Self::Url(file) => check_web_file(file)?,
-            Self::Sqlite(file) => {
-                text("path", &file.path, TEXT)?;
-                if !file.path.starts_with('/') || file.path.split('/').any(|part| part == "..") {
-                    return Err(field("path", "must go from the root, without `..`."));
-                }
+            Self::File(file) => {
+                check_path(&file.path)?;
+                file.file.as_ref().map_or(Ok(()), |name| text("file", name, 200))?;
             }
+            Self::Sqlite(file) => check_path(&file.path)?,
             Self::Postgres(server) | Self::Mysql(server) => check_server(server)?,
         }
         self.check_readings()
     }
+}
+
+fn check_path(path: &str) -> Result<()> {
+    text("path", path, TEXT)?;
+    if !path.starts_with('/') || path.split('/').any(|part| part == "..") {
+        return Err(field("path", "must go from the root, without `..`."));
+    }
+    Ok(())
 }
 
 fn check_web_file(file: &WebFile) -> Result<()> {

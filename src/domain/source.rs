@@ -95,6 +95,13 @@ pub struct Source {
     pub version: i64,
 }
 
+impl Source {
+    /// Whether its files were sent, and lie nowhere else.
+    pub fn is_uploaded(&self) -> bool {
+        self.kind == Kind::File && self.connection.is_none()
+    }
+}
+
 impl Entry for Source {
     fn row(&self) -> i64 {
         self.id.raw()

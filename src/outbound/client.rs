@@ -119,13 +119,16 @@ pub enum Failure {
     Unwritten(std::io::Error),
 }
 
-/// Fetches a file.
-pub async fn fetch(guard: &Guard, request: Request) -> Result<Fetched, Failure> {
+/// Told which part of a file is here.
+pub type Arrived<'a> = &'a mut (dyn FnMut(f64) + Send);
+
+/// Fetches a file; tells how much of it is here where the server says how long it is.
+pub async fn fetch(guard: &Guard, request: Request, arrived: Arrived<'_>) -> Result<Fetched, Failure> {
     let deadline = request.deadline;
-    tokio::time::timeout(deadline, follow(guard, request)).await.map_err(|_| Failure::Late)?
+    tokio::time::timeout(deadline, follow(guard, request, arrived)).await.map_err(|_| Failure::Late)?
 }
 
-async fn follow(guard: &Guard, request: Request) -> Result<Fetched, Failure> {
+async fn follow(guard: &Guard, request: Request, arrived: Arrived<'_>) -> Result<Fetched, Failure> {
     let first = guard.url(&request.url).map_err(Failure::Refused)?;
     let mut url = first.clone();
     for hop in 0..=HOPS {
@@ -136,7 +139,7 @@ async fn follow(guard: &Guard, request: Request) -> Result<Fetched, Failure> {
         let answered = tokio::time::timeout(ANSWERING, asked).await;
         let response = answered.map_err(|_| Failure::Unreachable("it does not answer in time"))??;
         match response.status() {
-            StatusCode::OK => return keep(response, &request).await,
+            StatusCode::OK => return keep(response, &request, arrived).await,
             StatusCode::NOT_MODIFIED if request.known != Validators::default() => return Ok(Fetched::Unchanged),
             StatusCode::MOVED_PERMANENTLY
             | StatusCode::FOUND
@@ -244,7 +247,7 @@ fn is_of_tls(error: &std::io::Error) -> bool {
 }
 
 /// Writes the body to its file.
-async fn keep(mut response: Response, request: &Request) -> Result<Fetched, Failure> {
+async fn keep(mut response: Response, request: &Request, arrived: Arrived<'_>) -> Result<Fetched, Failure> {
     let text = |name: HeaderName| response.headers().get(name).and_then(|value| value.to_str().ok());
     if text(header::CONTENT_TYPE).is_some_and(is_page) {
         return Err(Failure::Page);
@@ -255,7 +258,7 @@ async fn keep(mut response: Response, request: &Request) -> Result<Fetched, Fail
     let kept = |name| text(name).filter(|text| text.len() <= VALIDATOR).map(str::to_owned);
     let validators = Validators { etag: kept(header::ETAG), last_modified: kept(header::LAST_MODIFIED) };
     let mut file = create(&request.into).await.map_err(Failure::Unwritten)?;
-    let mut bytes = 0u64;
+    let (mut bytes, whole) = (0u64, response.content_length().filter(|length| *length > 0));
     loop {
         let lot = tokio::time::timeout(request.patience, lot(&mut response)).await;
         let lot = lot.map_err(|_| Failure::Slow(request.patience.as_secs()))?.map_err(|error| cut(&error))?;
@@ -269,6 +272,8 @@ async fn keep(mut response: Response, request: &Request) -> Result<Fetched, Fail
         for chunk in lot {
             file.write_all(&chunk).await.map_err(Failure::Unwritten)?;
         }
+        #[expect(clippy::cast_precision_loss, reason = "progress needs no exactness")]
+        whole.into_iter().for_each(|whole| arrived(bytes as f64 / whole as f64));
     }
     file.flush().await.map_err(Failure::Unwritten)?;
     Ok(Fetched::File { bytes, validators })

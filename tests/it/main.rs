@@ -10,6 +10,7 @@ mod processes;
 mod tools;
 mod way;
 mod web;
+mod web_files;
 mod world;
 
 mod account;
@@ -56,6 +57,7 @@ mod limits;
 mod limits_hold;
 mod lists;
 mod loads;
+mod local_files;
 mod logins;
 mod metrics;
 mod once;

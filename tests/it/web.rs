@@ -16,6 +16,8 @@ pub enum Page {
     File(String),
     /// The same, once the site is let go on.
     Held(String),
+    /// The first half of a file, and the rest once the site is let go on.
+    Halved(String),
     /// Another place.
     Redirect(String),
     /// An answer as it goes over the wire.
@@ -94,6 +96,13 @@ impl Shared {
             Some(Page::Held(text)) => {
                 self.going_on.acquire().await.unwrap().forget();
                 file(&head, &text)
+            }
+            Some(Page::Halved(text)) => {
+                let answer = file(&head, &text);
+                let (first, rest) = answer.split_at(answer.len() - text.len() / 2);
+                stream.write_all(first.as_bytes()).await?;
+                self.going_on.acquire().await.unwrap().forget();
+                rest.to_owned()
             }
             Some(Page::Redirect(to)) => {
                 format!("HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")

@@ -1,12 +1,13 @@
 //! Sources that are elsewhere: how they are added, and how they are read again.
 
 use std::io::{IsTerminal, Read};
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use super::{AddSource, bar, databases, progress};
+use super::{AddSource, PreviewFiles, bar, databases, progress};
 use crate::cli::compose::Instance;
 use crate::cli::failure::Failure;
 use crate::cli::operator::OrgOption;
@@ -15,7 +16,7 @@ use crate::domain::connection::{Credentials, Kind, Mode};
 use crate::domain::error::Error;
 use crate::domain::id::IdRef;
 use crate::domain::sync::{Sync, SyncStatus};
-use crate::service::sources::ConnectRequest;
+use crate::service::sources::{ConnectRequest, LookRequest};
 
 /// The longest secret on standard input, in bytes.
 const SECRET: u64 = 100_000;
@@ -32,12 +33,31 @@ pub struct SyncSource {
 /// What `source add` is to fetch, where it names a URL.
 pub(super) fn connect_request(add: &AddSource) -> Result<Option<ConnectRequest>, Failure> {
     let schedule = add.schedule.clone().map(|cron| (cron, add.time_zone.clone()));
+    let options = add.read_as.options()?;
+    if add.by_path {
+        let path = only_file(add)?;
+        let whole = path.canonicalize();
+        let whole = whole.map_err(|error| Failure::failed(format!("{} cannot be read: {error}", path.display())))?;
+        return Ok(Some(ConnectRequest {
+            name: add.name.clone(),
+            kind: Kind::File,
+            mode: Mode::Extract,
+            connection: json!({"path": whole}),
+            credentials: Credentials::default(),
+            schedule,
+            options,
+        }));
+    }
     if add.paths.iter().any(|path| databases::is_named(path)) {
         let [path] = add.paths.as_slice() else {
             return Err(Failure::usage("a data source has one database; add the others as sources of their own"));
         };
         if add.secret_stdin {
             return Err(Failure::usage("--secret-stdin is for a URL; a database takes --password-stdin"));
+        }
+        if !options.is_empty() {
+            let flags = "--separator, --quote, --encoding, --header, --skip-lines, --null, --sheet and --type";
+            return Err(Failure::usage(format!("{flags} are for files; a database says itself what its columns are")));
         }
         let read = add.database.read(path)?;
         return Ok(read.map(|(kind, connection, credentials)| ConnectRequest {
@@ -47,6 +67,7 @@ pub(super) fn connect_request(add: &AddSource) -> Result<Option<ConnectRequest>,
             connection,
             credentials,
             schedule,
+            options,
         }));
     }
     if add.database.is_given() {
@@ -54,18 +75,14 @@ pub(super) fn connect_request(add: &AddSource) -> Result<Option<ConnectRequest>,
             "--table, --query, --cursor, --live, --tls, --authority and --password-stdin are for databases",
         ));
     }
-    let urls: Vec<&str> = add.paths.iter().filter_map(|path| path.to_str()).filter(|text| is_url(text)).collect();
-    let [url] = urls.as_slice() else {
-        let takes_url = add.schedule.is_some() || add.secret_stdin;
-        return match urls.len() {
-            0 if takes_url => Err(Failure::usage("--schedule is for a URL or a database, --secret-stdin for a URL")),
-            0 => Ok(None),
-            _ => Err(Failure::usage("a data source has one URL; add the others as sources of their own")),
+    let Some(url) = only_url(&add.paths)? else {
+        return match add.schedule.is_some() || add.secret_stdin {
+            true => Err(Failure::usage(
+                "--schedule is for a URL, a database, or with --by-path a file; --secret-stdin is for a URL",
+            )),
+            false => Ok(None),
         };
     };
-    if add.paths.len() > 1 {
-        return Err(Failure::usage("a data source is of files or of a URL; add them as two"));
-    }
     let credentials = if add.secret_stdin { secret()? } else { Credentials::default() };
     Ok(Some(ConnectRequest {
         name: add.name.clone(),
@@ -74,7 +91,41 @@ pub(super) fn connect_request(add: &AddSource) -> Result<Option<ConnectRequest>,
         connection: json!({"url": url}),
         credentials,
         schedule,
+        options,
     }))
+}
+
+/// What `source preview` is to look at, where it names a URL.
+pub(super) fn look_request(look: &PreviewFiles) -> Result<Option<LookRequest>, Failure> {
+    let Some(url) = only_url(&look.paths)? else {
+        return match look.secret_stdin {
+            true => Err(Failure::usage("--secret-stdin is for a URL")),
+            false => Ok(None),
+        };
+    };
+    let credentials = if look.secret_stdin { secret()? } else { Credentials::default() };
+    let options = look.read_as.options()?;
+    Ok(Some(LookRequest { kind: Kind::Url, connection: json!({"url": url}), credentials, options }))
+}
+
+/// The one file that is to be read by its path.
+fn only_file(add: &AddSource) -> Result<&Path, Failure> {
+    let is_file = |path: &PathBuf| !databases::is_named(path) && !path.to_str().is_some_and(is_url);
+    match add.paths.as_slice() {
+        [path] if is_file(path) && !add.database.is_given() && !add.secret_stdin => Ok(path),
+        _ => Err(Failure::usage("--by-path is for one file; URLs and databases are read again anyway")),
+    }
+}
+
+/// The URL among what is named, which then is alone.
+fn only_url(paths: &[PathBuf]) -> Result<Option<&str>, Failure> {
+    let urls: Vec<&str> = paths.iter().filter_map(|path| path.to_str()).filter(|text| is_url(text)).collect();
+    match urls.as_slice() {
+        [] => Ok(None),
+        [url] if paths.len() == 1 => Ok(Some(url)),
+        [_] => Err(Failure::usage("files and a URL are read one after the other; name them in two commands")),
+        _ => Err(Failure::usage("one URL is read at a time; name the others in commands of their own")),
+    }
 }
 
 fn is_url(text: &str) -> bool {

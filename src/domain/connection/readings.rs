@@ -73,7 +73,7 @@ impl Connection {
 
     pub(super) fn parts(&self) -> Option<Parts<'_>> {
         match self {
-            Self::Url(_) => None,
+            Self::File(_) | Self::Url(_) => None,
             Self::Sqlite(file) => Some((&file.tables, &file.queries, &file.cursor)),
             Self::Postgres(server) | Self::Mysql(server) => Some((&server.tables, &server.queries, &server.cursor)),
         }

@@ -93,7 +93,10 @@ impl Credentials {
             return Err(Error::field("secret.password", "is for databases; a URL takes `secret.headers`."));
         }
         if !self.headers.is_empty() && kind != Kind::Url {
-            return Err(Error::field("secret.headers", "are for URLs; a database takes `secret.password`."));
+            return Err(Error::field(
+                "secret.headers",
+                "are for URLs; a database takes `secret.password`, a file of this machine nothing.",
+            ));
         }
         if self.password.as_ref().is_some_and(|it| it.expose().len() > 4_000 || it.expose().contains('\0')) {
             return Err(Error::field("secret.password", "must have at most 4000 bytes, and no NUL."));

@@ -15,6 +15,7 @@ fn a_connection_is_read_checked_and_written_as_it_was() {
     for (kind, fields) in [
         (Kind::Url, json!({"url": "https://example.com/a.csv"})),
         (Kind::Url, json!({"url": "HTTP://example.com/a.csv?x=1", "file": "orders.csv.gz"})),
+        (Kind::File, json!({"path": "/srv/exports/orders.csv.gz", "file": "orders.csv.gz"})),
         (Kind::Sqlite, json!({"path": "/srv/a.db", "tables": ["a"], "cursor": {"a": "id"}})),
         (Kind::Postgres, json!({"host": "db", "database": "shop", "user": "bi", "tls": "verify"})),
         (
@@ -36,7 +37,10 @@ fn each_mistake_is_named_by_its_field() {
         refused(Kind::Postgres, fields)
     };
     for (said, field) in [
-        (refused(Kind::File, json!({})), "kind"),
+        (refused(Kind::File, json!({})), "connection.path"),
+        (refused(Kind::File, json!({"path": "orders.csv"})), "connection.path"),
+        (refused(Kind::File, json!({"path": "/srv/../orders.csv"})), "connection.path"),
+        (refused(Kind::File, json!({"path": "/srv/orders.csv", "tables": ["a"]})), "connection.tables"),
         (refused(Kind::Url, json!({})), "connection.url"),
         (refused(Kind::Url, json!([])), "connection"),
         (refused(Kind::Url, json!({"url": 5})), "connection.url"),

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::domain::connection::{self, Credentials, SecretText};
 
-/// Where data is: `url`, with `file`, of a file on the web; `path` of a SQLite file; `host`, `port`, `database`, `user`,
+/// Where data is: `url`, with `file`, of a file on the web; `path`, with `file`, of a file of the server's machine; `path` of a SQLite file; `host`, `port`, `database`, `user`,
 /// `tls` and `authority` of a database server; and `tables`, `queries` and `cursor` of all databases. Everybody who may read
 /// data sources sees it.
 #[derive(Debug, Serialize, Deserialize, Object)]
@@ -20,11 +20,11 @@ pub struct Connection {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[oai(validator(min_length = 1, max_length = 4000))]
     url: Option<String>,
-    /// What the file is called, which names its table; the last part of the URL's path by default.
+    /// What the file is called, which names its table; the last part of its path by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[oai(validator(min_length = 1, max_length = 200))]
     file: Option<String>,
-    /// A file of the server's machine, by its whole path: below the directories that the operator opened in
+    /// A file or a SQLite file of the server's machine, by its whole path: below the directories that the operator opened in
     /// `sources.allowed_dirs`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[oai(validator(min_length = 1, max_length = 1000))]

@@ -5,15 +5,15 @@ use poem_openapi::{Enum, Object};
 use serde::{Deserialize, Serialize};
 
 use super::connection::{Connection, NewSecret};
-use super::import::ImportOptions;
+use super::import::{ImportOptions, NewImportOptions};
 use super::sync::{LastSync, NewSchedule, Schedule};
 use super::{Spelling, Stamp};
 use crate::domain::connection::{Credentials, Kind, Mode};
 use crate::domain::error::{Error, Result};
-use crate::domain::{result, source as domain};
+use crate::domain::{import, result, source as domain};
 use crate::http::conditional::Tagged;
 use crate::http::reply::CreatedOrAccepted;
-use crate::service::sources::{ConnectRequest, SourceChange, notes};
+use crate::service::sources::{ConnectRequest, LookRequest, SourceChange, notes};
 
 /// A data source with its tables.
 #[derive(Serialize, Object)]
@@ -104,6 +104,9 @@ pub struct NewDataSource {
     secret: Option<NewSecret>,
     #[serde(default)]
     schedule: Option<NewSchedule>,
+    /// How a file is read.
+    #[serde(default)]
+    options: Option<NewImportOptions>,
 }
 
 impl NewDataSource {
@@ -116,6 +119,42 @@ impl NewDataSource {
             connection: self.connection.fields(),
             credentials: self.secret.map(NewSecret::read).unwrap_or_default(),
             schedule: self.schedule.map(Into::into),
+            options: self.options.map(Into::into).unwrap_or_default(),
+        }
+    }
+}
+
+/// A file on the web or of the server's machine, to be looked at and not kept: JSON by which a source of it is made can be sent as it is.
+// Without `Debug`: it has secrets.
+#[derive(Deserialize, Object)]
+#[serde(deny_unknown_fields)]
+pub struct NewPreview {
+    /// Not looked at.
+    #[serde(default, rename = "name")]
+    #[oai(rename = "name")]
+    _name: Option<String>,
+    /// `file` or `url`: a database is made a source at once, and says itself what its columns are.
+    kind: ConnectedKind,
+    connection: Connection,
+    #[serde(default)]
+    secret: Option<NewSecret>,
+    /// Not looked at.
+    #[serde(default, rename = "schedule")]
+    #[oai(rename = "schedule")]
+    _schedule: Option<NewSchedule>,
+    /// How it is read.
+    #[serde(default)]
+    options: Option<NewImportOptions>,
+}
+
+impl NewPreview {
+    /// As the service has it.
+    pub fn read(self) -> LookRequest {
+        LookRequest {
+            kind: self.kind.into(),
+            connection: self.connection.fields(),
+            credentials: self.secret.map(NewSecret::read).unwrap_or_default(),
+            options: self.options.map(Into::into).unwrap_or_default(),
         }
     }
 }
@@ -125,6 +164,8 @@ impl NewDataSource {
 #[serde(rename_all = "lowercase")]
 #[oai(rename_all = "lowercase")]
 pub enum ConnectedKind {
+    /// A file of the server's machine.
+    File,
     /// A file on the web.
     Url,
     /// A SQLite file of the server's machine.
@@ -138,6 +179,7 @@ pub enum ConnectedKind {
 impl From<ConnectedKind> for Kind {
     fn from(kind: ConnectedKind) -> Self {
         match kind {
+            ConnectedKind::File => Self::File,
             ConnectedKind::Url => Self::Url,
             ConnectedKind::Sqlite => Self::Sqlite,
             ConnectedKind::Postgres => Self::Postgres,
@@ -164,6 +206,9 @@ pub struct DataSourcePatch {
     /// When it is read again; null ends that.
     #[serde(default)]
     schedule: MaybeUndefined<NewSchedule>,
+    /// How a file that is elsewhere is read from the next sync on, as a whole; null leaves all of it to detection.
+    #[serde(default)]
+    options: MaybeUndefined<NewImportOptions>,
 }
 
 impl DataSourcePatch {
@@ -185,6 +230,11 @@ impl DataSourcePatch {
                 MaybeUndefined::Null => Some(None),
                 MaybeUndefined::Value(schedule) => Some(Some(schedule.into())),
             },
+            options: match self.options {
+                MaybeUndefined::Undefined => None,
+                MaybeUndefined::Null => Some(import::ImportOptions::default()),
+                MaybeUndefined::Value(options) => Some(options.into()),
+            },
         };
         if change.is_empty() { Err(Error::nothing_to_change()) } else { Ok(change) }
     }
@@ -195,7 +245,7 @@ impl DataSourcePatch {
 #[serde(rename_all = "lowercase")]
 #[oai(rename_all = "lowercase")]
 pub enum SourceKind {
-    /// Uploaded files.
+    /// Uploaded files, or a file of the server's machine.
     File,
     /// A file on the web.
     Url,

@@ -12,6 +12,7 @@ use crate::domain::access::Permission;
 use crate::domain::connection::{Connection, Credentials, Kind, Mode};
 use crate::domain::error::{Error, Result};
 use crate::domain::id::{IdRef, Source as SourceKind, SourceId};
+use crate::domain::import::ImportOptions;
 use crate::domain::org::name;
 use crate::domain::schedule::Schedule;
 use crate::domain::source::{self, Source, SourceStatus};
@@ -43,6 +44,8 @@ pub struct ConnectRequest {
     pub credentials: Credentials,
     /// When it is read again.
     pub schedule: Option<ScheduleRequest>,
+    /// How a file is read, where that is not left to detection.
+    pub options: ImportOptions,
 }
 
 /// What is to be changed of a source; `None` leaves it.
@@ -56,12 +59,15 @@ pub struct SourceChange {
     pub credentials: Option<Credentials>,
     /// When it is read again; `Some(None)` ends that.
     pub schedule: Option<Option<ScheduleRequest>>,
+    /// How its file is read; empty leaves it to detection.
+    pub options: Option<ImportOptions>,
 }
 
 impl SourceChange {
     /// Whether it changes nothing.
     pub fn is_empty(&self) -> bool {
-        self.name.is_none() && self.connection.is_none() && self.credentials.is_none() && self.schedule.is_none()
+        let is_same = self.name.is_none() && self.connection.is_none() && self.credentials.is_none();
+        is_same && self.schedule.is_none() && self.options.is_none()
     }
 }
 
@@ -106,9 +112,6 @@ impl App {
         progress: Progress,
     ) -> Result<(SourceId, Option<JoinHandle<Result<()>>>)> {
         let source_name = name("name", &request.name, 200)?;
-        if !Kind::SYNCED.contains(&request.kind) {
-            return Err(Error::field("kind", kinds()));
-        }
         let mode = request.mode;
         let connection = Connection::parse(request.kind, request.connection)?;
         connection.check_mode(mode)?;
@@ -117,7 +120,8 @@ impl App {
         }
         let (connection, query) = self.placed(caller, connection).await?.apart();
         request.credentials.check(request.kind)?;
-        let credentials = Credentials { query, ..request.credentials };
+        let (credentials, options) = (Credentials { query, ..request.credentials }, request.options);
+        connection.check_options(&options)?;
         let schedule = request.schedule.map(|asked| self.scheduled(&asked, caller.at)).transpose()?;
         self.check_quota(caller.org())?;
         let (app, writer, uuid) = (self.clone(), caller.clone(), self.entropy.uuid(caller.at));
@@ -131,6 +135,9 @@ impl App {
                 let id = sources::create(tx, org, &new, &app.boot, now)?;
                 if !credentials.is_empty() {
                     app.keep_credentials(tx, (org, id), &credentials, now)?;
+                }
+                if !options.is_empty() {
+                    sources::keep_options(tx, org, id, &options)?;
                 }
                 if let Some((schedule, next)) = &schedule {
                     connections::follow(tx, org, id, Some((schedule, *next)), now)?;
@@ -221,6 +228,14 @@ impl App {
                 }
                 let asked = Repointing { to, credentials: change.credentials };
                 let Repointing { to, credentials } = app.repointed((tx, org), &found, asked)?;
+                if let Some(options) = change.options {
+                    let at = to.as_ref().or(found.connection.as_ref());
+                    let at = at.ok_or_else(|| Error::field("options", "are sent along with the files."))?;
+                    at.check_options(&options)?;
+                    connections::read_as(tx, org, found.id, &options, now)?;
+                    before.insert("options".to_owned(), json!(found.options));
+                    after.insert("options".to_owned(), json!(options));
+                }
                 if let Some(to) = to {
                     connections::point(tx, org, found.id, &to, now)?;
                     before.insert("connection".to_owned(), json!(found.connection.as_ref().map(Connection::shown)));
@@ -263,13 +278,8 @@ impl App {
 }
 
 fn is_elsewhere(source: &Source, field: &str) -> Result<()> {
-    match source.kind {
-        Kind::File => Err(Error::field(field, "is not for uploaded files, which are nowhere else.")),
-        _ => Ok(()),
+    match source.is_uploaded() {
+        true => Err(Error::field(field, "is not for uploaded files, which are nowhere else.")),
+        false => Ok(()),
     }
-}
-
-fn kinds() -> String {
-    let names = Kind::SYNCED.map(|kind| format!("`{}`", kind.as_str())).join(", ");
-    format!("must be one of {names}; files are uploaded as multipart/form-data.")
 }

@@ -11,7 +11,7 @@ use super::failure::error_of;
 use super::fetch::News;
 use super::files::{Progress, check_names, table_of};
 use super::syncs::Lease;
-use crate::domain::connection::{self, Connection, Credentials, SqliteFile, Tls};
+use crate::domain::connection::{self, Connection, Credentials, Kind, LocalFile, SqliteFile, Tls};
 use crate::domain::error::{Error, Result};
 use crate::domain::source::Source;
 use crate::outbound::guard::Purpose;
@@ -28,7 +28,7 @@ struct State {
 }
 
 /// Why a file is not read.
-enum Unread {
+pub(super) enum Unread {
     /// It is not there, is no regular file, or is reached by a link.
     File,
     /// A journal beside it is no regular file.
@@ -59,13 +59,14 @@ impl App {
                 looked.map_err(|refusal| Error::field("connection.url", refusal.to_string()))?;
                 Ok(Connection::Url(file))
             }
+            Connection::File(file) => {
+                // What it was called by stays its name, whatever a link leads to.
+                let name = file.name();
+                let path = self.placed_file(caller, &file.path, Kind::File).await?;
+                Ok(Connection::File(LocalFile { path, file: Some(name) }))
+            }
             Connection::Sqlite(file) => {
-                // A file system that hangs is waited for where nobody else waits.
-                let (app, caller, named) = (self.clone(), caller.clone(), PathBuf::from(&file.path));
-                let path = tokio::task::spawn_blocking(move || app.readable(&caller, &named)).await;
-                let path = path.map_err(Error::internal)??;
-                let path = path.into_os_string().into_string();
-                let path = path.map_err(|_| Error::field("connection.path", "must be text in UTF-8."))?;
+                let path = self.placed_file(caller, &file.path, Kind::Sqlite).await?;
                 Ok(Connection::Sqlite(SqliteFile { path, ..file }))
             }
             Connection::Postgres(_) | Connection::Mysql(_) => {
@@ -78,9 +79,18 @@ impl App {
         }
     }
 
+    /// The file that a path leads to, by its path without symbolic links.
+    async fn placed_file(&self, caller: &Caller, path: &str, kind: Kind) -> Result<String> {
+        // A file system that hangs is waited for where nobody else waits.
+        let (app, caller, named) = (self.clone(), caller.clone(), PathBuf::from(path));
+        let path = tokio::task::spawn_blocking(move || app.readable(&caller, &named, kind)).await;
+        let path = path.map_err(Error::internal)??.into_os_string().into_string();
+        path.map_err(|_| Error::field("connection.path", "must be text in UTF-8."))
+    }
+
     /// The file that a path leads to. Whoever is at the machine may name any, others those that the operator opened; they
     /// do not learn which others there are.
-    fn readable(&self, caller: &Caller, path: &Path) -> Result<PathBuf> {
+    fn readable(&self, caller: &Caller, path: &Path, kind: Kind) -> Result<PathBuf> {
         let found = path.canonicalize().ok().filter(|path| path.is_file());
         let is_operator = matches!(caller.identity().who, Who::Operator(_));
         let opened = |path: &PathBuf| {
@@ -99,7 +109,7 @@ impl App {
                 },
             ));
         };
-        let why = match self.settle_file(&path) {
+        let why = match self.settle_file(&path, kind) {
             Ok(_) => return Ok(path),
             Err(Unread::File) => "is no file that can be read.",
             Err(Unread::Journal) => "has a journal beside it that is a link or no file.",
@@ -108,9 +118,12 @@ impl App {
         Err(Error::field("connection.path", why))
     }
 
-    /// Settles which files lie at a path that goes through no link: the database, and the journals that it has.
-    fn settle_file(&self, path: &Path) -> std::result::Result<Settled, Unread> {
-        let settled = Settled::of(SqliteFile::all_of(path));
+    /// Settles which files lie at a path that goes through no link: the file, and the journals that a database has.
+    pub(super) fn settle_file(&self, path: &Path, kind: Kind) -> std::result::Result<Settled, Unread> {
+        let settled = match kind {
+            Kind::Sqlite => Settled::of(SqliteFile::all_of(path)),
+            _ => Settled::of([path.to_owned()]),
+        };
         let settled = settled.map_err(|(at, _)| if at == path { Unread::File } else { Unread::Journal })?;
         // By its place, and, because a file may have several names, as the file that it is. What cannot be told is not
         // read.
@@ -177,7 +190,7 @@ impl App {
     /// Where the database is now.
     pub(super) async fn locate(&self, connection: &Connection, secret: Credentials) -> Result<Place> {
         match connection {
-            Connection::Url(_) => Err(Error::internal("a URL is no database")),
+            Connection::File(_) | Connection::Url(_) => Err(Error::internal("a file is no database")),
             Connection::Sqlite(file) => {
                 let (app, path) = (self.clone(), PathBuf::from(&file.path));
                 let located = tokio::task::spawn_blocking(move || app.locate_file(path)).await;
@@ -190,7 +203,7 @@ impl App {
 
     fn locate_file(&self, path: PathBuf) -> Result<Place> {
         // It was resolved when it was named: what leads elsewhere since then was not meant.
-        let why = match self.settle_file(&path) {
+        let why = match self.settle_file(&path, Kind::Sqlite) {
             Ok(files) => {
                 let database = Database::Sqlite { path, files: files.files().to_vec() };
                 return Ok(Place { database, read: None, files });

@@ -1,16 +1,24 @@
 //! Brings the data of a source here: by its kind into scratch space, from there through a worker to an extract.
 
+use std::path::PathBuf;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use super::files::Progress;
 use super::syncs::Lease;
 use crate::domain::connection::{Connection, Credentials, Mode, WebFile};
 use crate::domain::error::{Error, Result};
+use crate::domain::import::ImportOptions;
 use crate::domain::source::{Source, SourceTable, table_names};
 use crate::outbound::client::{self, Failure, Fetched, Request, Validators};
 use crate::service::app::App;
 use crate::store::main::syncs::Ending;
 use crate::worker::protocol::ImportFile;
+
+/// How much of the progress of a file that is elsewhere its way here is.
+const FETCHING: f64 = 0.5;
 
 /// What a sync brought.
 #[derive(Debug)]
@@ -19,6 +27,8 @@ pub(super) struct Brought {
     pub from: Option<Connection>,
     /// What opened it there, which of a URL is a part of where that is.
     pub opened_by: Credentials,
+    /// How files were read.
+    pub read_as: ImportOptions,
     /// What is new.
     pub news: News,
     /// What the connector wants to know the next time, as JSON.
@@ -56,6 +66,7 @@ impl App {
         self.check_quota(lease.org)?;
         let opened_by = secret.clone();
         let (news, state) = match &source.connection {
+            Some(Connection::File(file)) => self.bring_local_file(lease, &source, file, progress).await?,
             Some(Connection::Url(file)) => self.bring_web_file(lease, &source, file, secret, progress).await?,
             Some(at) => {
                 progress(0.0, 0);
@@ -67,7 +78,7 @@ impl App {
             }
             None => return Err(Error::internal(format!("nothing syncs sources of kind {}", source.kind.as_str()))),
         };
-        Ok(Brought { from: source.connection, opened_by, news, state })
+        Ok(Brought { from: source.connection, opened_by, read_as: source.options, news, state })
     }
 
     async fn bring_web_file(
@@ -78,46 +89,64 @@ impl App {
         secret: Credentials,
         progress: &mut Progress,
     ) -> Result<(News, Option<String>)> {
-        let name = file.name();
-        let tables = table_names(&[&name])?;
         let _turn = self.fetching.take(lease.org).await?;
         let scratch = self.data.scratch(&format!("sync-{}", lease.sync.prefixed())).map_err(Error::internal)?;
         let path = scratch.path().join("0");
         progress(0.0, 0);
-        let request = Request {
-            url: file.whole(&secret),
-            headers: secret.headers.into_iter().collect(),
-            known: known(source),
-            limit: self.settings.outbound.file_limit,
-            deadline: self.settings.job_timeout,
-            patience: self.settings.outbound.patience,
-            into: path.clone(),
-        };
-        let fetched = client::fetch(&self.settings.outbound.guard, request).await.map_err(unavailable)?;
+        let request =
+            Request { known: came_before(source).unwrap_or_default(), ..self.request(file, secret, path.clone()) };
+        let mut arrived = |part: f64| progress(part * FETCHING, 0);
+        let fetched = client::fetch(&self.settings.outbound.guard, request, &mut arrived).await.map_err(unavailable)?;
         let Fetched::File { validators, .. } = fetched else {
             return Ok((News::Nothing, None));
         };
+        self.take_file(lease, source, (path, file.name()), &validators, progress).await
+    }
+
+    /// Makes the new extract of a file that is here.
+    pub(super) async fn take_file(
+        &self,
+        lease: &Lease,
+        source: &Source,
+        (path, name): (PathBuf, String),
+        version: &impl Serialize,
+        progress: &mut Progress,
+    ) -> Result<(News, Option<String>)> {
         let options = source.options.of_file(&name);
-        let files = tables.into_iter().map(|table| ImportFile {
+        let files = table_names(&[&name])?.into_iter().map(|table| ImportFile {
             path: path.clone(),
             name: name.clone(),
             table,
             options: options.clone(),
         });
+        let mut reading = |part: f64, rows| progress(FETCHING + part * (1.0 - FETCHING), rows);
         let (extract, tables) =
-            self.extract((lease.org, lease.org_uuid), source.uuid, files.collect(), progress).await?;
-        let state = serde_json::to_string(&validators).map_err(Error::internal)?;
+            self.extract((lease.org, lease.org_uuid), source.uuid, files.collect(), &mut reading).await?;
+        let state = serde_json::to_string(version).map_err(Error::internal)?;
         Ok((News::Extract(extract, tables), Some(state)))
+    }
+
+    /// What is asked of a file's server, as if it had never been.
+    pub(super) fn request(&self, file: &WebFile, secret: Credentials, into: PathBuf) -> Request {
+        Request {
+            url: file.whole(&secret),
+            headers: secret.headers.into_iter().collect(),
+            known: Validators::default(),
+            limit: self.settings.outbound.file_limit,
+            deadline: self.settings.job_timeout,
+            patience: self.settings.outbound.patience,
+            into,
+        }
     }
 }
 
-/// What came the last time, where that is still here.
-fn known(source: &Source) -> Validators {
-    let state = source.state.as_deref().filter(|_| source.extract.is_some());
-    state.and_then(|state| serde_json::from_str(state).ok()).unwrap_or_default()
+/// What told the version that came the last time, where that is still here.
+pub(super) fn came_before<V: DeserializeOwned>(source: &Source) -> Option<V> {
+    let state = source.state.as_deref().filter(|_| source.extract.is_some())?;
+    serde_json::from_str(state).ok()
 }
 
-fn unavailable(failure: Failure) -> Error {
+pub(super) fn unavailable(failure: Failure) -> Error {
     match failure {
         Failure::Broken(cause) => Error::internal(cause),
         Failure::Unwritten(error) => Error::internal(error),

@@ -231,10 +231,11 @@ impl App {
         caller: &Caller,
         loading: Loading,
         files: Vec<ImportFile>,
-        mut progress: Progress,
+        progress: Progress,
     ) -> Result<()> {
         let org = (caller.org(), caller.identity().holder.org_uuid);
-        let outcome = self.extract(org, loading.uuid, files, &mut progress).await;
+        let mut watched = self.watched(loading.sync, progress);
+        let outcome = self.extract(org, loading.uuid, files, &mut watched.tell).await;
         let (now, boot, org) = (self.clock.now(), self.boot.clone(), caller.org());
         match outcome {
             Ok((extract, tables)) => {
@@ -265,7 +266,7 @@ impl App {
         (org, org_uuid): (OrgId, Uuid),
         source: Uuid,
         files: Vec<ImportFile>,
-        progress: &mut Progress,
+        progress: &mut (dyn FnMut(f64, u64) + Send),
     ) -> Result<(Uuid, Vec<SourceTable>)> {
         let now = self.clock.now();
         let extract = self.entropy.uuid(now);
@@ -286,7 +287,7 @@ impl App {
                     let _ = std::fs::create_dir(scratch.join("extract"));
                     Job::Import { files, into: scratch.join("extract"), append_to: None }
                 },
-                progress.as_mut(),
+                progress,
                 move |done, scratch| {
                     if let Outcome::Imported { tables } = &done.outcome {
                         check_names(tables)?;

@@ -3,23 +3,88 @@
 use std::io;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::Room;
 use super::failure::error_of;
-use super::files::IncomingFiles;
+use super::fetch::unavailable;
+use super::files::{IncomingFile, IncomingFiles};
+use super::repointed::masked_for_another;
 use crate::datadir::left::{self, MOST_TOLD};
 use crate::domain::access::Permission;
-use crate::domain::error::Result;
+use crate::domain::connection::{Connection, Credentials, Kind};
+use crate::domain::error::{Error, Result};
+use crate::domain::import::ImportOptions;
 use crate::domain::preview::FilePreview;
+use crate::outbound::client::{self, Fetched};
 use crate::service::app::App;
 use crate::service::caller::Caller;
 use crate::worker::pool::{Errand, Reach};
 use crate::worker::protocol::{Job, Outcome};
+
+/// A file that is looked at before it is kept, where it is elsewhere.
+#[derive(Debug)]
+pub struct LookRequest {
+    /// Its kind, of which files and URLs are looked at.
+    pub kind: Kind,
+    /// The fields of its connection.
+    pub connection: Value,
+    /// What opens it.
+    pub credentials: Credentials,
+    /// How it is read, where that is not left to detection.
+    pub options: ImportOptions,
+}
 
 impl App {
     /// Room for files that are only looked at; while they are, they take it as others do.
     pub async fn begin_preview(&self, caller: &Caller) -> Result<Room> {
         caller.require(Permission::DataSourcesCreate)?;
         self.upload_room(caller).await
+    }
+
+    /// What a file looks like that is on the web or on this machine, and is brought into `room`. Somebody waits for it, so it has the time of a query.
+    ///
+    /// # Errors
+    /// `InvalidField` for what is no such place, `SourceUnavailable` when the file cannot be had, `InvalidFile` when it cannot
+    /// be read.
+    pub async fn preview_place(
+        &self,
+        caller: &Caller,
+        request: LookRequest,
+        mut room: Room,
+    ) -> Result<Vec<FilePreview>> {
+        caller.require(Permission::DataSourcesCreate)?;
+        if !matches!(request.kind, Kind::File | Kind::Url) {
+            return Err(Error::field(
+                "kind",
+                "must be `file` or `url`; only files are looked at before they are kept.",
+            ));
+        }
+        let connection = self.placed(caller, Connection::parse(request.kind, request.connection)?).await?;
+        connection.check_options(&request.options)?;
+        request.credentials.check(request.kind)?;
+        let (path, patience) = (room.path().join("0"), Duration::from_millis(self.settings.query.millis));
+        let turn = tokio::time::timeout(patience, self.fetching.take(caller.org())).await;
+        let busy = "Other files of the organization are on their way and take long; try again later.";
+        let _turn = turn.map_err(|_| Error::SourceUnavailable(busy.to_owned()))??;
+        let limit = self.settings.outbound.file_limit.min(room.left());
+        let (name, bytes) = match connection {
+            Connection::File(file) => (file.name(), self.copied(&file, path.clone(), limit).await?),
+            Connection::Url(file) if file.is_masked() => return Err(masked_for_another()),
+            Connection::Url(file) => {
+                let asked = self.request(&file, request.credentials, path.clone());
+                let asked = client::Request { limit, deadline: patience, ..asked };
+                let fetched = client::fetch(&self.settings.outbound.guard, asked, &mut |_| {}).await;
+                match fetched.map_err(unavailable)? {
+                    Fetched::File { bytes, .. } => (file.name(), bytes),
+                    Fetched::Unchanged => return Err(Error::internal("what was never there is unchanged")),
+                }
+            }
+            _ => return Err(Error::internal("a file that is a database")),
+        };
+        room.take(bytes)?;
+        let files = vec![IncomingFile { path, name }];
+        self.preview_files(caller, IncomingFiles { files, options: Some(request.options), holder: Some(room) }).await
     }
 
     /// What the files look like.

@@ -8,11 +8,10 @@ use uuid::Uuid;
 
 use super::Room;
 use super::failure::error_of;
-use super::files::{self, IncomingFiles, bytes_of, check_names, names};
+use super::files::{self, IncomingFiles, Progress, bytes_of, check_names, names};
 use super::syncs::asked_by;
 use crate::datadir::DataDir;
 use crate::domain::access::Permission;
-use crate::domain::connection::Kind;
 use crate::domain::error::{Error, Result};
 use crate::domain::id::{IdRef, Source as SourceKind, SourceId, SyncId};
 use crate::domain::import::{FilesMode, ImportOptions};
@@ -44,8 +43,8 @@ impl App {
         &self,
         caller: &Caller,
         (id, spelled): (&IdRef<SourceKind>, &str),
-        mut incoming: IncomingFiles,
-        mode: FilesMode,
+        (mut incoming, mode): (IncomingFiles, FilesMode),
+        progress: Progress,
         answer: impl FnOnce(Source) -> A + Send + 'static,
     ) -> Result<A> {
         caller.require(Permission::DataSourcesUpdate)?;
@@ -58,7 +57,12 @@ impl App {
         }
         let files = incoming.to_import()?;
         let sync = self.begin_load(caller, source.id).await?;
-        let loaded = self.load_files(caller, (source, sync), (files, mode), given, answer).await;
+        let mut watched = self.watched(sync, progress);
+        let extracted = self.extract_beside(caller, &source, (files, mode), &mut watched.tell).await;
+        let loaded = match extracted {
+            Ok(extracted) => self.take_in(caller, (source, sync), extracted, given, answer).await,
+            Err(error) => Err(error),
+        };
         if let Err(error) = &loaded {
             self.fail_load(caller, sync, error).await?;
         }
@@ -88,15 +92,15 @@ impl App {
         self.store.write(move |tx| Ok(syncs::finish(tx, org, sync, &ending, &boot, now).map(drop)?)).await
     }
 
-    async fn load_files<A: Answer>(
+    /// Points the source at its new extract.
+    async fn take_in<A: Answer>(
         &self,
         caller: &Caller,
         (source, sync): (Source, SyncId),
-        (files, mode): (Vec<ImportFile>, FilesMode),
+        (extract, tables, mode): (Uuid, Vec<SourceTable>, FilesMode),
         given: Option<ImportOptions>,
         answer: impl FnOnce(Source) -> A + Send + 'static,
     ) -> Result<A> {
-        let (extract, tables) = self.extract_beside(caller, &source, files, mode).await?;
         let (app, writer, now) = (self.clone(), caller.clone(), self.clock.now());
         self.store
             .write(move |tx| {
@@ -133,9 +137,9 @@ impl App {
         &self,
         caller: &Caller,
         source: &Source,
-        files: Vec<ImportFile>,
-        mode: FilesMode,
-    ) -> Result<(Uuid, Vec<SourceTable>)> {
+        (files, mode): (Vec<ImportFile>, FilesMode),
+        progress: &mut Progress,
+    ) -> Result<(Uuid, Vec<SourceTable>, FilesMode)> {
         let org_uuid = caller.identity().holder.org_uuid;
         let old = source.extract.map(|extract| self.data.extract(org_uuid, source.uuid, extract));
         let bases = match (mode, &old) {
@@ -158,7 +162,7 @@ impl App {
                     let append_to = (mode == FilesMode::Append).then_some(bases);
                     Job::Import { files, into: scratch.join("extract"), append_to }
                 },
-                &mut |_, _| {},
+                progress.as_mut(),
                 move |done, scratch| {
                     let Outcome::Imported { tables } = done.outcome else {
                         return Err(std::io::Error::other("an import gave another outcome"));
@@ -171,7 +175,7 @@ impl App {
                         // What cannot be removed is collected, as nothing points at it.
                         let _ = std::fs::remove_dir_all(&target);
                     })?;
-                    Ok((extract, tables))
+                    Ok((extract, tables, mode))
                 },
             )
             .await
@@ -180,8 +184,8 @@ impl App {
 }
 
 fn check_takes_files(source: &Source) -> Result<()> {
-    if source.kind != Kind::File {
-        return Err(Error::Conflict("The data source is made of no files; sync it instead.".to_owned()));
+    if !source.is_uploaded() {
+        return Err(Error::Conflict("The data source is not of uploaded files; sync it instead.".to_owned()));
     }
     if source.status == SourceStatus::Syncing {
         return Err(being_read());

@@ -2,6 +2,7 @@
 //! the transaction that swaps the data. One at a time for each source; what was there before stays until then.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -14,7 +15,6 @@ use super::files::{Progress, bytes_of};
 use crate::datadir::DataDir;
 use crate::domain::access::Permission;
 use crate::domain::code::Code;
-use crate::domain::connection::Kind;
 use crate::domain::error::{Error, Result};
 use crate::domain::id::{IdRef, OrgId, Source as SourceKind, SourceId, SyncId};
 use crate::domain::page::{ListRequest, Page};
@@ -36,8 +36,8 @@ const AT_ONCE: u32 = 8;
 const OF_ONE: u32 = 4;
 
 /// How far the syncs of this process are: a fraction and rows.
-#[derive(Default)]
-pub struct Underway(Mutex<HashMap<SyncId, (f64, u64)>>);
+#[derive(Clone, Default)]
+pub struct Underway(Arc<Mutex<HashMap<SyncId, (f64, u64)>>>);
 
 /// A sync that this process runs.
 #[derive(Debug, Clone, Copy)]
@@ -123,7 +123,7 @@ impl App {
             .write(move |tx| {
                 let found = sources::find(tx, writer.org(), &id)?;
                 let found = found.ok_or_else(|| Error::not_found::<SourceKind>(spelled))?;
-                if found.kind == Kind::File {
+                if found.is_uploaded() {
                     return Err(Error::Conflict(
                         "The data source is of uploaded files, which are nowhere else to be read again.".to_owned(),
                     ));
@@ -174,19 +174,23 @@ impl App {
     }
 
     /// Runs a sync to its end, whoever waits for it.
-    pub(super) fn spawn_sync(&self, lease: Lease, mut progress: Progress) -> JoinHandle<Result<()>> {
+    pub(super) fn spawn_sync(&self, lease: Lease, progress: Progress) -> JoinHandle<Result<()>> {
         let app = self.clone();
         tokio::spawn(async move {
-            let watched = app.clone();
-            let mut tell: Progress = Box::new(move |fraction, rows| {
-                watched.underway.0.lock().insert(lease.sync, (fraction, rows));
-                progress(fraction, rows);
-            });
-            let brought = app.bring(&lease, &mut tell).await;
-            let ended = app.end_sync(lease, brought).await;
-            app.underway.0.lock().remove(&lease.sync);
-            ended
+            let mut watched = app.watched(lease.sync, progress);
+            let brought = app.bring(&lease, &mut watched.tell).await;
+            app.end_sync(lease, brought).await
         })
+    }
+
+    /// Tells readers of the sync, too, what `progress` is told.
+    pub(super) fn watched(&self, sync: SyncId, mut progress: Progress) -> Watched {
+        let (underway, told) = (self.underway.clone(), self.underway.clone());
+        let tell: Progress = Box::new(move |fraction, rows| {
+            told.0.lock().insert(sync, (fraction, rows));
+            progress(fraction, rows);
+        });
+        Watched { tell, underway, sync }
     }
 
     /// Ends a sync: new data is swapped in whole, or the reason is written down and what was there stays.
@@ -230,11 +234,12 @@ impl App {
     /// sealed, and the rest of it may be the same.
     fn check_same(&self, tx: &Tx<'_>, (org, source): (OrgId, &Source), brought: &Brought) -> Result<()> {
         let known = self.credentials_in(tx, (org, source.id))?;
-        if brought.from == source.connection && known.is_ok_and(|known| known == brought.opened_by) {
+        let is_read_so = brought.from == source.connection && brought.read_as == source.options;
+        if is_read_so && known.is_ok_and(|known| known == brought.opened_by) {
             return Ok(());
         }
         Err(Error::Conflict(
-            "The data source was pointed elsewhere, or given another secret, while it was read; sync it again."
+            "The data source was pointed elsewhere, or given another secret or other options, while it was read; sync it again."
                 .to_owned(),
         ))
     }
@@ -274,6 +279,20 @@ impl App {
     fn with_progress(&self, sync: Sync) -> Sync {
         let progress = self.underway.0.lock().get(&sync.id).copied();
         Sync { progress: progress.filter(|_| sync.status == SyncStatus::Running), ..sync }
+    }
+}
+
+/// A sync that tells how far it is, until this is dropped.
+pub(super) struct Watched {
+    /// To be told.
+    pub tell: Progress,
+    underway: Underway,
+    sync: SyncId,
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.underway.0.lock().remove(&self.sync);
     }
 }
 

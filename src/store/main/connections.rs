@@ -6,8 +6,10 @@ use uuid::Uuid;
 use crate::domain::code::Code;
 use crate::domain::connection::Connection;
 use crate::domain::id::{OrgId, SourceId};
+use crate::domain::import::ImportOptions;
 use crate::domain::schedule::Schedule;
 use crate::domain::time::Timestamp;
+use crate::store::main::sources;
 use crate::store::row::uuid;
 use crate::store::{Main, Reader, StoreError, Tx};
 
@@ -18,6 +20,23 @@ pub fn point(tx: &Tx<'_>, org: OrgId, id: SourceId, to: &Connection, now: Timest
          WHERE org_id = ?1 AND id = ?2",
     )?
     .execute(rusqlite::params![org, id, to.fields().to_string(), now])?;
+    Ok(())
+}
+
+/// Keeps how the file of a source is read. What is known of the file is forgotten: it is to be read anew, changed or not.
+pub fn read_as(
+    tx: &Tx<'_>,
+    org: OrgId,
+    id: SourceId,
+    options: &ImportOptions,
+    now: Timestamp,
+) -> crate::domain::error::Result<()> {
+    sources::keep_options(tx, org, id, options)?;
+    tx.prepare(
+        "UPDATE sources SET state = NULL, updated_at = ?3, version = version + 1 WHERE org_id = ?1 AND id = ?2",
+    )?
+    .execute((org, id, now))
+    .map_err(StoreError::from)?;
     Ok(())
 }
 

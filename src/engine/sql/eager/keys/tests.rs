@@ -18,7 +18,8 @@ fn extract(columns: Vec<(&str, ArrayRef)>) -> NamedTempFile {
     let batch =
         RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, values)| (name, values, true)));
     let batch = batch.unwrap();
-    let properties = WriterProperties::builder().set_compression(Compression::LZ4_RAW).set_max_row_group_row_count(Some(100));
+    let properties =
+        WriterProperties::builder().set_compression(Compression::LZ4_RAW).set_max_row_group_row_count(Some(100));
     let mut writer = ArrowWriter::try_new(file.reopen().unwrap(), batch.schema(), Some(properties.build())).unwrap();
     writer.write(&batch).unwrap();
     writer.close().unwrap();
