@@ -157,9 +157,11 @@ impl File {
     fn leave_tidy(&self) {
         let _writing = self.watch.writing();
         self.snapshots.let_go();
+        // Who still reads, as a server does beside a command, is not waited for: the last one takes the log over.
         let tidied = self
             .connection
             .execute_batch("PRAGMA optimize;")
+            .and_then(|()| self.connection.busy_timeout(Duration::ZERO))
             .and_then(|()| self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())));
         if let Err(error) = tidied {
             tracing::debug!(%error, "claribi.db was closed without a checkpoint");

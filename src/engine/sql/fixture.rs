@@ -18,7 +18,7 @@ use crate::engine::threads::Threads;
 use crate::worker::protocol::{Failure, QueryJob, QueryLimits, ResultFormat, TableFile};
 
 const LIMITS: QueryLimits =
-    QueryLimits { rows: 100, bytes: 1 << 20, memory_bytes: 64 << 20, spill_bytes: 1 << 20, millis: 60_000 };
+    QueryLimits { rows: 100, bytes: 1 << 20, memory_bytes: 512 << 20, spill_bytes: 1 << 20, millis: 60_000 };
 
 /// Rows of a row group: few, so that what was learned of the first can do harm in the next.
 const GROUP_ROWS: usize = 64;

@@ -15,6 +15,7 @@ mod guard;
 mod listing;
 mod names;
 mod parameters;
+mod peers;
 pub mod query;
 pub mod refresh;
 pub mod session;

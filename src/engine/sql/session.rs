@@ -34,7 +34,7 @@ use parking_lot::Mutex;
 use super::checked::CheckIntegers;
 use super::names::{self, KnownTable};
 use super::parameters::bind;
-use super::{eager, errors, functions, guard, listing, value};
+use super::{eager, errors, functions, guard, listing, peers, value};
 use crate::domain::result::Column as ResultColumn;
 use crate::engine::threads::Hands;
 use crate::engine::{defect, internal};
@@ -292,7 +292,10 @@ impl Session {
         if listing::is_plain(&plan) {
             listing::leave_out_beforehand(state.config_mut().options_mut());
         }
-        let steps = state.query_planner().create_physical_plan(&plan, &state).await?;
+        let mut steps = state.query_planner().create_physical_plan(&plan, &state).await?;
+        if peers::can_be_told(&plan) {
+            steps = peers::told(steps)?;
+        }
         Ok((steps, state))
     }
 

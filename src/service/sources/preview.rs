@@ -1,6 +1,7 @@
 //! Files that are looked at before they are kept: a worker reads their first rows as an import would, and nothing stays.
 
 use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -42,7 +43,8 @@ impl App {
         self.upload_room(caller).await
     }
 
-    /// What a file looks like that is on the web or on this machine, and is brought into `room`. Somebody waits for it, so it has the time of a query.
+    /// What a file looks like that is on the web or on this machine, and is brought into `room`. Somebody waits for it, so it
+    /// has the time of a query.
     ///
     /// # Errors
     /// `InvalidField` for what is no such place, `SourceUnavailable` when the file cannot be had, `InvalidFile` when it cannot
@@ -55,36 +57,45 @@ impl App {
     ) -> Result<Vec<FilePreview>> {
         caller.require(Permission::DataSourcesCreate)?;
         if !matches!(request.kind, Kind::File | Kind::Url) {
-            return Err(Error::field(
-                "kind",
-                "must be `file` or `url`; only files are looked at before they are kept.",
-            ));
+            return Err(of_no_file());
         }
         let connection = self.placed(caller, Connection::parse(request.kind, request.connection)?).await?;
         connection.check_options(&request.options)?;
         request.credentials.check(request.kind)?;
-        let (path, patience) = (room.path().join("0"), Duration::from_millis(self.settings.query.millis));
-        let turn = tokio::time::timeout(patience, self.fetching.take(caller.org())).await;
-        let busy = "Other files of the organization are on their way and take long; try again later.";
-        let _turn = turn.map_err(|_| Error::SourceUnavailable(busy.to_owned()))??;
-        let limit = self.settings.outbound.file_limit.min(room.left());
-        let (name, bytes) = match connection {
-            Connection::File(file) => (file.name(), self.copied(&file, path.clone(), limit).await?),
-            Connection::Url(file) if file.is_masked() => return Err(masked_for_another()),
-            Connection::Url(file) => {
-                let asked = self.request(&file, request.credentials, path.clone());
-                let asked = client::Request { limit, deadline: patience, ..asked };
-                let fetched = client::fetch(&self.settings.outbound.guard, asked, &mut |_| {}).await;
-                match fetched.map_err(unavailable)? {
-                    Fetched::File { bytes, .. } => (file.name(), bytes),
-                    Fetched::Unchanged => return Err(Error::internal("what was never there is unchanged")),
-                }
-            }
-            _ => return Err(Error::internal("a file that is a database")),
-        };
+        let path = room.path().join("0");
+        let (name, bytes) = self.brought(caller, connection, request.credentials, (&path, room.left())).await?;
         room.take(bytes)?;
         let files = vec![IncomingFile { path, name }];
         self.preview_files(caller, IncomingFiles { files, options: Some(request.options), holder: Some(room) }).await
+    }
+
+    /// Brings a file of so many bytes at most; gives its name and how many they are.
+    async fn brought(
+        &self,
+        caller: &Caller,
+        from: Connection,
+        credentials: Credentials,
+        (into, limit): (&Path, u64),
+    ) -> Result<(String, u64)> {
+        let patience = Duration::from_millis(self.settings.query.millis);
+        let turn = tokio::time::timeout(patience, self.fetching.take(caller.org())).await;
+        let busy = "Other files of the organization are on their way and take long; try again later.";
+        let _turn = turn.map_err(|_| Error::SourceUnavailable(busy.to_owned()))??;
+        let limit = self.settings.outbound.file_limit.min(limit);
+        match from {
+            Connection::File(file) => Ok((file.name(), self.copied(&file, into.to_owned(), limit).await?)),
+            Connection::Url(file) if file.is_masked() => Err(masked_for_another()),
+            Connection::Url(file) => {
+                let asked = self.request(&file, credentials, into.to_owned());
+                let asked = client::Request { limit, deadline: patience, ..asked };
+                let fetched = client::fetch(&self.settings.outbound.guard, asked, &mut |_| {}).await;
+                match fetched.map_err(unavailable)? {
+                    Fetched::File { bytes, .. } => Ok((file.name(), bytes)),
+                    Fetched::Unchanged => Err(Error::internal("what was never there is unchanged")),
+                }
+            }
+            Connection::Sqlite(_) | Connection::Postgres(_) | Connection::Mysql(_) => Err(of_no_file()),
+        }
     }
 
     /// What the files look like.
@@ -119,4 +130,8 @@ impl App {
             .await
             .map_err(error_of)
     }
+}
+
+fn of_no_file() -> Error {
+    Error::field("kind", "must be `file` or `url`; only files are looked at before they are kept.")
 }
