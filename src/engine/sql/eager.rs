@@ -123,7 +123,7 @@ impl EagerAggregation {
         if few.max(1) > most {
             return Ok(false);
         }
-        let of_many = below.keys.iter().map(|key| key.index());
+        let of_many = below.keys.iter().map(Column::index);
         let Some(keys) = self.different(right, of_many).filter(|keys| *keys <= most) else { return Ok(false) };
         let of_few = below.join.on().iter().filter_map(|(key, _)| Some(key.downcast_ref::<Column>()?.index()));
         // Where it is not known they may all be different.

@@ -28,16 +28,22 @@ fn extract(columns: Vec<(&str, ArrayRef)>) -> NamedTempFile {
 
 #[test]
 fn different_values_of_all_row_groups_are_counted_once() {
-    let rows = 0..1_000_i64;
+    let rows = 0..1_000_i32;
     let file = extract(vec![
         ("text", Arc::new(StringArray::from_iter_values(rows.clone().map(|row| format!("p{}", row % 7))))),
-        ("new in each group", Arc::new(Int64Array::from_iter_values(rows.clone().map(|row| row / 50)))),
-        ("date", Arc::new(Date32Array::from_iter_values(rows.clone().map(|row| row as i32 % 31)))),
+        ("new in each group", Arc::new(Int64Array::from_iter_values(rows.clone().map(|row| i64::from(row / 50))))),
+        ("date", Arc::new(Date32Array::from_iter_values(rows.clone().map(|row| row % 31)))),
         ("price", Arc::new(Decimal128Array::from_iter_values(rows.clone().map(|row| i128::from(row % 3))))),
-        ("empty", Arc::new(StringArray::from_iter_values(rows.clone().map(|row| "x".repeat(row as usize % 2))))),
-        ("with null", Arc::new(Int64Array::from_iter(rows.clone().map(|row| (row % 3 != 0).then_some(row % 4))))),
+        (
+            "empty",
+            Arc::new(StringArray::from_iter_values(rows.clone().map(|row| ["", "x"][usize::from(row % 2 == 1)]))),
+        ),
+        (
+            "with null",
+            Arc::new(Int64Array::from_iter(rows.clone().map(|row| (row % 3 != 0).then_some(i64::from(row % 4))))),
+        ),
         ("only null", Arc::new(StringArray::from_iter(rows.clone().map(|_| None::<&str>)))),
-        ("weight", Arc::new(Float64Array::from_iter_values(rows.clone().map(|row| row as f64)))),
+        ("weight", Arc::new(Float64Array::from_iter_values(rows.clone().map(f64::from)))),
         ("flag", Arc::new(BooleanArray::from_iter(rows.map(|row| Some(row % 2 == 0))))),
     ]);
     let keys = Keys::default();
@@ -57,7 +63,7 @@ fn different_values_of_all_row_groups_are_counted_once() {
 
 #[test]
 fn too_many_values_are_not_told() {
-    let most = FEW as i64;
+    let most = i64::try_from(FEW).unwrap();
     for (values, told) in [(most, Some(FEW)), (most + 1, None)] {
         let file = extract(vec![("k", Arc::new(Int64Array::from_iter_values(0..values)))]);
         assert_eq!(Keys::default().of(file.path(), "k"), told);
