@@ -248,18 +248,24 @@ impl Connection {
     /// # Errors
     /// A field that this kind has not got, that is missing, or that breaks a rule, as `connection.<field>`.
     pub fn parse(kind: Kind, fields: Value) -> Result<Self> {
-        let parsed = match kind {
-            Kind::File if fields.get("path").is_none() => {
-                return Err(field("path", "is missing; or send the files themselves, as multipart/form-data."));
-            }
+        if kind == Kind::File && fields.get("path").is_none() {
+            return Err(field("path", "is missing; or send the files themselves, as multipart/form-data."));
+        }
+        Self::read(kind, fields)?.checked()
+    }
+
+    /// Reads the fields of a connection that was checked once: what was kept stays readable, whatever the rules are now.
+    ///
+    /// # Errors
+    /// A field that this kind has not got, or that is missing.
+    pub fn read(kind: Kind, fields: Value) -> Result<Self> {
+        Ok(match kind {
             Kind::File => Self::File(fields_of(fields)?),
             Kind::Url => Self::Url(fields_of(fields)?),
             Kind::Sqlite => Self::Sqlite(fields_of(fields)?),
             Kind::Postgres => Self::Postgres(fields_of(fields)?),
             Kind::Mysql => Self::Mysql(fields_of(fields)?),
-        };
-        parsed.check()?;
-        Ok(parsed)
+        })
     }
 
     /// As it is shown.
@@ -316,8 +322,12 @@ impl Connection {
         }
     }
 
-    fn check(&self) -> Result<()> {
-        match self {
+    /// Itself, if it keeps the rules.
+    ///
+    /// # Errors
+    /// `InvalidField` that names the field.
+    pub fn checked(self) -> Result<Self> {
+        match &self {
             Self::Url(file) => check_web_file(file)?,
             Self::File(file) => {
                 check_path(&file.path)?;
@@ -326,7 +336,8 @@ impl Connection {
             Self::Sqlite(file) => check_path(&file.path)?,
             Self::Postgres(server) | Self::Mysql(server) => check_server(server)?,
         }
-        self.check_readings()
+        self.check_readings()?;
+        Ok(self)
     }
 }
 

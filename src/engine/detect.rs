@@ -208,16 +208,17 @@ pub fn date(value: &[u8]) -> Option<i32> {
     Some(NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, month, day)?.to_epoch_days())
 }
 
-/// A [date], then `T` or a space, `HH:MM` or `HH:MM:SS`, of seconds a fraction of up to nine digits, and `Z` or an offset,
-/// as microseconds since 1970 in UTC. Without an offset the time is taken as UTC; digits past the sixth are dropped.
+/// A [date], then `T` or a space and `HH:MM:SS`, a fraction of up to nine digits, and `Z` or an offset, or `HH:MM` and perhaps
+/// `Z`, as microseconds since 1970 in UTC. Without an offset the time is taken as UTC; digits past the sixth are dropped.
 pub fn timestamp(value: &[u8]) -> Option<i64> {
     let (day, clock) = value.split_at_checked(10)?;
     let &[b'T' | b't' | b' ', h0, h1, b':', m0, m1, ref rest @ ..] = clock else { return None };
     let (hour, minute) = (pair(h0, h1)?, pair(m0, m1)?);
     let (second, rest) = match *rest {
         [b':', s0, s1, ref rest @ ..] => (pair(s0, s1)?, rest),
-        [b'.', ..] => return None,
-        _ => (0, rest),
+        [] | [b'Z' | b'z'] => (0, rest),
+        // What follows may be another time: `10:00-11:00` is no time of the far west.
+        _ => return None,
     };
     if hour > 23 || minute > 59 || second > 59 {
         return None;
@@ -308,8 +309,16 @@ mod tests {
         assert_eq!(guess(&["2013/01/31"]), Guess::Date);
         assert_eq!(guess(&["31.01.2013 10:00", "2013-01-31T10:00Z"]), Guess::Timestamp);
         assert_eq!(guess(&["1", "true"]), Guess::Text);
-        for none in ["2013-02-29", "29.02.2013", "01/31/2013", "31/01/2013", "1.2.2013", "2013-01-31 10", "10.20.30.40"]
-        {
+        for none in [
+            "2013-02-29",
+            "29.02.2013",
+            "01/31/2013",
+            "31/01/2013",
+            "1.2.2013",
+            "2013-01-31 10",
+            "31.01.2026 10:00-11:00",
+            "10.20.30.40",
+        ] {
             assert_eq!(guess(&[none]), Guess::Text, "{none}");
         }
         assert_eq!(guess(&["1", "2", "x"]), Guess::Text);
@@ -343,7 +352,8 @@ mod tests {
         assert_eq!(timestamp(b"2013-01-01T11:30:00+0130"), ten);
         assert_eq!(timestamp(b"2013-01-01T10:00:00.123456789Z"), ten.map(|micros| micros + 123_456));
         assert_eq!(timestamp(b"2013-01-01T10:00"), ten);
-        assert_eq!(timestamp(b"01.01.2013 11:30+01:30"), ten);
+        assert_eq!(timestamp(b"01.01.2013 11:30:00+01:30"), ten);
+        assert_eq!(timestamp(b"2013-01-01 10:00-11:00"), None);
         assert_eq!(timestamp(b"2013-01-01T10:00.5"), None);
         assert_eq!(timestamp(b"2013-01-01T24:00:00Z"), None);
         assert_eq!(timestamp(b"2013-01-01T10:00:00x"), None);

@@ -105,6 +105,9 @@ pub enum Failure {
     /// The end never came.
     #[error("The file ended before it was complete.")]
     Cut,
+    /// Whoever asked for it does not go on.
+    #[error("The file is not wanted any more.")]
+    Unwanted,
     /// Too slow as a whole.
     #[error("The file did not come in time.")]
     Late,
@@ -119,10 +122,10 @@ pub enum Failure {
     Unwritten(std::io::Error),
 }
 
-/// Told which part of a file is here.
-pub type Arrived<'a> = &'a mut (dyn FnMut(f64) + Send);
+/// Told how many bytes of a file came, of how many where the server says that, before they are kept; whether to go on.
+pub type Arrived<'a> = &'a mut (dyn FnMut(u64, Option<u64>) -> bool + Send);
 
-/// Fetches a file; tells how much of it is here where the server says how long it is.
+/// Fetches a file.
 pub async fn fetch(guard: &Guard, request: Request, arrived: Arrived<'_>) -> Result<Fetched, Failure> {
     let deadline = request.deadline;
     tokio::time::timeout(deadline, follow(guard, request, arrived)).await.map_err(|_| Failure::Late)?
@@ -269,11 +272,12 @@ async fn keep(mut response: Response, request: &Request, arrived: Arrived<'_>) -
         if bytes > request.limit {
             return Err(Failure::TooLarge(request.limit));
         }
+        if !arrived(bytes, whole) {
+            return Err(Failure::Unwanted);
+        }
         for chunk in lot {
             file.write_all(&chunk).await.map_err(Failure::Unwritten)?;
         }
-        #[expect(clippy::cast_precision_loss, reason = "progress needs no exactness")]
-        whole.into_iter().for_each(|whole| arrived(bytes as f64 / whole as f64));
     }
     file.flush().await.map_err(Failure::Unwritten)?;
     Ok(Fetched::File { bytes, validators })

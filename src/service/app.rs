@@ -186,6 +186,8 @@ pub struct Parts {
     pub arriving: Arriving,
     /// Whose turn it is to fetch a file.
     pub fetching: Turns,
+    /// Whose turn it is to copy a file of this machine: where one hangs, the web goes on.
+    pub copying: Turns,
     /// Extracts that nothing points at, and how many jobs had been asked for when that was seen.
     pub(super) unused: Mutex<HashMap<PathBuf, u64>>,
     /// The certificates that workers check servers by.
@@ -238,6 +240,7 @@ impl App {
             underway: Underway::default(),
             arriving: Arriving::default(),
             fetching: Turns::new(FETCHES, FETCHES_OF_ONE),
+            copying: Turns::new(FETCHES, FETCHES_OF_ONE),
             unused: Mutex::default(),
             trusted: Trusted::default(),
             lease: OnceLock::new(),

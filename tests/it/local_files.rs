@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 
 use crate::actors::{Actor, Part};
 use crate::binary::{Installation, text};
+use crate::connected::of_url;
+use crate::web::{Page, Site};
 use crate::world::World;
 
 const SOURCES: &str = "/v1/data-sources";
@@ -125,6 +127,57 @@ async fn nothing_else_is_read_than_the_file_that_was_named() {
         let refused = owner.post(SOURCES, by_path("Own", path)).await.refuses(400, "invalid_request");
         assert!(refused["message"].as_str().unwrap().contains("installation itself"), "{refused}");
     }
+}
+
+/// A name that a table cannot be named by has to be given another; what was kept stays readable whatever it leads to.
+#[tokio::test(flavor = "multi_thread")]
+async fn names_that_are_too_long_are_refused_wherever_they_come_from() {
+    let directory = tempfile::tempdir().unwrap();
+    let world = open_world(directory.path()).await;
+    let owner = world.owner().await;
+    let (short, long) =
+        (directory.path().join("orders.csv"), directory.path().join(format!("{}.csv", "o".repeat(220))));
+    std::fs::write(&short, ORDERS).unwrap();
+    std::fs::write(&long, ORDERS).unwrap();
+    let link = directory.path().join("link.csv");
+    symlink(&long, &link).unwrap();
+    for place in [SOURCES, "/v1/data-sources/preview"] {
+        let refused = owner.post(place, by_path("Long", &long)).await.refuses(400, "invalid_request");
+        assert!(refused["message"].as_str().unwrap().contains("connection.file"), "{refused}");
+    }
+    let mut body = by_path("Orders", &short);
+    body["options"] = json!({"files": {"orders.csv": {"separator": ";"}}});
+    owner.post(SOURCES, body).await.is(201);
+    for connection in [json!({"path": long}), json!({"path": link})] {
+        // Options of one file are not those of another.
+        let refused = owner.patch("/v1/data-sources/ds_1", json!({"connection": connection})).await;
+        refused.refuses(400, "invalid_request");
+    }
+    let change = json!({"connection": {"path": link, "file": "orders.csv"}, "schedule": {"cron": "@daily"}});
+    owner.patch("/v1/data-sources/ds_1", change).await.is(200);
+    owner.post("/v1/data-sources/ds_1/sync", json!({})).await.is(200);
+    assert_eq!(counted(&owner).await, json!([2, "2026-02-01"]));
+    assert_eq!(owner.get(SOURCES).await.is(200)["data"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_looked_at_takes_the_room_of_its_organisation() {
+    let directory = tempfile::tempdir().unwrap();
+    let world = World::with(|plot| {
+        plot.settings.allowed_dirs = vec![directory.path().to_owned()];
+        plot.settings.source_quota = 64 << 10;
+    })
+    .await;
+    let (owner, site) = (world.owner().await, Site::open().await);
+    let large = format!("id\n{}", "1\n".repeat(64 << 10));
+    let path = directory.path().join("large.csv");
+    std::fs::write(&path, &large).unwrap();
+    let url = site.put("/large.csv", Page::File(large));
+    for body in [by_path("Large", &path), of_url("Large", &url)] {
+        owner.post("/v1/data-sources/preview", body).await.refuses(409, "conflict");
+    }
+    std::fs::write(&path, "id\n1\n").unwrap();
+    owner.post("/v1/data-sources/preview", by_path("Small", &path)).await.is(200);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -36,8 +36,10 @@ pub(super) fn connect_request(add: &AddSource) -> Result<Option<ConnectRequest>,
     let options = add.read_as.options()?;
     if add.by_path {
         let path = only_file(add)?;
-        let whole = path.canonicalize();
-        let whole = whole.map_err(|error| Failure::failed(format!("{} cannot be read: {error}", path.display())))?;
+        let unread = |error| Failure::failed(format!("{} cannot be read: {error}", path.display()));
+        path.metadata().map_err(unread)?;
+        // Not through links: what it is called by names its table.
+        let whole = std::path::absolute(path).map_err(unread)?;
         return Ok(Some(ConnectRequest {
             name: add.name.clone(),
             kind: Kind::File,

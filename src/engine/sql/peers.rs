@@ -9,7 +9,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::array::{BinaryViewArray, RecordBatch};
 use datafusion::arrow::compute::SortOptions;
 use datafusion::arrow::datatypes::{DataType, Schema};
 use datafusion::arrow::row::{RowConverter, SortField};
@@ -19,9 +19,9 @@ use datafusion::logical_expr::{ColumnarValue, Expr, LogicalPlan, WindowFrame, Wi
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::window::{PlainAggregateWindowExpr, WindowExpr};
 use datafusion::physical_expr::{PhysicalExpr, PhysicalSortExpr};
-use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::windows::BoundedWindowAggExec;
+use datafusion::physical_plan::{ExecutionPlan, InputOrderMode};
 
 /// What the column of keys is called. It is found by its place.
 const KEY: &str = "peers";
@@ -50,8 +50,9 @@ fn has_condition(expression: &Expr) -> bool {
 pub fn told(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
     let told = plan.transform_up(|node| {
         let keyed = match node.downcast_ref::<BoundedWindowAggExec>() {
-            Some(window) => keyed(window)?,
-            None => None,
+            // What cannot be told of a key compares columns.
+            Some(window) if window.input_order_mode == InputOrderMode::Sorted => keyed(window).unwrap_or_default(),
+            _ => None,
         };
         Ok(keyed.map_or_else(|| Transformed::no(node), Transformed::yes))
     });
@@ -131,7 +132,7 @@ impl PeerKey {
 
 impl PhysicalExpr for PeerKey {
     fn data_type(&self, _: &Schema) -> Result<DataType> {
-        Ok(DataType::Binary)
+        Ok(DataType::BinaryView)
     }
 
     fn nullable(&self, _: &Schema) -> Result<bool> {
@@ -143,7 +144,8 @@ impl PhysicalExpr for PeerKey {
         let columns =
             self.order.iter().map(|by| by.expr.evaluate(batch)?.into_array(rows)).collect::<Result<Vec<_>>>()?;
         let keys = RowConverter::new(self.fields(&batch.schema())?)?.convert_columns(&columns)?;
-        Ok(ColumnarValue::Array(Arc::new(keys.try_into_binary()?)))
+        // As views, so that batches of the same peers are put together without copying their keys.
+        Ok(ColumnarValue::Array(Arc::new(BinaryViewArray::from(&keys.try_into_binary()?))))
     }
 
     fn children(&self) -> Vec<&Arc<dyn PhysicalExpr>> {

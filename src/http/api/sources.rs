@@ -49,7 +49,7 @@ impl DataSourcesApi {
         Ok(self.0.answer(&caller, DataSource::answer(source)).await?)
     }
 
-    /// Look at files before they are kept: uploaded ones, or one on the web.
+    /// Look at files before they are kept: uploaded ones, or one on the web or of the server's machine.
     ///
     /// Tells what would be detected of them, the types of their columns by the first 1,000 rows, and the first ten rows.
     /// Takes the form or the JSON by which a data source is made, so that it can be sent again once it is right.

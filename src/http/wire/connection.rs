@@ -25,7 +25,7 @@ pub struct Connection {
     #[oai(validator(min_length = 1, max_length = 200))]
     file: Option<String>,
     /// A file or a SQLite file of the server's machine, by its whole path: below the directories that the operator opened in
-    /// `sources.allowed_dirs`.
+    /// `sources.allowed_dirs`. Links are followed when it is named, and not again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[oai(validator(min_length = 1, max_length = 1000))]
     path: Option<String>,

@@ -228,6 +228,9 @@ impl App {
                 }
                 let asked = Repointing { to, credentials: change.credentials };
                 let Repointing { to, credentials } = app.repointed((tx, org), &found, asked)?;
+                if let (Some(to), None) = (&to, &change.options) {
+                    to.check_options(&found.options)?;
+                }
                 if let Some(options) = change.options {
                     let at = to.as_ref().or(found.connection.as_ref());
                     let at = at.ok_or_else(|| Error::field("options", "are sent along with the files."))?;

@@ -63,11 +63,11 @@ impl App {
                 // What it was called by stays its name, whatever a link leads to.
                 let name = file.name();
                 let path = self.placed_file(caller, &file.path, Kind::File).await?;
-                Ok(Connection::File(LocalFile { path, file: Some(name) }))
+                Connection::File(LocalFile { path, file: Some(name) }).checked()
             }
             Connection::Sqlite(file) => {
                 let path = self.placed_file(caller, &file.path, Kind::Sqlite).await?;
-                Ok(Connection::Sqlite(SqliteFile { path, ..file }))
+                Connection::Sqlite(SqliteFile { path, ..file }).checked()
             }
             Connection::Postgres(_) | Connection::Mysql(_) => {
                 if let Some((host, port)) = connection.server() {

@@ -95,7 +95,11 @@ impl App {
         progress(0.0, 0);
         let request =
             Request { known: came_before(source).unwrap_or_default(), ..self.request(file, secret, path.clone()) };
-        let mut arrived = |part: f64| progress(part * FETCHING, 0);
+        let mut arrived = |bytes: u64, whole: Option<u64>| {
+            #[expect(clippy::cast_precision_loss, reason = "progress needs no exactness")]
+            whole.into_iter().for_each(|whole| progress(bytes as f64 / whole as f64 * FETCHING, 0));
+            true
+        };
         let fetched = client::fetch(&self.settings.outbound.guard, request, &mut arrived).await.map_err(unavailable)?;
         let Fetched::File { validators, .. } = fetched else {
             return Ok((News::Nothing, None));

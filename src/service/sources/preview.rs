@@ -17,7 +17,7 @@ use crate::domain::connection::{Connection, Credentials, Kind};
 use crate::domain::error::{Error, Result};
 use crate::domain::import::ImportOptions;
 use crate::domain::preview::FilePreview;
-use crate::outbound::client::{self, Fetched};
+use crate::outbound::client;
 use crate::service::app::App;
 use crate::service::caller::Caller;
 use crate::worker::pool::{Errand, Reach};
@@ -49,12 +49,7 @@ impl App {
     /// # Errors
     /// `InvalidField` for what is no such place, `SourceUnavailable` when the file cannot be had, `InvalidFile` when it cannot
     /// be read.
-    pub async fn preview_place(
-        &self,
-        caller: &Caller,
-        request: LookRequest,
-        mut room: Room,
-    ) -> Result<Vec<FilePreview>> {
+    pub async fn preview_place(&self, caller: &Caller, request: LookRequest, room: Room) -> Result<Vec<FilePreview>> {
         caller.require(Permission::DataSourcesCreate)?;
         if !matches!(request.kind, Kind::File | Kind::Url) {
             return Err(of_no_file());
@@ -63,36 +58,43 @@ impl App {
         connection.check_options(&request.options)?;
         request.credentials.check(request.kind)?;
         let path = room.path().join("0");
-        let (name, bytes) = self.brought(caller, connection, request.credentials, (&path, room.left())).await?;
-        room.take(bytes)?;
+        let (name, room) = self.brought(caller, connection, request.credentials, (&path, room)).await?;
         let files = vec![IncomingFile { path, name }];
         self.preview_files(caller, IncomingFiles { files, options: Some(request.options), holder: Some(room) }).await
     }
 
-    /// Brings a file of so many bytes at most; gives its name and how many they are.
+    /// Brings a file into a room, whose bytes are counted as they come; gives its name.
     async fn brought(
         &self,
         caller: &Caller,
         from: Connection,
         credentials: Credentials,
-        (into, limit): (&Path, u64),
-    ) -> Result<(String, u64)> {
+        (into, mut room): (&Path, Room),
+    ) -> Result<(String, Room)> {
         let patience = Duration::from_millis(self.settings.query.millis);
-        let turn = tokio::time::timeout(patience, self.fetching.take(caller.org())).await;
+        let turns = if matches!(from, Connection::File(_)) { &self.copying } else { &self.fetching };
+        let turn = tokio::time::timeout(patience, turns.take(caller.org())).await;
         let busy = "Other files of the organization are on their way and take long; try again later.";
         let _turn = turn.map_err(|_| Error::SourceUnavailable(busy.to_owned()))??;
-        let limit = self.settings.outbound.file_limit.min(limit);
         match from {
-            Connection::File(file) => Ok((file.name(), self.copied(&file, into.to_owned(), limit).await?)),
+            Connection::File(file) => {
+                let (_, room) = self.copied(&file, into, (patience, None), Some(room)).await?;
+                Ok((file.name(), room.ok_or_else(|| Error::internal("a room is gone"))?))
+            }
             Connection::Url(file) if file.is_masked() => Err(masked_for_another()),
             Connection::Url(file) => {
                 let asked = self.request(&file, credentials, into.to_owned());
-                let asked = client::Request { limit, deadline: patience, ..asked };
-                let fetched = client::fetch(&self.settings.outbound.guard, asked, &mut |_| {}).await;
-                match fetched.map_err(unavailable)? {
-                    Fetched::File { bytes, .. } => Ok((file.name(), bytes)),
-                    Fetched::Unchanged => Err(Error::internal("what was never there is unchanged")),
-                }
+                let asked = client::Request { deadline: patience, ..asked };
+                let (mut counted, mut full) = (0, Ok(()));
+                let mut count = |bytes: u64, _: Option<u64>| {
+                    full = room.take(bytes - counted);
+                    counted = bytes;
+                    full.is_ok()
+                };
+                let fetched = client::fetch(&self.settings.outbound.guard, asked, &mut count).await;
+                full?;
+                fetched.map_err(unavailable)?;
+                Ok((file.name(), room))
             }
             Connection::Sqlite(_) | Connection::Postgres(_) | Connection::Mysql(_) => Err(of_no_file()),
         }

@@ -136,13 +136,6 @@ impl Room {
         self.scratch.path()
     }
 
-    /// How many bytes it has room for still.
-    pub fn left(&self) -> u64 {
-        let Some(claim) = &self.claim else { return u64::MAX };
-        let under_way = claim.app.arriving.0.lock().get(&claim.org).map_or(0, |load| load.bytes);
-        claim.most.saturating_sub(under_way)
-    }
-
     /// Refuses what is announced to be more than there is room for, before it is sent.
     ///
     /// # Errors

@@ -62,7 +62,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Source> {
 }
 
 fn stored(kind: Kind, fields: serde_json::Value) -> rusqlite::Result<Connection> {
-    Connection::parse(kind, fields).map_err(|error| rusqlite::Error::UserFunctionError(Box::new(corrupt(&error))))
+    Connection::read(kind, fields).map_err(|error| rusqlite::Error::UserFunctionError(Box::new(corrupt(&error))))
 }
 
 fn corrupt(error: &Error) -> StoreError {
@@ -225,7 +225,7 @@ pub fn repair(tx: &Tx<'_>, runs: Runs<'_>, now: Timestamp) -> Result<usize, Stor
     Ok(tx
         .prepare(&format!(
             "UPDATE sources SET status = CASE WHEN extract IS NULL THEN 'error' ELSE 'active' END, boot = NULL,
-                 error = CASE kind WHEN 'file' THEN '{whoever} stopped while the data was read; upload it again.'
+                 error = CASE WHEN kind = 'file' AND connection IS NULL THEN '{whoever} stopped while the data was read; upload it again.'
                      ELSE '{whoever} stopped while the data was read; sync it again.' END, updated_at = ?2,
                  version = version + 1 WHERE status = 'syncing' AND {condition}",
             whoever = runs.whoever(),

@@ -55,6 +55,23 @@ fn running_sums_are_the_same_by_a_key_and_by_columns() {
     }
 }
 
+/// A window with a condition has the engine's own search.
+#[test]
+fn running_sums_are_those_of_the_engine() {
+    let sales = sales();
+    for (partition, order) in ORDERS {
+        let sums = |condition: &str| {
+            let running = |sum: &str| format!("{sum} {condition} OVER ({partition} ORDER BY {order})");
+            let windows = format!("{} AS s, {} AS n", running("sum(amount)"), running("count(*)"));
+            let sums = "sum(s % 1009 * (id % 97 + 1)), sum(n % 1013 * (id % 89 + 1)), count(s)";
+            format!("SELECT {sums} FROM (SELECT id, {windows} FROM sales) t")
+        };
+        let (keyed, own) = (sums(""), sums("FILTER (WHERE id >= 0)"));
+        assert!(sales.steps(&keyed).contains("as peers") && !sales.steps(&own).contains("as peers"), "{keyed}");
+        assert_eq!(sales.ask(&keyed).unwrap(), sales.ask(&own).unwrap(), "{keyed}");
+    }
+}
+
 #[test]
 fn several_windows_have_their_own_and_other_columns_stay_in_their_places() {
     let sales = sales();
