@@ -51,8 +51,8 @@ async fn rows(actor: &Actor, sql: &str) -> Value {
     actor.post("/v1/query", json!({"sql": sql})).await.is(200)["rows"].clone()
 }
 
-/// A world in which SQLite files below a directory may be named.
-async fn open_world(directory: &Path) -> World {
+/// A world in which files below a directory may be named.
+pub async fn open_world(directory: &Path) -> World {
     World::with(|plot| plot.settings.allowed_dirs = vec![directory.to_owned()]).await
 }
 

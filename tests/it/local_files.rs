@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::actors::{Actor, Part};
 use crate::binary::{Installation, text};
 use crate::connected::of_url;
+use crate::databases::open_world;
 use crate::web::{Page, Site};
 use crate::world::World;
 
@@ -16,10 +17,6 @@ const ORDERS: &str = "id;day\n1;31.01.2026\n2;01.02.2026\n";
 
 fn by_path(name: &str, path: &std::path::Path) -> Value {
     json!({"name": name, "kind": "file", "connection": {"path": path}})
-}
-
-async fn open_world(directory: &std::path::Path) -> World {
-    World::with(|plot| plot.settings.allowed_dirs = vec![directory.to_owned()]).await
 }
 
 async fn counted(actor: &Actor) -> Value {
