@@ -207,8 +207,8 @@ operations! {
         &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, Conflict, InvalidFile, SourceUnavailable,
           QueryTimeout, QueryTooLarge, TrialEnded], Once;
     "data_sources_preview" of(Permission::DataSourcesCreate), General, Upload,
-        &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, Conflict, InvalidFile, SourceUnavailable,
-          QueryTimeout, QueryTooLarge, TrialEnded];
+        &[InvalidRequest, UnknownField, UnsupportedMediaType, Conflict, InvalidFile, QueryTimeout, QueryTooLarge,
+          TrialEnded];
     "data_sources_get" of(Permission::DataSourcesRead), General, None, FIND;
     "data_sources_update" of(Permission::DataSourcesUpdate), General, Json,
         &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, PreconditionFailed, TrialEnded];

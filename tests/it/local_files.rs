@@ -7,9 +7,7 @@ use serde_json::{Value, json};
 
 use crate::actors::{Actor, Part};
 use crate::binary::{Installation, text};
-use crate::connected::of_url;
 use crate::databases::open_world;
-use crate::web::{Page, Site};
 use crate::world::World;
 
 const SOURCES: &str = "/v1/data-sources";
@@ -33,10 +31,6 @@ async fn a_file_below_an_open_directory_is_read_again_with_each_sync() {
     std::fs::write(&path, ORDERS).unwrap();
     let mut body = by_path("Orders", &path);
     body["schedule"] = json!({"cron": "@daily"});
-    let seen = owner.post("/v1/data-sources/preview", body.clone()).await.is(200);
-    assert_eq!(seen["files"][0]["tables"][0]["columns"][1]["type"], "date");
-    assert_eq!(owner.get(SOURCES).await.is(200)["data"], json!([]));
-
     let source = owner.post(SOURCES, body).await.is(201);
     let whole = path.canonicalize().unwrap();
     assert_eq!((&source["kind"], &source["status"]), (&json!("file"), &json!("active")));
@@ -94,11 +88,9 @@ async fn nothing_else_is_read_than_the_file_that_was_named() {
         &open.path().join("none.csv"),
         &"/proc/self/environ".into(),
     ] {
-        for place in [SOURCES, "/v1/data-sources/preview"] {
-            let refused = owner.post(place, by_path("Other", path)).await;
-            refused.refuses(400, "invalid_request");
-            assert!(!refused.text().contains("opal"), "{}", refused.text());
-        }
+        let refused = owner.post(SOURCES, by_path("Other", path)).await;
+        refused.refuses(400, "invalid_request");
+        assert!(!refused.text().contains("opal"), "{}", refused.text());
     }
     owner.post(SOURCES, json!({"name": "x", "kind": "file", "connection": {}})).await.refuses(400, "invalid_request");
 
@@ -138,43 +130,16 @@ async fn names_that_are_too_long_are_refused_wherever_they_come_from() {
     std::fs::write(&long, ORDERS).unwrap();
     let link = directory.path().join("link.csv");
     symlink(&long, &link).unwrap();
-    for place in [SOURCES, "/v1/data-sources/preview"] {
-        let refused = owner.post(place, by_path("Long", &long)).await.refuses(400, "invalid_request");
-        assert!(refused["message"].as_str().unwrap().contains("connection.file"), "{refused}");
-    }
-    let mut body = by_path("Orders", &short);
-    body["options"] = json!({"files": {"orders.csv": {"separator": ";"}}});
-    owner.post(SOURCES, body).await.is(201);
-    for connection in [json!({"path": long}), json!({"path": link})] {
-        // Options of one file are not those of another.
-        let refused = owner.patch("/v1/data-sources/ds_1", json!({"connection": connection})).await;
-        refused.refuses(400, "invalid_request");
-    }
+    let refused = owner.post(SOURCES, by_path("Long", &long)).await.refuses(400, "invalid_request");
+    assert!(refused["message"].as_str().unwrap().contains("connection.file"), "{refused}");
+    owner.post(SOURCES, by_path("Orders", &short)).await.is(201);
+    let long = json!({"connection": {"path": long}});
+    owner.patch("/v1/data-sources/ds_1", long).await.refuses(400, "invalid_request");
     let change = json!({"connection": {"path": link, "file": "orders.csv"}, "schedule": {"cron": "@daily"}});
     owner.patch("/v1/data-sources/ds_1", change).await.is(200);
     owner.post("/v1/data-sources/ds_1/sync", json!({})).await.is(200);
     assert_eq!(counted(&owner).await, json!([2, "2026-02-01"]));
     assert_eq!(owner.get(SOURCES).await.is(200)["data"].as_array().unwrap().len(), 1);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_looked_at_takes_the_room_of_its_organisation() {
-    let directory = tempfile::tempdir().unwrap();
-    let world = World::with(|plot| {
-        plot.settings.allowed_dirs = vec![directory.path().to_owned()];
-        plot.settings.source_quota = 64 << 10;
-    })
-    .await;
-    let (owner, site) = (world.owner().await, Site::open().await);
-    let large = format!("id\n{}", "1\n".repeat(64 << 10));
-    let path = directory.path().join("large.csv");
-    std::fs::write(&path, &large).unwrap();
-    let url = site.put("/large.csv", Page::File(large));
-    for body in [by_path("Large", &path), of_url("Large", &url)] {
-        owner.post("/v1/data-sources/preview", body).await.refuses(409, "conflict");
-    }
-    std::fs::write(&path, "id\n1\n").unwrap();
-    owner.post("/v1/data-sources/preview", by_path("Small", &path)).await.is(200);
 }
 
 #[tokio::test(flavor = "multi_thread")]

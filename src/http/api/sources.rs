@@ -10,10 +10,10 @@ use crate::http::body::Body;
 use crate::http::credential::Credential;
 use crate::http::fault::Reply;
 use crate::http::list_query::ListQuery;
-use crate::http::new_source::{NewLook, NewSource};
+use crate::http::new_source::NewSource;
 use crate::http::params::{Exchanged, NameInPath, Named};
 use crate::http::reply::{Changed, CreatedOrAccepted, DoneOrAccepted, Json, One};
-use crate::http::upload::{NewFiles, Upload};
+use crate::http::upload::{Look, NewFiles, Upload};
 use crate::http::wire::catalog::{DataSourceTable, DataSourceTables, TablePatch, TableProfile};
 use crate::http::wire::import::Preview;
 use crate::http::wire::source::{DataSource, DataSourcePatch};
@@ -49,13 +49,14 @@ impl DataSourcesApi {
         Ok(self.0.answer(&caller, DataSource::answer(source)).await?)
     }
 
-    /// Look at files before they are kept: uploaded ones, or one on the web or of the server's machine.
+    /// Look at files before they are kept.
     ///
     /// Tells what would be detected of them, the types of their columns by the first 1,000 rows, and the first ten rows.
-    /// Takes the form or the JSON by which a data source is made, so that it can be sent again once it is right.
+    /// Takes the form by which a data source is made, so that it can be sent again once it is right.
     #[oai(path = "/preview", method = "post", operation_id = "data_sources_preview")]
-    async fn preview(&self, Credential(caller): Credential, look: NewLook) -> Reply<Json<Preview>> {
-        Ok(Json(look.look(&self.0, &caller).await?.into()))
+    async fn preview(&self, Credential(caller): Credential, upload: Upload<Look>) -> Reply<Json<Preview>> {
+        let files = upload.receive_files(self.0.begin_preview(&caller).await?).await?;
+        Ok(Json(self.0.preview_files(&caller, files).await?.into()))
     }
 
     /// Get a data source with its tables and columns.

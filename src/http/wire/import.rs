@@ -44,6 +44,37 @@ impl From<NewImportOptions> for import::ImportOptions {
     }
 }
 
+/// How the one file of a source that is elsewhere is read. What is left out is detected.
+#[derive(Debug, Default, Deserialize, Object)]
+#[serde(deny_unknown_fields)]
+pub struct NewFileOptions {
+    /// The character between fields: one character of ASCII, such as `;` or a tab.
+    separator: Option<String>,
+    /// The character around fields; empty where nothing is quoted.
+    quote: Option<String>,
+    /// How bytes spell characters.
+    encoding: Option<TextEncoding>,
+    /// Whether the first row has the columns' names; without it they are `column_1`, `column_2` and so on.
+    header: Option<bool>,
+    /// Lines of text, or rows of a sheet, that are passed over at the start.
+    #[oai(validator(maximum(value = "1000000")))]
+    skip_lines: Option<u64>,
+    /// What stands for a missing value beside an empty one, instead of `NA`, `NULL`, `N/A` and `-`.
+    #[oai(validator(max_items = 50))]
+    nulls: Option<Vec<String>>,
+    /// The one sheet of a workbook that is read.
+    sheet: Option<String>,
+    /// The types of columns, by their names. A value that its type does not fit refuses the file.
+    columns: Option<BTreeMap<String, NewColumnOptions>>,
+}
+
+impl From<NewFileOptions> for import::ImportOptions {
+    fn from(options: NewFileOptions) -> Self {
+        let NewFileOptions { separator, quote, encoding, header, skip_lines, nulls, sheet, columns } = options;
+        NewImportOptions { separator, quote, encoding, header, skip_lines, nulls, sheet, columns, files: None }.into()
+    }
+}
+
 /// How files are read, where that was not left to detection.
 #[derive(Debug, Serialize, Object)]
 #[oai(skip_serializing_if_is_none)]

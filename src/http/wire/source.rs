@@ -5,7 +5,7 @@ use poem_openapi::{Enum, Object};
 use serde::{Deserialize, Serialize};
 
 use super::connection::{Connection, NewSecret};
-use super::import::{ImportOptions, NewImportOptions};
+use super::import::{ImportOptions, NewFileOptions};
 use super::sync::{LastSync, NewSchedule, Schedule};
 use super::{Spelling, Stamp};
 use crate::domain::connection::{Credentials, Kind, Mode};
@@ -13,7 +13,7 @@ use crate::domain::error::{Error, Result};
 use crate::domain::{import, result, source as domain};
 use crate::http::conditional::Tagged;
 use crate::http::reply::CreatedOrAccepted;
-use crate::service::sources::{ConnectRequest, LookRequest, SourceChange, notes};
+use crate::service::sources::{ConnectRequest, SourceChange, notes};
 
 /// A data source with its tables.
 #[derive(Serialize, Object)]
@@ -106,7 +106,7 @@ pub struct NewDataSource {
     schedule: Option<NewSchedule>,
     /// How a file is read.
     #[serde(default)]
-    options: Option<NewImportOptions>,
+    options: Option<NewFileOptions>,
 }
 
 impl NewDataSource {
@@ -119,41 +119,6 @@ impl NewDataSource {
             connection: self.connection.fields(),
             credentials: self.secret.map(NewSecret::read).unwrap_or_default(),
             schedule: self.schedule.map(Into::into),
-            options: self.options.map(Into::into).unwrap_or_default(),
-        }
-    }
-}
-
-/// A file on the web or of the server's machine, to be looked at and not kept: JSON by which a source of it is made can be sent as it is.
-// Without `Debug`: it has secrets.
-#[derive(Deserialize, Object)]
-#[serde(deny_unknown_fields)]
-pub struct NewPreview {
-    /// Not looked at.
-    #[serde(default, rename = "name")]
-    #[oai(rename = "name")]
-    _name: Option<String>,
-    /// `file` or `url`: a database is made a source at once, and says itself what its columns are.
-    kind: ConnectedKind,
-    connection: Connection,
-    #[serde(default)]
-    secret: Option<NewSecret>,
-    /// Not looked at.
-    #[serde(default, rename = "schedule")]
-    #[oai(rename = "schedule")]
-    _schedule: Option<NewSchedule>,
-    /// How it is read.
-    #[serde(default)]
-    options: Option<NewImportOptions>,
-}
-
-impl NewPreview {
-    /// As the service has it.
-    pub fn read(self) -> LookRequest {
-        LookRequest {
-            kind: self.kind.into(),
-            connection: self.connection.fields(),
-            credentials: self.secret.map(NewSecret::read).unwrap_or_default(),
             options: self.options.map(Into::into).unwrap_or_default(),
         }
     }
@@ -208,7 +173,7 @@ pub struct DataSourcePatch {
     schedule: MaybeUndefined<NewSchedule>,
     /// How a file that is elsewhere is read from the next sync on, as a whole; null leaves all of it to detection.
     #[serde(default)]
-    options: MaybeUndefined<NewImportOptions>,
+    options: MaybeUndefined<NewFileOptions>,
 }
 
 impl DataSourcePatch {
