@@ -82,7 +82,8 @@ pub struct AddSource {
     /// Read the file again from where it lies, with each sync, instead of keeping it as it is now.
     #[arg(long)]
     by_path: bool,
-    /// When a URL, a database or a file by its path is read again: minute, hour, day of the month, month, day of the week; or @daily.
+    /// When a URL, a database or a file by its path is read again: minute, hour, day of the month, month, day of the
+    /// week; or @daily.
     #[arg(long, value_name = "CRON")]
     schedule: Option<String>,
     /// Whose clocks the schedule goes by, such as Europe/Berlin; by default UTC.

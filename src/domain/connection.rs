@@ -6,21 +6,20 @@
 
 mod live;
 mod masked;
+mod places;
 mod readings;
+mod rules;
 pub mod secret;
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use self::masked::{MASK, masked};
+pub use self::places::{LocalFile, Server, SqliteFile, Tls, WebFile};
 pub use self::readings::{Reading, What};
+use self::rules::field;
 pub use self::secret::{Credentials, SecretText};
 use super::error::{Error, Result};
-use super::import::ImportOptions;
 
 /// What a source is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -90,19 +89,6 @@ impl Mode {
     }
 }
 
-/// How a connection to a database server is protected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Tls {
-    /// Not at all.
-    Off,
-    /// Encrypted, whoever answers.
-    Require,
-    /// Encrypted, and the server's certificate is one for its name.
-    #[default]
-    Verify,
-}
-
 /// Where the data comes from. Free of secrets once a URL's values are [apart](Connection::apart).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Connection {
@@ -117,130 +103,6 @@ pub enum Connection {
     /// A MySQL or MariaDB server.
     Mysql(Server),
 }
-
-/// A file of this machine that is read by its path.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LocalFile {
-    /// Its path, from the root.
-    pub path: String,
-    /// What it is called, which names its table; the last part of the path where that is missing.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub file: Option<String>,
-}
-
-impl LocalFile {
-    /// What it is called: as told, or as the last part of the path says.
-    pub fn name(&self) -> String {
-        self.file.clone().unwrap_or_else(|| self.path.rsplit('/').next().unwrap_or_default().to_owned())
-    }
-}
-
-/// A file on the web.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct WebFile {
-    /// `http://` or `https://`, without user and password.
-    pub url: String,
-    /// What the file is called, which names its table; the last part of the path where that is missing.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub file: Option<String>,
-}
-
-impl Connection {
-    /// Whether files of this place can be read so.
-    ///
-    /// # Errors
-    /// `InvalidField` for options that contradict themselves, and for any of a database.
-    pub fn check_options(&self, options: &ImportOptions) -> Result<()> {
-        match self {
-            Self::Url(file) => options.check(&[&file.name()]),
-            Self::File(file) => options.check(&[&file.name()]),
-            _ if options.is_empty() => Ok(()),
-            _ => Err(Error::field("options", "are for files; a database says itself what its columns are.")),
-        }
-    }
-}
-
-impl WebFile {
-    /// What the file is called: as told, or as the last part of the path says.
-    pub fn name(&self) -> String {
-        if let Some(name) = &self.file {
-            return name.clone();
-        }
-        let rest = self.url.split_once("://").map_or(self.url.as_str(), |(_, rest)| rest);
-        let path = rest.split(['?', '#']).next().and_then(|rest| rest.split_once('/')).map_or("", |(_, path)| path);
-        match path.rsplit('/').find(|part| !part.is_empty()) {
-            Some(last) => last.to_owned(),
-            None => "data".to_owned(),
-        }
-    }
-}
-
-/// A SQLite file of this machine.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SqliteFile {
-    /// Its path, from the root.
-    pub path: String,
-    /// The tables to read; all where neither tables nor queries are named.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub tables: Vec<String>,
-    /// Queries to read, by the name of the table that each becomes.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub queries: BTreeMap<String, String>,
-    /// By table or query, the column that only grows: later syncs read what is beyond the last value.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub cursor: BTreeMap<String, String>,
-}
-
-impl SqliteFile {
-    /// What SQLite keeps of the database at a path: the file, then its journals, each of which may not be there.
-    pub fn all_of(path: &Path) -> [PathBuf; 4] {
-        ["", "-wal", "-shm", "-journal"].map(|suffix| {
-            let mut name = path.as_os_str().to_owned();
-            name.push(suffix);
-            PathBuf::from(name)
-        })
-    }
-}
-
-/// A database server.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Server {
-    /// Its name or address.
-    pub host: String,
-    /// Its port; the usual one where that is missing.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub port: Option<u16>,
-    /// The database.
-    pub database: String,
-    /// Who we are there.
-    pub user: String,
-    /// How the connection is protected.
-    #[serde(default)]
-    pub tls: Tls,
-    /// Certificates in PEM that are trusted instead of the system's.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub authority: Option<String>,
-    /// The tables to read, `name` or `schema.name`; all where neither tables nor queries are named.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub tables: Vec<String>,
-    /// Queries to read, by the name of the table that each becomes.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub queries: BTreeMap<String, String>,
-    /// By table or query, the column that only grows: later syncs read what is beyond the last value.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub cursor: BTreeMap<String, String>,
-}
-
-/// The longest text of a field, in bytes.
-const TEXT: usize = 1_000;
-/// The longest URL, in bytes.
-const URL: usize = 4_000;
-/// The longest bundle of certificates, in bytes.
-const AUTHORITY: usize = 100_000;
 
 impl Connection {
     /// Reads and checks the fields of a connection.
@@ -321,69 +183,6 @@ impl Connection {
             _ => false,
         }
     }
-
-    /// Itself, if it keeps the rules.
-    ///
-    /// # Errors
-    /// `InvalidField` that names the field.
-    pub fn checked(self) -> Result<Self> {
-        match &self {
-            Self::Url(file) => check_web_file(file)?,
-            Self::File(file) => {
-                check_path(&file.path)?;
-                file.file.as_ref().map_or(Ok(()), |name| text("file", name, 200))?;
-            }
-            Self::Sqlite(file) => check_path(&file.path)?,
-            Self::Postgres(server) | Self::Mysql(server) => check_server(server)?,
-        }
-        self.check_readings()?;
-        Ok(self)
-    }
-}
-
-fn check_path(path: &str) -> Result<()> {
-    text("path", path, TEXT)?;
-    if !path.starts_with('/') || path.split('/').any(|part| part == "..") {
-        return Err(field("path", "must go from the root, without `..`."));
-    }
-    Ok(())
-}
-
-fn check_web_file(file: &WebFile) -> Result<()> {
-    text("url", &file.url, URL)?;
-    // With short values it is longer as it is shown.
-    text("url", &masked(&file.url), URL)?;
-    let scheme = file.url.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
-    if !matches!(scheme.as_deref(), Some("http" | "https")) {
-        return Err(field("url", "must begin with `https://` or `http://`."));
-    }
-    if authority(&file.url).contains('@') {
-        return Err(field("url", "must be without user and password; send them as a header in `secret.headers`."));
-    }
-    match &file.file {
-        Some(name) => text("file", name, 200),
-        None => Ok(()),
-    }
-}
-
-fn check_server(server: &Server) -> Result<()> {
-    text("host", &server.host, 255)?;
-    text("database", &server.database, TEXT)?;
-    text("user", &server.user, TEXT)?;
-    // A socket's directory, a list of servers, a port or a path would all be read as something else by some driver.
-    if !server.host.chars().all(|it| it.is_alphanumeric() || matches!(it, '.' | '-' | '_' | ':' | '[' | ']')) {
-        return Err(field("host", "must be one name or address, without port and path."));
-    }
-    if server.port == Some(0) {
-        return Err(field("port", "must be from 1 to 65535."));
-    }
-    match &server.authority {
-        Some(pem) if pem.len() > AUTHORITY || !pem.contains("-----BEGIN CERTIFICATE-----") => {
-            Err(field("authority", "must be certificates in PEM, of at most 100 kB."))
-        }
-        Some(_) if server.tls != Tls::Verify => Err(field("authority", "takes `tls` to be `verify`.")),
-        _ => Ok(()),
-    }
 }
 
 /// What stands between scheme and path.
@@ -412,23 +211,6 @@ fn fields_of<T: DeserializeOwned>(fields: Value) -> Result<T> {
             field(&path, &format!("cannot be read: {said}."))
         }
     })
-}
-
-fn text(name: &str, text: &str, longest: usize) -> Result<()> {
-    if text.trim().is_empty() {
-        return Err(field(name, "must not be empty."));
-    }
-    if text.len() > longest {
-        return Err(field(name, &format!("must have at most {longest} bytes.")));
-    }
-    if text.chars().any(char::is_control) {
-        return Err(field(name, "must be without control characters."));
-    }
-    Ok(())
-}
-
-fn field(name: &str, reason: &str) -> Error {
-    Error::field(format!("connection.{name}"), reason)
 }
 
 #[cfg(test)]

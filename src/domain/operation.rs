@@ -209,6 +209,9 @@ operations! {
     "data_sources_preview" of(Permission::DataSourcesCreate), General, Upload,
         &[InvalidRequest, UnknownField, UnsupportedMediaType, Conflict, InvalidFile, QueryTimeout, QueryTooLarge,
           TrialEnded];
+    "data_sources_preview_connection" of(Permission::DataSourcesCreate), General, Json,
+        &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, Conflict, InvalidFile, SourceUnavailable,
+          QueryTimeout, QueryTooLarge, TrialEnded];
     "data_sources_get" of(Permission::DataSourcesRead), General, None, FIND;
     "data_sources_update" of(Permission::DataSourcesUpdate), General, Json,
         &[InvalidRequest, InvalidJson, UnknownField, UnsupportedMediaType, NotFound, PreconditionFailed, TrialEnded];

@@ -59,6 +59,7 @@ pub fn body(operation: &Operation) -> Value {
         | "reports_update"
         | "keys_create"
         | "keys_update" => json!({"name": "x"}),
+        "data_sources_preview_connection" => json!({"kind": "url", "connection": {"url": "http://127.0.0.1:9/a.csv"}}),
         "data_sources_table_update" => json!({"description": "x"}),
         "users_create" => json!({"email": "new@example.com", "role": "viewer"}),
         "users_update" | "users_me_update" => json!({"first_name": "x"}),

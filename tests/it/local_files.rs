@@ -7,14 +7,23 @@ use serde_json::{Value, json};
 
 use crate::actors::{Actor, Part};
 use crate::binary::{Installation, text};
+use crate::connected::of_url;
 use crate::databases::open_world;
+use crate::web::{Page, Site};
 use crate::world::World;
 
 const SOURCES: &str = "/v1/data-sources";
+const PREVIEW: &str = "/v1/data-sources/preview-connection";
 const ORDERS: &str = "id;day\n1;31.01.2026\n2;01.02.2026\n";
 
 fn by_path(name: &str, path: &std::path::Path) -> Value {
     json!({"name": name, "kind": "file", "connection": {"path": path}})
+}
+
+/// What looks at the file that a source would be made of.
+fn look(mut body: Value) -> Value {
+    body.as_object_mut().unwrap().remove("name");
+    body
 }
 
 async fn counted(actor: &Actor) -> Value {
@@ -30,6 +39,9 @@ async fn a_file_below_an_open_directory_is_read_again_with_each_sync() {
     let path = directory.path().join("orders.csv");
     std::fs::write(&path, ORDERS).unwrap();
     let mut body = by_path("Orders", &path);
+    let seen = owner.post(PREVIEW, look(body.clone())).await.is(200);
+    assert_eq!(seen["files"][0]["tables"][0]["columns"][1]["type"], "date");
+    assert_eq!(owner.get(SOURCES).await.is(200)["data"], json!([]));
     body["schedule"] = json!({"cron": "@daily"});
     let source = owner.post(SOURCES, body).await.is(201);
     let whole = path.canonicalize().unwrap();
@@ -88,9 +100,11 @@ async fn nothing_else_is_read_than_the_file_that_was_named() {
         &open.path().join("none.csv"),
         &"/proc/self/environ".into(),
     ] {
-        let refused = owner.post(SOURCES, by_path("Other", path)).await;
-        refused.refuses(400, "invalid_request");
-        assert!(!refused.text().contains("opal"), "{}", refused.text());
+        for (place, body) in [(SOURCES, by_path("Other", path)), (PREVIEW, look(by_path("Other", path)))] {
+            let refused = owner.post(place, body).await;
+            refused.refuses(400, "invalid_request");
+            assert!(!refused.text().contains("opal"), "{}", refused.text());
+        }
     }
     owner.post(SOURCES, json!({"name": "x", "kind": "file", "connection": {}})).await.refuses(400, "invalid_request");
 
@@ -140,6 +154,26 @@ async fn names_that_are_too_long_are_refused_wherever_they_come_from() {
     owner.post("/v1/data-sources/ds_1/sync", json!({})).await.is(200);
     assert_eq!(counted(&owner).await, json!([2, "2026-02-01"]));
     assert_eq!(owner.get(SOURCES).await.is(200)["data"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_looked_at_takes_the_room_of_its_organisation() {
+    let directory = tempfile::tempdir().unwrap();
+    let world = World::with(|plot| {
+        plot.settings.allowed_dirs = vec![directory.path().to_owned()];
+        plot.settings.source_quota = 64 << 10;
+    })
+    .await;
+    let (owner, site) = (world.owner().await, Site::open().await);
+    let large = format!("id\n{}", "1\n".repeat(64 << 10));
+    let path = directory.path().join("large.csv");
+    std::fs::write(&path, &large).unwrap();
+    let url = site.put("/large.csv", Page::File(large));
+    for body in [by_path("Large", &path), of_url("Large", &url)] {
+        owner.post(PREVIEW, look(body)).await.refuses(409, "conflict");
+    }
+    std::fs::write(&path, "id\n1\n").unwrap();
+    owner.post(PREVIEW, look(by_path("Small", &path))).await.is(200);
 }
 
 #[tokio::test(flavor = "multi_thread")]

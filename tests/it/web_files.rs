@@ -1,7 +1,8 @@
-//! Files on the web: read as their options say, looked at first by commands, and how far they are while they come.
+//! Files on the web: looked at before they are kept, read as their options say, and how far they are while they come.
 
 use std::time::Duration;
 
+use claribi::domain::access::{Role, Scope};
 use serde_json::{Value, json};
 
 use crate::actors::{Actor, Part};
@@ -12,6 +13,7 @@ use crate::web::{Page, Site};
 use crate::world::World;
 
 const SOURCES: &str = "/v1/data-sources";
+const PREVIEW: &str = "/v1/data-sources/preview-connection";
 /// Separated by what may be decimal signs, with names that look like numbers and dates as Germans write them.
 const TILL: &str = "id;day;price\n7;31.01.2026;1,50\n8;01.02.2026;?\n";
 
@@ -33,6 +35,46 @@ async fn types(actor: &Actor) -> Value {
     let source = actor.get("/v1/data-sources/ds_1").await.is(200);
     let columns = source["tables"][0]["columns"].as_array().unwrap().clone();
     columns.iter().map(|column| column["type"].clone()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_on_the_web_is_looked_at_before_it_is_kept() {
+    let (world, site) = (World::new().await, Site::open().await);
+    let owner = world.owner().await;
+    let mut body = till(&site);
+    body["secret"] = json!({"headers": {"Authorization": "Bearer opal"}});
+    body.as_object_mut().unwrap().remove("name");
+    let seen = owner.post(PREVIEW, body.clone()).await.is(200);
+    let file = &seen["files"][0];
+    assert_eq!((&file["file"], &file["separator"]), (&json!("till.csv"), &json!(";")));
+    let column = json!({"name": "day", "type": "date", "nulls": 0, "samples": ["2026-01-31", "2026-02-01"]});
+    assert_eq!(file["tables"][0]["columns"][1], column);
+    assert!(site.heads()[0].contains("authorization: bearer opal"), "{}", site.heads()[0]);
+    assert_eq!(owner.get(SOURCES).await.is(200)["data"], json!([]));
+    body["options"] = Value::Null;
+    let detected = owner.post("/api/data-sources/preview-connection/", body.clone()).await.is(200);
+    assert_eq!(detected["files"][0]["tables"][0]["columns"][0]["type"], "integer");
+    assert!(world.calls().iter().all(|call| call.changes.is_empty()));
+
+    let told = |at: &str, value: Value| {
+        let mut body = body.clone();
+        body[at] = value;
+        body
+    };
+    let gone = told("connection", json!({"url": site.url("/none.csv")}));
+    owner.post(PREVIEW, gone).await.refuses(422, "source_unavailable");
+    let inward = told("connection", json!({"url": "http://10.0.0.1/a.csv"}));
+    owner.post(PREVIEW, inward).await.refuses(400, "invalid_request");
+    let masked = told("connection", json!({"url": format!("{}?key=***", site.url("/till.csv"))}));
+    owner.post(PREVIEW, masked).await.refuses(400, "invalid_request");
+    owner.post(PREVIEW, told("kind", json!("postgres"))).await.refuses(400, "invalid_request");
+    let empty = site.put("/empty.csv", Page::File(String::new()));
+    owner.post(PREVIEW, told("connection", json!({"url": empty}))).await.refuses(422, "invalid_file");
+    owner.post(PREVIEW, told("file", json!("x"))).await.refuses(400, "unknown_field");
+    owner.post(PREVIEW, told("options", json!({"separator": "ab"}))).await.refuses(400, "invalid_request");
+    let reader = world.key_of(Role::Viewer, Scope::ReadOnly).await;
+    assert_eq!(reader.post(PREVIEW, body.clone()).await.status, 403);
+    assert_eq!(site.heads().len(), 4, "who may not has nothing fetched");
 }
 
 #[tokio::test(flavor = "multi_thread")]

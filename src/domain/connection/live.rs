@@ -1,7 +1,8 @@
 //! What sources have that queries are sent to, instead of copying their data.
 
 use super::readings::split;
-use super::{Connection, Kind, Mode, What, field};
+use super::rules::field;
+use super::{Connection, Kind, Mode, What};
 use crate::domain::error::{Error, Result};
 
 impl Mode {

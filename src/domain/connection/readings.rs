@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Connection, TEXT, field, text};
+use super::Connection;
+use super::rules::{TEXT, field, text};
 use crate::domain::error::Result;
 use crate::domain::source::sql_name;
 

@@ -16,7 +16,7 @@ use crate::http::reply::{Changed, CreatedOrAccepted, DoneOrAccepted, Json, One};
 use crate::http::upload::{Look, NewFiles, Upload};
 use crate::http::wire::catalog::{DataSourceTable, DataSourceTables, TablePatch, TableProfile};
 use crate::http::wire::import::Preview;
-use crate::http::wire::source::{DataSource, DataSourcePatch};
+use crate::http::wire::source::{DataSource, DataSourcePatch, NewPreview};
 use crate::http::wire::sync::DataSourceSync;
 use crate::http::wire::{Counted, Deleted, Nothing, Spelling};
 use crate::service::app::App;
@@ -57,6 +57,19 @@ impl DataSourcesApi {
     async fn preview(&self, Credential(caller): Credential, upload: Upload<Look>) -> Reply<Json<Preview>> {
         let files = upload.receive_files(self.0.begin_preview(&caller).await?).await?;
         Ok(Json(self.0.preview_files(&caller, files).await?.into()))
+    }
+
+    /// Look at a file that is elsewhere before it is kept.
+    ///
+    /// The same of a file on the web or of the server's machine, which is fetched for it and not kept.
+    #[oai(path = "/preview-connection", method = "post", operation_id = "data_sources_preview_connection")]
+    async fn preview_connection(
+        &self,
+        Credential(caller): Credential,
+        Body(look): Body<NewPreview>,
+    ) -> Reply<Json<Preview>> {
+        let room = self.0.begin_preview(&caller).await?;
+        Ok(Json(self.0.preview_place(&caller, look.read(), room).await?.into()))
     }
 
     /// Get a data source with its tables and columns.

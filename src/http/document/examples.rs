@@ -43,6 +43,11 @@ pub fn request(schema: &str, face: Face) -> Option<Value> {
             "secret": {"headers": {"Authorization": "Bearer what-opens-it"}},
             "schedule": {"cron": "0 6 * * 1-5", "time_zone": "Europe/Berlin"},
         }),
+        "NewPreview" => json!({
+            "kind": "url",
+            "connection": {"url": "https://data.example.com/rates.csv"},
+            "options": {"separator": ";", "columns": {"day": {"type": "date", "format": "%d.%m.%Y"}}},
+        }),
         "NewDashboard" => json!({
             "name": "Europe",
             "description": "How Europe does.",

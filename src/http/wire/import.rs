@@ -31,20 +31,19 @@ pub struct NewImportOptions {
     /// The types of columns, by their names. A value that its type does not fit refuses the file.
     columns: Option<BTreeMap<String, NewColumnOptions>>,
     /// What holds for one file alone, by its name, and goes before what holds for all.
-    files: Option<BTreeMap<String, NewImportOptions>>,
+    files: Option<BTreeMap<String, NewFileOptions>>,
 }
 
 impl From<NewImportOptions> for import::ImportOptions {
     fn from(options: NewImportOptions) -> Self {
         let NewImportOptions { separator, quote, encoding, header, skip_lines, nulls, sheet, columns, files } = options;
-        let columns = columns.into_iter().flatten().map(|(name, column)| (name, column.into())).collect();
+        let all = NewFileOptions { separator, quote, encoding, header, skip_lines, nulls, sheet, columns };
         let files = files.into_iter().flatten().map(|(name, options)| (name, options.into())).collect();
-        let encoding = encoding.map(import::TextEncoding::from);
-        Self { separator, quote, encoding, header, skip_lines, nulls, sheet, columns, files }
+        Self { files, ..all.into() }
     }
 }
 
-/// How the one file of a source that is elsewhere is read. What is left out is detected.
+/// How one file is read. What is left out is detected.
 #[derive(Debug, Default, Deserialize, Object)]
 #[serde(deny_unknown_fields)]
 pub struct NewFileOptions {
@@ -71,7 +70,10 @@ pub struct NewFileOptions {
 impl From<NewFileOptions> for import::ImportOptions {
     fn from(options: NewFileOptions) -> Self {
         let NewFileOptions { separator, quote, encoding, header, skip_lines, nulls, sheet, columns } = options;
-        NewImportOptions { separator, quote, encoding, header, skip_lines, nulls, sheet, columns, files: None }.into()
+        let columns = columns.into_iter().flatten().map(|(name, column)| (name, column.into())).collect();
+        let encoding = encoding.map(import::TextEncoding::from);
+        let files = BTreeMap::new();
+        Self { separator, quote, encoding, header, skip_lines, nulls, sheet, columns, files }
     }
 }
 

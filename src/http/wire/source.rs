@@ -13,7 +13,7 @@ use crate::domain::error::{Error, Result};
 use crate::domain::{import, result, source as domain};
 use crate::http::conditional::Tagged;
 use crate::http::reply::CreatedOrAccepted;
-use crate::service::sources::{ConnectRequest, SourceChange, notes};
+use crate::service::sources::{ConnectRequest, LookRequest, SourceChange, notes};
 
 /// A data source with its tables.
 #[derive(Serialize, Object)]
@@ -119,6 +119,33 @@ impl NewDataSource {
             connection: self.connection.fields(),
             credentials: self.secret.map(NewSecret::read).unwrap_or_default(),
             schedule: self.schedule.map(Into::into),
+            options: self.options.map(Into::into).unwrap_or_default(),
+        }
+    }
+}
+
+/// A file that is elsewhere, to be looked at and not kept.
+// Without `Debug`: it has secrets.
+#[derive(Deserialize, Object)]
+#[serde(deny_unknown_fields)]
+pub struct NewPreview {
+    /// `file` or `url`; a database says itself what its columns are.
+    kind: ConnectedKind,
+    connection: Connection,
+    #[serde(default)]
+    secret: Option<NewSecret>,
+    /// How it is read.
+    #[serde(default)]
+    options: Option<NewFileOptions>,
+}
+
+impl NewPreview {
+    /// As the service has it.
+    pub fn read(self) -> LookRequest {
+        LookRequest {
+            kind: self.kind.into(),
+            connection: self.connection.fields(),
+            credentials: self.secret.map(NewSecret::read).unwrap_or_default(),
             options: self.options.map(Into::into).unwrap_or_default(),
         }
     }
