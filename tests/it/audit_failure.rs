@@ -1,6 +1,7 @@
 //! What happens when there is too much to write down, and when nothing can be.
 
 use claribi::domain::audit::{Entry, Flood};
+use claribi::domain::error::Error;
 use claribi::service::adopt::Adopt;
 use claribi::service::app::App;
 use claribi::service::audit::{Counted, Extent};
@@ -136,4 +137,17 @@ async fn an_installation_that_is_told_to_serves_on_and_says_what_is_missing() {
     assert_eq!(owner.get(LIST).await.is(200)["data"].as_array().unwrap().len(), 3);
     let adopted = blocking(&world, |app| app.adopt_changes(Adopt::All)).await.unwrap();
     assert!(adopted >= 3, "what was changed is known to the log after all: {adopted}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_asked_of_the_log_after_its_end_is_refused_and_waits_for_nobody() {
+    let world = World::with(|plot| plot.background = Background::LeftLying).await;
+    let owner = world.owner().await;
+    owner.get(LIST).await.is(200);
+    world.app.store.close();
+    let signed = blocking(&world, App::checkpoint).await;
+    assert!(matches!(signed, Err(Error::AuditUnavailable)), "{signed:?}");
+    let entered = blocking(&world, |app| app.write_floods(Counted::All)).await;
+    assert!(matches!(entered, Err(Error::AuditUnavailable)), "{entered:?}");
+    assert_eq!(owner.get(LIST).await.status, 503);
 }

@@ -60,7 +60,10 @@ struct Queue {
     marks: Vec<(&'static str, i64)>,
     jobs: Vec<Job>,
     floods: Vec<EnterFloods>,
+    /// Nothing more is expected, and the thread ends once it is empty.
     closed: bool,
+    /// The thread has ended: nobody takes anything any more, and who asks is told so at once.
+    ended: bool,
 }
 
 /// Asks for entries of what was counted of floods: of other minutes than the present one, or of all.
@@ -208,13 +211,15 @@ impl Appender {
     /// Makes entries of what was counted of floods in other minutes than this one, or in any.
     pub fn enter_floods(&self, present: Option<i64>) -> Receipt {
         let (reply, receipt) = oneshot::channel();
-        self.shared.queue.lock().floods.push(EnterFloods { present, reply });
-        self.shared.wake.notify_one();
+        self.ask(|queue| queue.floods.push(EnterFloods { present, reply }));
         Receipt(receipt)
     }
 
     fn push(&self, pending: Pending) {
         let mut queue = self.shared.queue.lock();
+        if queue.ended {
+            return;
+        }
         let idle = queue.waiting.is_empty();
         if idle {
             queue.since = monotonic();
@@ -229,16 +234,23 @@ impl Appender {
 
     /// Keeps a number beside the chain, with the next commit.
     pub fn set_mark(&self, name: &'static str, value: i64) {
-        self.shared.queue.lock().marks.push((name, value));
-        self.shared.wake.notify_one();
+        self.ask(|queue| queue.marks.push((name, value)));
     }
 
     /// Queues what is to be written beside the chain, in a transaction of its own after the entries that wait now.
     pub(super) fn run(&self, work: impl FnOnce(&Connection) -> Result<(), StoreError> + Send + 'static) -> Receipt {
         let (reply, receipt) = oneshot::channel();
-        self.shared.queue.lock().jobs.push(Job { work: Box::new(work), reply });
-        self.shared.wake.notify_one();
+        self.ask(|queue| queue.jobs.push(Job { work: Box::new(work), reply }));
         Receipt(receipt)
+    }
+
+    /// Queues something beside entries. Once the thread has ended it is dropped, and its receipt says that it was not done.
+    fn ask(&self, push: impl FnOnce(&mut Queue)) {
+        let mut queue = self.shared.queue.lock();
+        if !queue.ended {
+            push(&mut queue);
+            self.shared.wake.notify_one();
+        }
     }
 
     /// Whether a request may be handled at all: what happens must be written down.
@@ -304,12 +316,14 @@ impl Appender {
         read(&self.shared.tally.lock())
     }
 
-    /// Writes what waits and ends the thread.
+    /// Writes what waits and ends the thread. What comes after that is told at once that it is not written.
     pub fn close(&self) {
         self.shared.queue.lock().closed = true;
         self.shared.wake.notify_one();
         if let Some(thread) = self.thread.lock().take() {
             let _ = thread.join();
+            // What came while it ended waits for nobody.
+            *self.shared.queue.lock() = Queue { closed: true, ended: true, ..Queue::default() };
         }
     }
 }
