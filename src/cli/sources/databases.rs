@@ -27,7 +27,7 @@ pub struct DatabaseOptions {
     /// A query to read, in the database's own SQL, by the name of the table that it becomes.
     #[arg(long = "query", value_name = "NAME=SQL")]
     queries: Vec<String>,
-    /// A column of a table that only grows: later syncs read what is beyond its greatest value.
+    /// A column of a table that only grows: later syncs read what is at its greatest value or beyond.
     #[arg(long = "cursor", value_name = "TABLE=COLUMN")]
     cursors: Vec<String>,
     /// Copy nothing: send each query to the database, in its own SQL.

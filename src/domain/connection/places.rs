@@ -61,7 +61,7 @@ pub struct SqliteFile {
     /// Queries to read, by the name of the table that each becomes.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub queries: BTreeMap<String, String>,
-    /// By table or query, the column that only grows: later syncs read what is beyond the last value.
+    /// By table or query, the column that only grows: later syncs read from its last value on.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub cursor: BTreeMap<String, String>,
 }
@@ -115,7 +115,7 @@ pub struct Server {
     /// Queries to read, by the name of the table that each becomes.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub queries: BTreeMap<String, String>,
-    /// By table or query, the column that only grows: later syncs read what is beyond the last value.
+    /// By table or query, the column that only grows: later syncs read from its last value on.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub cursor: BTreeMap<String, String>,
 }

@@ -3,9 +3,8 @@
 //! Rows are poured in cell by cell. When a value contradicts its column's type, nothing more is written: the remaining
 //! rows are only looked at, to learn all types that have to be wider, and the table is read again under these.
 
-use std::fs::File;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
@@ -13,8 +12,8 @@ use datafusion::arrow::array::{
     StringBuilder, Time64MicrosecondBuilder, TimestampMicrosecondBuilder, new_null_array,
 };
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
+use super::again::Again;
 use super::fault::Fault;
 use super::notes::{Note, Notes};
 use super::progress::Progress;
@@ -31,6 +30,8 @@ pub enum Intaken {
     Table(ImportedTable, Vec<String>),
     /// These types hold all values; the table has to be read again.
     Widened(Vec<Target>),
+    /// What was copied and what was read do not fit together; the table has to be read without what there was.
+    Apart,
 }
 
 /// The table in the making.
@@ -47,6 +48,8 @@ pub struct Intake<'a, 'p> {
     max_rows: u64,
     /// About how many rows there will be.
     expected: Option<u64>,
+    /// What rows are read again, where others were copied.
+    again: Option<Again>,
     progress: &'a mut Progress<'p>,
 }
 
@@ -65,33 +68,37 @@ impl<'a, 'p> Intake<'a, 'p> {
         let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
         let extract = Some(Extract::create(path, schema.clone())?);
         let columns = targets.iter().copied().map(Column::new).collect();
-        Ok(Self { table, names, columns, schema, extract, rows: 0, held: 0, bytes: 0, max_rows, expected, progress })
+        let (rows, held, bytes, again) = (0, 0, 0, None);
+        Ok(Self { table, names, columns, schema, extract, rows, held, bytes, max_rows, expected, again, progress })
     }
 
-    /// Copies the rows of an extract with the same columns.
-    pub fn copy(&mut self, path: &PathBuf) -> Result<(), Fault> {
-        let unreadable = |error: &dyn std::fmt::Display| std::io::Error::other(error.to_string());
-        let builder =
-            ParquetRecordBatchReaderBuilder::try_new(File::open(path)?).map_err(|error| unreadable(&error))?;
-        let reader = builder.with_batch_size(BATCH_ROWS).build().map_err(|error| unreadable(&error))?;
-        for batch in reader {
-            let batch = batch.map_err(|error| unreadable(&error))?;
+    /// Copies the rows of an extract with the same columns that are not read again.
+    pub fn copy(&mut self, again: Again) -> Result<(), Fault> {
+        let mut again = again;
+        again.kept(|batch| {
             for (array, column) in batch.columns().iter().zip(&mut self.columns) {
                 column.nullable |= array.null_count() > 0;
                 column.any |= array.null_count() < array.len();
             }
             self.rows += batch.num_rows() as u64;
             let batch = RecordBatch::try_new(self.schema.clone(), batch.columns().to_vec());
-            self.write(batch.map_err(|error| unreadable(&error))?)?;
-            self.tell()?;
-        }
+            self.write(batch.map_err(|error| std::io::Error::other(error.to_string()))?)?;
+            self.tell()
+        })?;
+        self.again = Some(again);
         Ok(())
+    }
+
+    /// Whether values of a column are not kept as they are, so that nothing can be told by them.
+    pub fn is_bent(&self, column: usize) -> bool {
+        !self.columns[column].notes.is_empty()
     }
 
     fn flush(&mut self) -> Result<(), Fault> {
         (self.held, self.bytes) = (0, 0);
         let arrays: Vec<ArrayRef> = self.columns.iter_mut().map(Column::take).collect();
         if self.extract.is_some() {
+            self.again.as_mut().map_or(Ok(()), |again| again.count(&arrays))?;
             let batch = RecordBatch::try_new(self.schema.clone(), arrays);
             self.write(batch.map_err(|error| std::io::Error::other(error.to_string()))?)?;
         }
@@ -114,6 +121,9 @@ impl<'a, 'p> Intake<'a, 'p> {
         let Some(extract) = self.extract.take() else {
             return Ok(Intaken::Widened(self.columns.iter().map(|column| column.target).collect()));
         };
+        if self.again.is_some_and(|again| !again.is_whole()) {
+            return Ok(Intaken::Apart);
+        }
         let bytes = extract.finish()?;
         let columns = self.names.iter().zip(&self.columns).map(|(name, column)| ImportedColumn {
             name: name.clone(),

@@ -2,12 +2,13 @@
 //!
 //! A connector describes a table or a query, and pours its rows into an [`Intake`]; all rows of a job are of one
 //! moment, where the database can do that. Types are decided by the columns' own and by every value (`target`). With a
-//! cursor only rows beyond the last value that was seen are read, and appended to the extract that is there; where the
-//! columns have changed since, everything is read anew. Queries of live sources go the same way ([`ask()`]), and into no
+//! cursor only rows from the last value on are read, and take the place of those of the extract that is there ([`again`]);
+//! where the columns have changed since, everything is read anew. Queries of live sources go the same way ([`ask()`]), and into no
 //! extract.
 //!
 //! Deliberately not here: whether the database may be reached, and what its name's addresses are.
 
+mod again;
 mod ask;
 mod cursors;
 mod explain;
@@ -31,6 +32,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use self::again::Again;
 pub use self::ask::{ask, describe};
 use self::cursors::{Cursors, Earlier};
 use self::explain::Lines;
@@ -86,13 +88,10 @@ trait Connector {
     /// The greatest value of a column, by the database's own order; `None` of no rows.
     fn greatest(&mut self, described: &Described, column: usize) -> Result<Option<Value>, Fault>;
 
-    /// Pours the rows in: all, or those whose column is beyond a value.
-    fn rows(
-        &mut self,
-        described: &Described,
-        beyond: Option<(usize, &Value)>,
-        into: &mut dyn Rows,
-    ) -> Result<(), Fault>;
+    /// Pours the rows in: all, or those whose column is at a value, beyond it, or null. Of texts that the database calls
+    /// equal to the value, but which are not the same, none.
+    fn rows(&mut self, described: &Described, since: Option<(usize, &Value)>, into: &mut dyn Rows)
+    -> Result<(), Fault>;
 }
 
 /// What a table or a query has, and how it is asked for.
@@ -257,17 +256,20 @@ impl Table<'_> {
                 self.max_rows,
                 progress,
             )?;
-            let beyond = earlier.as_ref().map(|(earlier, column)| (*column, &earlier.reached));
-            if let Some((earlier, _)) = &earlier {
-                intake.copy(&earlier.path)?;
-            }
-            self.connector.rows(&described, beyond, &mut intake)?;
+            let again = earlier.as_ref().and_then(|(earlier, column)| Again::of(earlier, *column));
+            let since = earlier.as_ref().filter(|_| again.is_some());
+            let since = since.map(|(earlier, column)| (*column, &earlier.reached));
+            again.map_or(Ok(()), |again| intake.copy(again))?;
+            self.connector.rows(&described, since, &mut intake)?;
+            let is_bent = cursor.is_some_and(|column| intake.is_bent(column));
             match intake.finish()? {
                 Intaken::Table(table, notes) => {
                     self.notes.extend(notes);
-                    return Ok((table, reached.or(earlier.map(|(earlier, _)| earlier.reached))));
+                    let reached = reached.or(earlier.map(|(earlier, _)| earlier.reached));
+                    return Ok((table, reached.filter(|_| !is_bent)));
                 }
                 Intaken::Widened(wider) => (targets, earlier) = (wider, None),
+                Intaken::Apart => earlier = None,
             }
         }
     }

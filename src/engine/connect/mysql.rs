@@ -191,13 +191,13 @@ impl Connector for Mysql<'_> {
     fn rows(
         &mut self,
         described: &Described,
-        beyond: Option<(usize, &Value)>,
+        since: Option<(usize, &Value)>,
         into: &mut dyn Rows,
     ) -> Result<(), Fault> {
         let Described { columns, title, .. } = described;
-        let (condition, parameters) = beyond.map_or((String::new(), Params::Empty), |(column, value)| {
+        let (condition, parameters) = since.map_or((String::new(), Params::Empty), |(column, value)| {
             let (name, target) = &columns[column];
-            compared(&quoted_by(name, '`'), *target, value.as_str().unwrap_or_default())
+            since_value(&quoted_by(name, '`'), *target, value.as_str().unwrap_or_default())
         });
         let asked = described.question.as_ref().and(self.asked.clone());
         self.wait(async |connection| {
@@ -207,7 +207,7 @@ impl Connector for Mysql<'_> {
                 None => connection.prep(described.statement(&condition)).await,
             };
             let statement = statement.map_err(|error| refused(&error, title))?;
-            let parameters = match beyond {
+            let parameters = match since {
                 Some(_) => parameters,
                 None => value::bound(described.values(), usize::from(statement.num_params()))?,
             };
@@ -346,14 +346,25 @@ fn decimal(column: &Column, is_unsigned: bool) -> Target {
     }
 }
 
-/// The condition that a column is beyond a value. Exact numbers are written out: a text would make floating point ones
-/// of both sides.
-fn compared(column: &str, target: Target, value: &str) -> (String, Params) {
+/// The condition that a column is at a value, beyond it, or null. Exact numbers are written out: a text would make
+/// floating point ones of both sides.
+fn since_value(column: &str, target: Target, value: &str) -> (String, Params) {
     let is_exact = matches!(target, Target::Integer | Target::Decimal { .. } | Target::Boolean);
+    let column = format!("q.{column}");
     if is_exact && value.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.' || byte == b'-') {
-        return (format!(" WHERE q.{column} > {value}"), Params::Empty);
+        return (format!(" WHERE {column} >= {value} OR {column} IS NULL"), Params::Empty);
     }
-    (format!(" WHERE q.{column} > ?"), Params::Positional(vec![value.into()]))
+    if target != Target::Text {
+        let is_day = matches!(target, Target::Date | Target::Timestamp);
+        // Days that are none are null with us.
+        let zero = if is_day { format!(" OR {column} < '0001-01-01'") } else { String::new() };
+        let condition = format!(" WHERE {column} >= ? OR {column} IS NULL{zero}");
+        return (condition, Params::Positional(vec![value.into()]));
+    }
+    let bytes = |text: &str| format!("CAST(CONVERT({text} USING utf8mb4) AS BINARY)");
+    let other = format!("({column} = ? AND {} <> {})", bytes(&column), bytes("?"));
+    let condition = format!(" WHERE {column} >= ? AND NOT {other} OR {column} IS NULL");
+    (condition, Params::Positional(vec![value.into(); 3]))
 }
 
 fn said(error: &Error) -> String {

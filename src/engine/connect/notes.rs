@@ -37,6 +37,11 @@ impl Notes {
         self.0[note as usize] += 1;
     }
 
+    /// Whether every value is as it was.
+    pub fn is_empty(&self) -> bool {
+        self.0 == [0; Note::ALL.len()]
+    }
+
     /// A sentence for each kind that there is in a column of this name.
     pub fn sentences(self, column: &str) -> Vec<String> {
         let counted = Note::ALL.into_iter().zip(self.0).filter(|(_, count)| *count > 0);

@@ -137,15 +137,12 @@ impl<'a> Postgres<'a> {
     async fn pour(
         &self,
         described: &Described,
-        beyond: Option<(usize, &Value)>,
+        since: Option<(usize, &Value)>,
         into: &mut dyn Rows,
     ) -> Result<(), Fault> {
         let title = &described.title;
-        let condition = match beyond {
-            // Without a type, the text is read as one of the column's.
-            Some((column, Value::String(value))) => {
-                format!(" WHERE q.c{} > {}", column + 1, quoted_by(value, '\''))
-            }
+        let condition = match since {
+            Some((column, Value::String(value))) => since_value(column, described.columns[column].1, value),
             _ => String::new(),
         };
         let sql = described.statement(&condition);
@@ -220,10 +217,10 @@ impl Connector for Postgres<'_> {
     fn rows(
         &mut self,
         described: &Described,
-        beyond: Option<(usize, &Value)>,
+        since: Option<(usize, &Value)>,
         into: &mut dyn Rows,
     ) -> Result<(), Fault> {
-        self.wait(self.pour(described, beyond, into))
+        self.wait(self.pour(described, since, into))
     }
 }
 
@@ -299,6 +296,16 @@ fn begin(control: &Control) -> String {
          SET LOCAL timezone = 'UTC'; SET LOCAL datestyle = 'ISO, YMD'; SET LOCAL intervalstyle = 'postgres'; \
          SET LOCAL bytea_output = 'hex'; SET LOCAL extra_float_digits = 1; SET LOCAL standard_conforming_strings = on"
     )
+}
+
+/// The condition that a column is at a value, beyond it, or null. Without a type, the text is read as one of the column's.
+fn since_value(column: usize, target: Target, value: &str) -> String {
+    let (column, value) = (format!("q.c{}", column + 1), quoted_by(value, '\''));
+    let other = match target {
+        Target::Text => format!(" AND NOT ({column} = {value} AND {column}::text COLLATE \"C\" <> {value})"),
+        _ => String::new(),
+    };
+    format!(" WHERE {column} >= {value}{other} OR {column} IS NULL")
 }
 
 /// What a column becomes, and the cast with which it is asked for.

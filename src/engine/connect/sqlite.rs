@@ -208,16 +208,19 @@ impl Connector for Sqlite {
     fn rows(
         &mut self,
         described: &Described,
-        beyond: Option<(usize, &Value)>,
+        since: Option<(usize, &Value)>,
         into: &mut dyn Rows,
     ) -> Result<(), Fault> {
         let title = &described.title;
         let failed = |error: &rusqlite::Error| fault(error, title, &self.control);
-        let condition =
-            beyond.map(|(column, _)| format!(" WHERE {} > ?1", quoted_by(&described.columns[column].0, '"')));
+        let condition = since.map(|(column, _)| {
+            let column = quoted_by(&described.columns[column].0, '"');
+            let other = format!("({column} = ?1 AND {column} COLLATE BINARY <> ?1)");
+            format!(" WHERE {column} >= ?1 AND NOT {other} OR {column} IS NULL")
+        });
         let sql = described.statement(&condition.unwrap_or_default());
         let mut statement = self.connection.prepare(&sql).map_err(|error| failed(&error))?;
-        match beyond {
+        match since {
             Some((_, value)) => statement.raw_bind_parameter(1, bound(value)).map_err(|error| failed(&error))?,
             None => bind(&mut statement, described.values(), &failed)?,
         }

@@ -60,8 +60,9 @@ pub struct Connection {
     /// Queries in the database's own SQL, by the name of the table that each becomes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     queries: Option<BTreeMap<String, String>>,
-    /// By table or query, a column that only grows: later syncs read the rows that are beyond its greatest value and add
-    /// them to what is there. Rows that are changed or deleted meanwhile are not seen.
+    /// By table or query, a column that only grows: later syncs read the rows from its greatest value on, and those that
+    /// have none, and add them to what is there. Other rows that are changed or deleted meanwhile, or that come later
+    /// with a smaller value, are not seen; after a change of `connection` everything is read anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     cursor: Option<BTreeMap<String, String>>,
 }
