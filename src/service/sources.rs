@@ -3,6 +3,7 @@
 mod catalog;
 mod connected;
 mod databases;
+mod extracts;
 mod failure;
 mod fetch;
 mod files;

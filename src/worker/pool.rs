@@ -244,6 +244,13 @@ impl Pool {
         [self.0.queries.load(), self.0.background.load(), self.0.connectors.load()]
     }
 
+    /// How many jobs that may spill can run at once.
+    pub fn width(&self) -> u64 {
+        let jobs = self.0.settings.queries + self.0.settings.background;
+        // Organisations that have none at work come in beyond these.
+        2 * jobs as u64
+    }
+
     /// The process ids of idle workers: for tests that end them.
     pub fn idle_processes(&self) -> Vec<u32> {
         self.0.idle.lock().iter().filter_map(|worker| worker.child.id()).collect()

@@ -1,13 +1,11 @@
 //! Data from databases: files of SQLite on this machine, and servers elsewhere, read by a worker that may reach nothing
 //! else.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::failure::error_of;
 use super::fetch::News;
 use super::files::{Progress, check_names, table_of};
 use super::syncs::Lease;
@@ -158,27 +156,19 @@ impl App {
         let reach = place.reach();
         let (target, data) = (of(extract), self.data.clone());
         let max_rows = self.settings.source_rows;
-        let job = |scratch: &Path| {
-            let into = scratch.join("extract");
-            // Where this fails, the worker says so.
-            let _ = fs::create_dir(&into);
-            Job::Connect(ConnectJob {
-                database: place.database,
-                readings: connection.readings(),
-                cursors: connection.cursors(),
-                previous,
-                into,
-                max_rows,
-            })
+        let job = |into| {
+            let (readings, cursors) = (connection.readings(), connection.cursors());
+            Job::Connect(ConnectJob { database: place.database, readings, cursors, previous, into, max_rows })
         };
-        let take = move |done: crate::worker::pool::Done, scratch: &Path| {
-            if let Outcome::Connected { tables, .. } = &done.outcome {
+        let take = move |outcome: Outcome, made: &Path| {
+            if let Outcome::Connected { tables, .. } = &outcome {
                 check_names(tables)?;
             }
-            data.adopt(&scratch.join("extract"), &target)?;
-            Ok(done.outcome)
+            data.adopt(made, &target)?;
+            Ok(outcome)
         };
-        let done = self.pool.background(&errand, &reach, job, progress.as_mut(), take).await.map_err(error_of)?;
+        let to = (lease.org, lease.source);
+        let done = self.make_extract(to, (&errand, &reach), job, progress.as_mut(), take).await?;
         let Outcome::Connected { tables, notes } = done else {
             return Err(Error::internal(format!("reading a database gave {done:?}")));
         };

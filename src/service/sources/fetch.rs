@@ -124,8 +124,8 @@ impl App {
             options: options.clone(),
         });
         let mut reading = |part: f64, rows| progress(FETCHING + part * (1.0 - FETCHING), rows);
-        let (extract, tables) =
-            self.extract((lease.org, lease.org_uuid), source.uuid, files.collect(), &mut reading).await?;
+        let (org, source) = ((lease.org, lease.org_uuid), (lease.source, source.uuid));
+        let (extract, tables) = self.extract(org, source, files.collect(), &mut reading).await?;
         let state = serde_json::to_string(version).map_err(Error::internal)?;
         Ok((News::Extract(extract, tables), Some(state)))
     }

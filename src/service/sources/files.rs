@@ -1,7 +1,7 @@
 //! Sources of files: uploads are parsed in a worker of their own, and the extract is moved to its place whole.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::json;
@@ -9,7 +9,6 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use super::Room;
-use super::failure::error_of;
 use crate::domain::access::Permission;
 use crate::domain::connection::Mode;
 use crate::domain::error::{Error, Result};
@@ -235,7 +234,7 @@ impl App {
     ) -> Result<()> {
         let org = (caller.org(), caller.identity().holder.org_uuid);
         let mut watched = self.watched(loading.sync, progress);
-        let outcome = self.extract(org, loading.uuid, files, &mut watched.tell).await;
+        let outcome = self.extract(org, (loading.source, loading.uuid), files, &mut watched.tell).await;
         let (now, boot, org) = (self.clock.now(), self.boot.clone(), caller.org());
         match outcome {
             Ok((extract, tables)) => {
@@ -264,7 +263,7 @@ impl App {
     pub(super) async fn extract(
         &self,
         (org, org_uuid): (OrgId, Uuid),
-        source: Uuid,
+        (id, source): (SourceId, Uuid),
         files: Vec<ImportFile>,
         progress: &mut (dyn FnMut(f64, u64) + Send),
     ) -> Result<(Uuid, Vec<SourceTable>)> {
@@ -277,28 +276,16 @@ impl App {
         };
         let target = self.data.extract(org_uuid, source, extract);
         let (data, names) = (self.data.clone(), names(&files));
-        let imported = self
-            .pool
-            .background(
-                &errand,
-                &Reach::default(),
-                |scratch| {
-                    // Where this fails, the worker says so.
-                    let _ = std::fs::create_dir(scratch.join("extract"));
-                    Job::Import { files, into: scratch.join("extract"), append_to: None }
-                },
-                progress,
-                move |done, scratch| {
-                    if let Outcome::Imported { tables } = &done.outcome {
-                        check_names(tables)?;
-                    }
-                    // Whole and durable at its place before the row points at it.
-                    data.adopt(&scratch.join("extract"), &target)?;
-                    Ok(done.outcome)
-                },
-            )
-            .await
-            .map_err(error_of)?;
+        let take = move |outcome: Outcome, made: &Path| {
+            if let Outcome::Imported { tables } = &outcome {
+                check_names(tables)?;
+            }
+            // Whole and durable at its place before the row points at it.
+            data.adopt(made, &target)?;
+            Ok(outcome)
+        };
+        let job = |into| Job::Import { files, into, append_to: None };
+        let imported = self.make_extract((org, id), (&errand, &Reach::default()), job, progress, take).await?;
         match imported {
             Outcome::Imported { tables } => Ok((extract, made(tables, &names))),
             other => Err(Error::internal(format!("an import gave {other:?}"))),

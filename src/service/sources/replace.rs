@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::Room;
-use super::failure::error_of;
 use super::files::{self, IncomingFiles, Progress, bytes_of, check_names, names};
 use super::syncs::asked_by;
 use crate::datadir::DataDir;
@@ -152,34 +151,25 @@ impl App {
         let extract = self.entropy.uuid(self.clock.now());
         let target = self.data.extract(org_uuid, source.uuid, extract);
         let (data, known, names) = (self.data.clone(), source.tables.clone(), names(&files));
-        self.pool
-            .background(
-                &errand,
-                &Reach::default(),
-                |scratch| {
-                    // Where this fails, the worker says so.
-                    let _ = std::fs::create_dir(scratch.join("extract"));
-                    let append_to = (mode == FilesMode::Append).then_some(bases);
-                    Job::Import { files, into: scratch.join("extract"), append_to }
-                },
-                progress.as_mut(),
-                move |done, scratch| {
-                    let Outcome::Imported { tables } = done.outcome else {
-                        return Err(std::io::Error::other("an import gave another outcome"));
-                    };
-                    check_names(&tables)?;
-                    let made = scratch.join("extract");
-                    let tables = merged(known, files::made(tables, &names));
-                    data.adopt(&made, &target)?;
-                    keep_others(&tables, old.as_deref(), &target).inspect_err(|_| {
-                        // What cannot be removed is collected, as nothing points at it.
-                        let _ = std::fs::remove_dir_all(&target);
-                    })?;
-                    Ok((extract, tables, mode))
-                },
-            )
-            .await
-            .map_err(error_of)
+        let job = |into| {
+            let append_to = (mode == FilesMode::Append).then_some(bases);
+            Job::Import { files, into, append_to }
+        };
+        let take = move |outcome: Outcome, made: &Path| {
+            let Outcome::Imported { tables } = outcome else {
+                return Err(std::io::Error::other("an import gave another outcome"));
+            };
+            check_names(&tables)?;
+            let tables = merged(known, files::made(tables, &names));
+            data.adopt(made, &target)?;
+            keep_others(&tables, old.as_deref(), &target).inspect_err(|_| {
+                // What cannot be removed is collected, as nothing points at it.
+                let _ = std::fs::remove_dir_all(&target);
+            })?;
+            Ok((extract, tables, mode))
+        };
+        let to = (caller.org(), source.id);
+        self.make_extract(to, (&errand, &Reach::default()), job, progress.as_mut(), take).await
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! What is kept is bounded by `sources.quota`, asked before data is brought and again before it is pointed at. What is on
 //! its way counts as it is written, until it was read or given up. With what was replaced, and goes some minutes later,
-//! it may take as much again.
+//! it may take as much again. What workers make of it is looked at
+//! while they do (`extracts`).
 
 use std::collections::{HashMap, HashSet};
 use std::os::unix::fs::MetadataExt;
@@ -108,15 +109,16 @@ impl App {
         }
     }
 
-    /// Bytes that a query may spill: of what is free, what need not stay so.
+    /// Bytes that a query may spill: of what is free and need not stay so, a share, since others may do the same.
     pub(in crate::service) fn spill(&self) -> u64 {
         let free = self.data.free_bytes().unwrap_or(u64::MAX);
-        self.settings.query.spill_bytes.min(free.saturating_sub(self.settings.free_disk))
+        let share = free.saturating_sub(self.settings.free_disk) / self.pool.width().max(1);
+        self.settings.query.spill_bytes.min(share)
     }
 }
 
 /// Bytes of all files below a directory: a file with several names once.
-fn taken(directory: &Path) -> u64 {
+pub(super) fn taken(directory: &Path) -> u64 {
     let (mut open, mut seen, mut bytes) = (vec![directory.to_owned()], HashSet::new(), 0);
     while let Some(directory) = open.pop() {
         for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {

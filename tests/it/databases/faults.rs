@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::servers::{Brand, PASSWORD, READER, mariadb, postgres};
 use super::{SHOP, SOURCES, rows};
-use crate::patience::until_so_here;
+use crate::patience::{until_so, until_so_here};
 use crate::world::World;
 
 fn message(refusal: &Value) -> &str {
@@ -140,6 +140,24 @@ async fn rows_without_end_are_stopped_by_their_number_or_by_the_time() {
             assert_eq!(owner.get(SOURCES).await.is(200)["data"], json!([]));
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn data_that_outgrows_what_may_be_kept_is_stopped_while_it_comes() {
+    let world = World::with(|plot| {
+        // What ends by one of these is told otherwise.
+        (plot.settings.source_rows, plot.settings.job_timeout) = (u64::MAX, Duration::from_hours(1));
+        plot.settings.source_quota = 4 << 20;
+    });
+    let world = world.await;
+    let owner = world.owner().await;
+    let database = postgres().database("outgrowing", "CREATE TABLE t (a int)");
+    let mut body = postgres().source("Outgrowing", &database);
+    body["connection"]["queries"] = json!({"n": "SELECT md5(generate_series(1, 2000000000)::text) AS a"});
+    let refusal = owner.post(SOURCES, body).await.refuses(409, "conflict");
+    assert!(message(&refusal).contains("takes more than the 4194304 bytes"), "{refusal}");
+    assert_eq!(owner.get(SOURCES).await.is(200)["data"], json!([]));
+    until_so("nothing of it is kept", || world.extracts() == 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
