@@ -95,6 +95,13 @@ async fn time_comes_in_buckets_and_gaps_are_filled() {
     let endless = json!({"column": "at", "grain": "minute", "fill": true, "from": "1700-01-01", "to": "2200-01-01"});
     let answer = owner.post(QUERY, ask.body(json!({"time": endless, "measures": measures, "limit": 10}))).await;
     assert_eq!(answer.is(200)["truncated"], true);
+    // What lies beyond them is in the result nonetheless, without the gaps between.
+    let newest = |fill: bool| {
+        let time = json!({"column": "at", "grain": "minute", "fill": fill});
+        let order = json!([{"by": "at", "direction": "desc"}]);
+        json!({"time": time, "dimensions": ["carrier"], "measures": [{"aggregate": "count"}], "order": order, "limit": 1})
+    };
+    assert_eq!(ask.rows(newest(true)).await, ask.rows(newest(false)).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -87,7 +87,8 @@ impl<'q> Writer<'q> {
         Ok(sql)
     }
 
-    /// The same with the buckets that have none: each combination of dimensions that was found, over the whole axis.
+    /// The same with the buckets that have none: each combination of dimensions that was found, over the whole axis, or
+    /// as much of it as is filled.
     fn filled(&self, facts: &str) -> String {
         let Some(time) = &self.time else { return facts.to_owned() };
         let at = quoted(&time.column.name);
@@ -106,8 +107,8 @@ impl<'q> Writer<'q> {
              axis AS (SELECT unnest(generate_series(a, least(z, CAST(a + {reach} AS {kind})), {step})) AS b FROM ends)"
         );
         let keys: Vec<String> = self.query.dimensions.iter().map(|name| quoted(name)).collect();
-        let mut outputs = vec![format!("axis.b AS {at}")];
-        outputs.extend(keys.iter().map(|key| format!("kinds.{key} AS {key}")));
+        let mut outputs = vec![format!("coalesce(axis.b, facts.{at}) AS {at}")];
+        outputs.extend(keys.iter().map(|key| format!("coalesce(kinds.{key}, facts.{key}) AS {key}")));
         outputs.extend(self.measures.iter().map(Output::filled));
         let mut on = vec![format!("facts.{at} = axis.b")];
         // Without its parentheses the comparison would take what stands behind it along.
@@ -115,9 +116,14 @@ impl<'q> Writer<'q> {
         let mut from = "axis".to_owned();
         if !keys.is_empty() {
             sql.push_str(&format!(", kinds AS (SELECT DISTINCT {} FROM facts)", keys.join(", ")));
-            from.push_str(" CROSS JOIN kinds");
+            from = "(axis CROSS JOIN kinds)".to_owned();
         }
-        format!("{sql} SELECT {} FROM {from} LEFT JOIN facts ON {}", outputs.join(", "), on.join(" AND "))
+        // Rows beyond the last bucket of the axis are in the result too; those without a time are on none.
+        format!(
+            "{sql} SELECT {} FROM {from} FULL JOIN facts ON {} WHERE axis.b IS NOT NULL OR facts.{at} IS NOT NULL",
+            outputs.join(", "),
+            on.join(" AND ")
+        )
     }
 
     fn order(&self) -> Result<Vec<String>> {

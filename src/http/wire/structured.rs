@@ -139,7 +139,8 @@ pub struct TimeAxis {
     /// The first that no longer does.
     #[serde(default)]
     to: Option<String>,
-    /// Whether buckets without rows are in the result too, counts 0 and other measures null; at most 10,000 buckets.
+    /// Whether buckets without rows are in the result too, counts 0 and other measures null. Of more than 10,000 buckets
+    /// the first are filled so; of the others those that have rows are in the result.
     #[serde(default)]
     fill: Option<bool>,
 }
