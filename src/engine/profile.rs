@@ -102,14 +102,15 @@ impl Profiler {
             .enumerate()
             .map(|(position, column)| {
                 let name = quoted(&column.name);
+                let finite = finite(&name, column.kind);
                 let (mean, deviation) = if column.kind.is_numeric() {
-                    (format!("avg({name})"), format!("stddev({name})"))
+                    (format!("avg({finite})"), format!("stddev({finite})"))
                 } else {
                     ("NULL".to_owned(), "NULL".to_owned())
                 };
                 format!(
-                    "count({name}) AS n{position}, {distinct}{name}) AS d{position}, min({name}) AS a{position}, \
-                     max({name}) AS z{position}, {mean} AS m{position}, {deviation} AS s{position}"
+                    "count({name}) AS n{position}, {distinct}{name}) AS d{position}, min({finite}) AS a{position}, \
+                     max({finite}) AS z{position}, {mean} AS m{position}, {deviation} AS s{position}"
                 )
             })
             .collect();
@@ -147,12 +148,13 @@ impl Profiler {
         let place = |bound: &Option<Cell>| bound.as_ref().and_then(|cell| axis.place(cell));
         let Some((least, most)) = place(&column.minimum).zip(place(&column.maximum)) else { return Ok(Vec::new()) };
         let Some(bins) = Bins::between(least, most, axis.is_whole(column.kind)) else { return Ok(Vec::new()) };
-        let (name, value) = (quoted(&column.name), axis.sql(&quoted(&column.name)));
+        let name = quoted(&column.name);
+        let (value, finite) = (axis.sql(&name), finite(&name, column.kind));
         let (width, last) = (bins.width, bins.count - 1);
         // Compared in floating point on both sides, so that no value falls between two bins.
         let sql = format!(
             "SELECT least(floor(({value} - CAST('{least}' AS DOUBLE)) / CAST('{width}' AS DOUBLE)), \
-             CAST({last} AS DOUBLE)) AS b, count(*) AS n FROM {from} WHERE {name} IS NOT NULL GROUP BY 1"
+             CAST({last} AS DOUBLE)) AS b, count(*) AS n FROM {from} WHERE {finite} IS NOT NULL GROUP BY 1"
         );
         let mut counts = vec![0; bins.count as usize];
         for row in self.query(&sql).await?.rows {
@@ -278,6 +280,14 @@ impl Bins {
 
     fn bound(&self, number: u32) -> f64 {
         self.least + self.width * f64::from(number)
+    }
+}
+
+/// The values of a column that lie on a line: infinite ones, and those that are no number, have no place on it.
+fn finite(name: &str, kind: ColumnType) -> String {
+    match kind {
+        ColumnType::Double => format!("CASE WHEN abs({name}) <= CAST('{:e}' AS DOUBLE) THEN {name} END", f64::MAX),
+        _ => name.to_owned(),
     }
 }
 

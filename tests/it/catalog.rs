@@ -206,6 +206,19 @@ async fn a_profile_tells_what_columns_hold_and_is_computed_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_profile_of_doubles_is_of_those_that_lie_on_a_line() {
+    let world = World::new().await;
+    let owner = world.owner().await;
+    let files = [Part::Field("name", "Sales"), Part::File("orders.csv", b"x\n0.5\nNaN\n1.5\ninf\n-inf\n2.5\n")];
+    let source = owner.upload("/v1/data-sources", &files).await.is(201);
+    assert_eq!(source["tables"][0]["columns"][0]["type"], "double");
+    let column = owner.get(&format!("{TABLE}/profile")).await.is(200)["columns"][0].clone();
+    assert_eq!((&column["min"], &column["max"], &column["mean"]), (&json!(0.5), &json!(2.5), &json!(1.5)));
+    let counts = column["histogram"].as_array().unwrap().iter().map(|bin| bin["count"].as_u64().unwrap());
+    assert_eq!((counts.sum::<u64>(), &column["nulls"], &column["distinct"]), (3, &json!(0), &json!(6)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_may_not_query_is_told_no_values() {
     let world = World::new().await;
     let owner = world.owner().await;

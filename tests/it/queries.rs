@@ -56,6 +56,9 @@ async fn parameters_are_values_and_never_text() {
         |value: Value| json!({"sql": "SELECT count(*) FROM sales.orders WHERE region = $1", "parameters": [value]});
     assert_eq!(owner.post(QUERY, body(json!("north"))).await.is(200)["rows"], json!([[2]]));
     assert_eq!(owner.post(QUERY, body(json!("' OR '1'='1"))).await.is(200)["rows"], json!([[0]]));
+    let wide = "SELECT CAST($1 AS DECIMAL(20, 0)) - CAST($2 AS DECIMAL(20, 0))";
+    let wide = json!({"sql": wide, "parameters": [u64::MAX, u64::MAX - 1]});
+    assert_eq!(owner.post(QUERY, wide).await.is(200)["rows"], json!([["1"]]));
     let missing = json!({"sql": "SELECT $1", "parameters": []});
     assert!([400].contains(&owner.post(QUERY, missing).await.status));
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringBuilder};
-use datafusion::arrow::compute::cast;
+use datafusion::arrow::compute::{CastOptions, cast_with_options};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType};
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::ipc::reader::{FileReader, StreamReader};
@@ -58,7 +58,8 @@ impl Attempt<'_, '_> {
             }
             let mut arrays = Vec::with_capacity(columns.len());
             for (array, (column, target)) in batch.columns().iter().zip(&mut columns) {
-                let array = converted(array, target).map_err(damaged)?;
+                let foreign = |_| Fault::ForeignValue { column: column.name.clone(), kind: column.kind };
+                let array = converted(array, target).map_err(foreign)?;
                 column.nullable |= array.null_count() > 0;
                 arrays.push(array);
             }
@@ -203,6 +204,7 @@ fn converted(array: &ArrayRef, target: &DataType) -> Result<ArrayRef, ArrowError
         (DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_), _) => {
             bytes(array)
         }
+        (DataType::Dictionary(_, values), _) if values.is_binary() => bytes(array),
         (DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Dictionary(..), _) => {
             cast(array, target)
         }
@@ -210,6 +212,11 @@ fn converted(array: &ArrayRef, target: &DataType) -> Result<ArrayRef, ArrowError
         (_, DataType::Utf8) => written(array),
         _ => cast(array, target),
     }
+}
+
+/// Values as those of another type. One that the type has not got is an error, and not null as it would be by default.
+fn cast(array: &ArrayRef, target: &DataType) -> Result<ArrayRef, ArrowError> {
+    cast_with_options(array, target, &CastOptions { safe: false, ..CastOptions::default() })
 }
 
 /// Bytes as text where they are text, which old writers of Parquet did not say; in hexadecimal otherwise.

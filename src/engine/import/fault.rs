@@ -154,6 +154,22 @@ pub enum Fault {
         /// What it holds.
         kind: String,
     },
+    /// A value that no value of its column's type can be.
+    #[error("value of a foreign type")]
+    ForeignValue {
+        /// The column's name.
+        column: String,
+        /// The column's type.
+        kind: ColumnType,
+    },
+    /// An object of a JSON file with a field twice.
+    #[error("repeated field")]
+    RepeatedField {
+        /// The line that the object begins in.
+        line: u64,
+        /// The field.
+        field: String,
+    },
     /// A value of a JSON file that is no row.
     #[error("no object")]
     NoObject {
@@ -269,6 +285,20 @@ impl Fault {
                 let column = Error::clipped(&column);
                 format!(
                     "`{name}` has the column `{column}` of type {kind}, which no table has; leave it out or convert it."
+                )
+            }
+            Self::ForeignValue { column, kind } => {
+                let (column, kind) = (Error::clipped(&column), kind.as_str());
+                format!(
+                    "`{name}` has a value in the column `{column}` that no {kind} can be; leave it out, or write the column \
+                     as text."
+                )
+            }
+            Self::RepeatedField { line, field } => {
+                let field = Error::clipped(&field);
+                format!(
+                    "`{name}` has the field `{field}` twice in the object that begins in line {line}; leave one out, or \
+                     name it otherwise."
                 )
             }
             Self::NoObject { line } => format!(

@@ -43,14 +43,14 @@ impl Attempt<'_, '_> {
             let mut bytes = 0;
             for (name, value) in &fields {
                 let Some(&place) = places.get(name.as_str()) else { continue };
-                // Of a field that stands twice the first counts, as the first pass saw it.
-                if !std::mem::replace(&mut filled[place], true) {
-                    let column = &mut pour.columns()[place];
-                    if push(column, value).is_err() {
-                        let is_asked = column.asked().is_some();
-                        let changed = Fault::Damaged("JSON: it changed while it was read");
-                        return Err(if is_asked { pour.contradiction(place, line, value.get()) } else { changed });
-                    }
+                let changed = Fault::Damaged("JSON: it changed while it was read");
+                if std::mem::replace(&mut filled[place], true) {
+                    return Err(changed);
+                }
+                let column = &mut pour.columns()[place];
+                if push(column, value).is_err() {
+                    let is_asked = column.asked().is_some();
+                    return Err(if is_asked { pour.contradiction(place, line, value.get()) } else { changed });
                 }
                 bytes += value.get().len();
             }
@@ -69,6 +69,8 @@ impl Attempt<'_, '_> {
         let mut objects = Objects::open(self)?;
         let mut places: HashMap<String, usize> = HashMap::new();
         let mut fields: Vec<(String, Shape)> = Vec::new();
+        // By field, how many objects there were up to the last that has it.
+        let mut seen: Vec<usize> = Vec::new();
         let nulls = Nulls::of(&self.file.options);
         let mut rows = 0_usize;
         while self.wants_row(rows as u64) {
@@ -80,9 +82,13 @@ impl Attempt<'_, '_> {
                     None => {
                         places.insert(name.clone(), fields.len());
                         fields.push((name, Shape::default()));
+                        seen.push(0);
                         fields.len() - 1
                     }
                 };
+                if std::mem::replace(&mut seen[place], rows + 1) > rows {
+                    return Err(Fault::RepeatedField { line, field: fields.swap_remove(place).0 });
+                }
                 if value.get().len() > MAX_FIELD {
                     return Err(Fault::LongField { line, limit: MAX_FIELD });
                 }

@@ -52,9 +52,11 @@ fn scalar(value: &serde_json::Value) -> Option<ScalarValue> {
     match value {
         serde_json::Value::Null => Some(ScalarValue::Null),
         serde_json::Value::Bool(value) => Some(ScalarValue::Boolean(Some(*value))),
-        serde_json::Value::Number(number) => Some(match number.as_i64() {
-            Some(whole) => ScalarValue::Int64(Some(whole)),
-            None => ScalarValue::Float64(number.as_f64()),
+        serde_json::Value::Number(number) => Some(match (number.as_i64(), number.as_u64()) {
+            (Some(whole), _) => ScalarValue::Int64(Some(whole)),
+            // Floating point would make another number of it.
+            (None, Some(whole)) => ScalarValue::Decimal128(Some(i128::from(whole)), 20, 0),
+            (None, None) => ScalarValue::Float64(number.as_f64()),
         }),
         serde_json::Value::String(text) => Some(ScalarValue::Utf8(Some(text.clone()))),
         serde_json::Value::Array(_) | serde_json::Value::Object(_) => None,

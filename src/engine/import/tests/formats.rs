@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{
     ArrayRef, BinaryArray, Decimal128Array, Decimal256Array, DictionaryArray, Float32Array, Int32Array, RecordBatch,
-    StringArray, Time32SecondArray, TimestampNanosecondArray, UInt64Array,
+    StringArray, Time32SecondArray, TimestampNanosecondArray, TimestampSecondArray, UInt64Array,
 };
 use datafusion::arrow::array::{ListArray, types::Int32Type};
 use datafusion::arrow::datatypes::i256;
@@ -46,6 +46,7 @@ fn json_that_is_none_is_refused_by_its_line() {
     for (text, words) in [
         ("{\"a\":1}\n{\"a\":}\n", "begins in line 2"),
         ("{\"a\":1}\n\n7\n", "line 3 that is no object"),
+        ("{\"a\":1}\n{\"a\":1,\"b\":2,\"a\":3}\n", "field `a` twice in the object that begins in line 2"),
         ("[{\"a\":1},\n[1]]", "line 2 that is no object"),
         ("[{\"a\":1}", "cut short"),
         ("{\"a\":1", "cut short"),
@@ -83,6 +84,18 @@ fn batch() -> RecordBatch {
         ("word", Arc::new(StringArray::from(vec!["NA", ""]))),
     ];
     RecordBatch::try_from_iter(columns).unwrap()
+}
+
+#[test]
+fn values_that_their_type_has_not_got_are_told_and_not_made_null() {
+    let far: ArrayRef = Arc::new(TimestampSecondArray::from(vec![0, i64::MAX]));
+    let message = refused(&parquet(&RecordBatch::try_from_iter([("at", far)]).unwrap()));
+    assert!(message.contains("column `at` that no timestamp can be"), "{message}");
+    let values = BinaryArray::from(vec![&b"text"[..], b"\xff"]);
+    let keys = Int32Array::from(vec![0, 1]);
+    let bytes: ArrayRef = Arc::new(DictionaryArray::try_new(keys, Arc::new(values)).unwrap());
+    let file = arrow_file(&RecordBatch::try_from_iter([("bytes", bytes)]).unwrap());
+    assert_eq!(imported(&file), ("bytes:text".to_owned(), "text\n\\xff".to_owned()));
 }
 
 fn parquet(batch: &RecordBatch) -> Vec<u8> {
