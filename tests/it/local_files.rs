@@ -20,12 +20,6 @@ fn by_path(name: &str, path: &std::path::Path) -> Value {
     json!({"name": name, "kind": "file", "connection": {"path": path}})
 }
 
-/// What looks at the file that a source would be made of.
-fn look(mut body: Value) -> Value {
-    body.as_object_mut().unwrap().remove("name");
-    body
-}
-
 async fn counted(actor: &Actor) -> Value {
     let sql = "SELECT count(*), max(day) FROM orders.orders";
     actor.post("/v1/query", json!({"sql": sql})).await.is(200)["rows"][0].clone()
@@ -39,7 +33,7 @@ async fn a_file_below_an_open_directory_is_read_again_with_each_sync() {
     let path = directory.path().join("orders.csv");
     std::fs::write(&path, ORDERS).unwrap();
     let mut body = by_path("Orders", &path);
-    let seen = owner.post(PREVIEW, look(body.clone())).await.is(200);
+    let seen = owner.post(PREVIEW, body.clone()).await.is(200);
     assert_eq!(seen["files"][0]["tables"][0]["columns"][1]["type"], "date");
     assert_eq!(owner.get(SOURCES).await.is(200)["data"], json!([]));
     body["schedule"] = json!({"cron": "@daily"});
@@ -100,8 +94,8 @@ async fn nothing_else_is_read_than_the_file_that_was_named() {
         &open.path().join("none.csv"),
         &"/proc/self/environ".into(),
     ] {
-        for (place, body) in [(SOURCES, by_path("Other", path)), (PREVIEW, look(by_path("Other", path)))] {
-            let refused = owner.post(place, body).await;
+        for place in [SOURCES, PREVIEW] {
+            let refused = owner.post(place, by_path("Other", path)).await;
             refused.refuses(400, "invalid_request");
             assert!(!refused.text().contains("opal"), "{}", refused.text());
         }
@@ -170,10 +164,10 @@ async fn what_is_looked_at_takes_the_room_of_its_organisation() {
     std::fs::write(&path, &large).unwrap();
     let url = site.put("/large.csv", Page::File(large));
     for body in [by_path("Large", &path), of_url("Large", &url)] {
-        owner.post(PREVIEW, look(body)).await.refuses(409, "conflict");
+        owner.post(PREVIEW, body).await.refuses(409, "conflict");
     }
     std::fs::write(&path, "id\n1\n").unwrap();
-    owner.post(PREVIEW, look(by_path("Small", &path))).await.is(200);
+    owner.post(PREVIEW, by_path("Small", &path)).await.is(200);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -43,7 +43,7 @@ async fn a_file_on_the_web_is_looked_at_before_it_is_kept() {
     let owner = world.owner().await;
     let mut body = till(&site);
     body["secret"] = json!({"headers": {"Authorization": "Bearer opal"}});
-    body.as_object_mut().unwrap().remove("name");
+    body["schedule"] = json!({"cron": "@daily"});
     let seen = owner.post(PREVIEW, body.clone()).await.is(200);
     let file = &seen["files"][0];
     assert_eq!((&file["file"], &file["separator"]), (&json!("till.csv"), &json!(";")));

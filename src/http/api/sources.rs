@@ -61,7 +61,8 @@ impl DataSourcesApi {
 
     /// Look at a file that is elsewhere before it is kept.
     ///
-    /// The same of a file on the web or of the server's machine, which is fetched for it and not kept.
+    /// Fetches a file on the web, or one of the server's machine, and tells of it what is told of files that are sent.
+    /// Takes the body by which a data source is made, so that it can be sent again once it is right.
     #[oai(path = "/preview-connection", method = "post", operation_id = "data_sources_preview_connection")]
     async fn preview_connection(
         &self,

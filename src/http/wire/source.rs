@@ -124,7 +124,7 @@ impl NewDataSource {
     }
 }
 
-/// A file that is elsewhere, to be looked at and not kept.
+/// A file that is elsewhere, to be looked at and not kept. What makes a data source of it can be sent as it is.
 // Without `Debug`: it has secrets.
 #[derive(Deserialize, Object)]
 #[serde(deny_unknown_fields)]
@@ -137,16 +137,26 @@ pub struct NewPreview {
     /// How it is read.
     #[serde(default)]
     options: Option<NewFileOptions>,
+    /// Passed over.
+    #[serde(default)]
+    name: Option<String>,
+    /// Passed over.
+    #[serde(default)]
+    mode: Option<SourceMode>,
+    /// Passed over.
+    #[serde(default)]
+    schedule: Option<NewSchedule>,
 }
 
 impl NewPreview {
     /// As the service has it.
     pub fn read(self) -> LookRequest {
+        let Self { kind, connection, secret, options, name: _, mode: _, schedule: _ } = self;
         LookRequest {
-            kind: self.kind.into(),
-            connection: self.connection.fields(),
-            credentials: self.secret.map(NewSecret::read).unwrap_or_default(),
-            options: self.options.map(Into::into).unwrap_or_default(),
+            kind: kind.into(),
+            connection: connection.fields(),
+            credentials: secret.map(NewSecret::read).unwrap_or_default(),
+            options: options.map(Into::into).unwrap_or_default(),
         }
     }
 }

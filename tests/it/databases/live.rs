@@ -2,6 +2,7 @@
 
 mod ends;
 mod explained;
+mod resealed;
 
 use std::path::Path;
 

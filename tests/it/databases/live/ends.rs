@@ -3,7 +3,7 @@
 use claribi::domain::plan::QueryCaps;
 use serde_json::{Value, json};
 
-use super::super::servers::{Brand, mariadb, postgres};
+use super::super::servers::{Brand, Server, mariadb, postgres};
 use super::super::{SHOP, SOURCES, ask, live, of_file, sqlite};
 use super::{Shops, told};
 use crate::patience::until_so_here;
@@ -103,6 +103,28 @@ async fn queries_of_live_sources_are_stopped_when_their_time_is_over() {
     }
 }
 
+/// A query that takes this many seconds.
+fn asleep(server: &Server, seconds: u32) -> String {
+    match server.brand {
+        Brand::Postgres => format!("SELECT pg_sleep({seconds})::text AS n"),
+        Brand::Mariadb => format!("SELECT SLEEP({seconds}) AS n"),
+    }
+}
+
+/// Waits until as many such queries run in a database.
+async fn until_asleep(server: &'static Server, database: &str, count: &'static str) {
+    let running = match server.brand {
+        Brand::Postgres => {
+            format!("SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}' AND wait_event = 'PgSleep'")
+        }
+        Brand::Mariadb => format!(
+            "SELECT count(*) FROM information_schema.PROCESSLIST WHERE DB = '{database}' AND STATE = 'User sleep'"
+        ),
+    };
+    let asked = move || until_so_here("as many queries", || server.run(None, &running).trim() == count);
+    tokio::task::spawn_blocking(asked).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_hangs_up_ends_its_query_in_the_database() {
     let world = World::new().await;
@@ -110,25 +132,27 @@ async fn a_client_that_hangs_up_ends_its_query_in_the_database() {
     for server in [postgres(), mariadb()] {
         let database = server.database("live_left", "CREATE TABLE t (n int)");
         let source = owner.post(SOURCES, live(server.source(server.kind(), &database))).await.is(201);
-        let (sleep, running) = match server.brand {
-            Brand::Postgres => (
-                "SELECT pg_sleep(3600)::text",
-                "SELECT count(*) FROM pg_stat_activity WHERE datname = 'live_left' AND wait_event = 'PgSleep'",
-            ),
-            Brand::Mariadb => (
-                "SELECT SLEEP(3600)",
-                "SELECT count(*) FROM information_schema.PROCESSLIST WHERE DB = 'live_left' AND STATE = 'User sleep'",
-            ),
-        };
-        let until = async |count: &'static str| {
-            let asked = move || until_so_here("as many queries", || server.run(None, running).trim() == count);
-            tokio::task::spawn_blocking(asked).await.unwrap();
-        };
-        let query = json!({"sql": sleep, "data_source_id": source["id"]});
+        let query = json!({"sql": asleep(server, 3_600), "data_source_id": source["id"]});
         let client = owner.open(owner.request("POST", "/v1/query").json(&query)).await;
-        until("1").await;
+        until_asleep(server, "live_left", "1").await;
         drop(client);
-        until("0").await;
+        until_asleep(server, "live_left", "0").await;
         assert_eq!(told(&owner, &source, "SELECT count(*) FROM t").await, json!([[0]]));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_is_deleted_answers_who_asked_before_and_nobody_after() {
+    let world = World::new().await;
+    let owner = world.owner().await;
+    for server in [postgres(), mariadb()] {
+        let database = server.database("live_deleted", "CREATE TABLE t (n int)");
+        let source = owner.post(SOURCES, live(server.source(server.kind(), &database))).await.is(201);
+        let (asking, query) = (owner.clone(), json!({"sql": asleep(server, 5), "data_source_id": source["id"]}));
+        let waiting = tokio::spawn(async move { asking.post("/v1/query", query).await });
+        until_asleep(server, "live_deleted", "1").await;
+        owner.delete(&format!("{SOURCES}/{}", source["id"].as_str().unwrap())).await.is(200);
+        assert_eq!(waiting.await.unwrap().is(200)["row_count"], 1);
+        ask(&owner, &source, "SELECT 1").await.refuses(404, "not_found");
     }
 }
