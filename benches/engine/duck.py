@@ -16,10 +16,18 @@ def peak() -> int:
     return 0
 
 
+def forget_peak() -> None:
+    """Begins to count it anew (proc(5), clear_refs)."""
+    with open("/proc/self/clear_refs", "w", encoding="utf-8") as forgotten:
+        forgotten.write("5")
+
+
 def main() -> None:
     connection = duckdb.connect()
     for line in sys.stdin:
         request = json.loads(line)
+        if request["fresh"]:
+            forget_peak()
         begun = time.perf_counter()
         rows = connection.execute(request["sql"]).fetchall()
         seconds = time.perf_counter() - begun

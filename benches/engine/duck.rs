@@ -20,8 +20,9 @@ pub fn python() -> Result<String, Failure> {
 pub struct Duck {
     process: Child,
     answers: BufReader<ChildStdout>,
-    /// The most bytes that it has had in memory.
+    /// The most bytes that it has had in memory since [`Duck::forget_peak`].
     pub peak: u64,
+    is_fresh: bool,
 }
 
 impl Duck {
@@ -36,7 +37,7 @@ impl Duck {
             .stdout(Stdio::piped())
             .spawn()?;
         let answers = BufReader::new(process.stdout.take().ok_or("no standard output")?);
-        let mut duck = Self { process, answers, peak: 0 };
+        let mut duck = Self { process, answers, peak: 0, is_fresh: false };
         duck.query(&format!("SET threads = {cores}"))?;
         Ok(duck)
     }
@@ -48,14 +49,19 @@ impl Duck {
             "COPY (SELECT * FROM read_csv('{path}', nullstr = ['', 'NA'])) TO '{name}.parquet' \
              (FORMAT parquet, COMPRESSION lz4_raw)"
         ))?;
-        self.query(&format!("CREATE VIEW {name} AS SELECT * FROM read_parquet('{name}.parquet')"))?;
+        self.query(&format!("CREATE OR REPLACE VIEW {name} AS SELECT * FROM read_parquet('{name}.parquet')"))?;
         Ok(took)
+    }
+
+    /// Has the peak counted from the next query on.
+    pub fn forget_peak(&mut self) {
+        self.is_fresh = true;
     }
 
     /// Runs a query; gives its time and answer.
     pub fn query(&mut self, sql: &str) -> Result<(Duration, Value), Failure> {
         let mut input = self.process.stdin.as_ref().ok_or("no standard input")?;
-        writeln!(input, "{}", json!({"sql": sql}))?;
+        writeln!(input, "{}", json!({"sql": sql, "fresh": std::mem::take(&mut self.is_fresh)}))?;
         input.flush()?;
         let mut line = String::new();
         if self.answers.read_line(&mut line)? == 0 {

@@ -1,6 +1,7 @@
 //! The real program, over a data directory of its own, on the same cores.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -27,6 +28,9 @@ pub struct Claribi {
     key: String,
     connection: RefCell<Option<BufReader<TcpStream>>>,
     memory: Option<Memory>,
+    imported: Cell<usize>,
+    /// The ids of the newest sources, by their names.
+    newest: RefCell<HashMap<String, String>>,
 }
 
 impl Claribi {
@@ -55,6 +59,8 @@ impl Claribi {
             address,
             key: String::from_utf8(made.stdout)?.trim().to_owned(),
             connection: RefCell::default(),
+            imported: Cell::default(),
+            newest: RefCell::default(),
             memory,
         };
         for _ in 0..1_000 {
@@ -67,6 +73,7 @@ impl Claribi {
     }
 
     /// Makes a source of files; gives the time from the command's start to its end, and the most bytes in memory.
+    /// Queries of a name go to the newest.
     pub fn import(&self, name: &str, files: &[PathBuf]) -> Result<(Duration, u64), Failure> {
         let begun = Instant::now();
         let mut adding = command(&self.directory, self.cores)
@@ -80,12 +87,15 @@ impl Claribi {
         if !adding.wait()?.success() {
             return Err(format!("claribi source add failed for {name}").into());
         }
+        let number = self.imported.get() + 1;
+        self.imported.set(number);
+        self.newest.borrow_mut().insert(name.to_owned(), format!("ds_{number:x}"));
         Ok((begun.elapsed(), memory.peak()))
     }
 
     /// Asks a query; gives the time until its answer was there, and the answer.
     pub fn query(&self, source: &str, sql: &str) -> Result<(Duration, Value), Failure> {
-        let id = if source == "sales" { "ds_1" } else { "ds_2" };
+        let id = self.newest.borrow().get(source).cloned();
         let body = json!({"sql": sql, "data_source_id": id}).to_string();
         let request = format!(
             "POST /v1/query HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\n\

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use self::databases::DatabaseOptions;
 use self::elsewhere::SyncSource;
@@ -18,11 +18,13 @@ use super::operator::OrgOption;
 use super::output::{Form, Output, drawn, grouped};
 use super::previews;
 use super::read_as::ReadAs;
-use crate::domain::connection::{Connection, Mode};
+use crate::domain::connection::Mode;
 use crate::domain::id::IdRef;
 use crate::domain::import::FilesMode;
 use crate::domain::page::{ListRequest, MAX_SIZE, More};
 use crate::domain::source::{Source, SourceTable};
+use crate::http::wire::Hex;
+use crate::http::wire::source::DataSource;
 use crate::service::once::Plain;
 use crate::service::sources::{ConnectRequest, Incoming, IncomingFile, IncomingFiles, LookRequest, Progress, notes};
 
@@ -60,7 +62,8 @@ Examples:
   claribi source load acme_sales orders.csv
   claribi source load acme_sales orders.csv --append
 
-Files are read as the source's were, unless a flag says otherwise. What fails leaves the data as it was.")]
+Files are read as the source's were; flags take the place of all that was said then. What fails
+leaves the data as it was.")]
     Load(LoadFiles),
     /// List the data sources.
     List(ListSources),
@@ -349,22 +352,8 @@ fn columns(table: &SourceTable, between: &str) -> String {
     columns.collect::<Vec<_>>().join(between)
 }
 
-/// As the `/v1/` face spells it.
+/// As `/v1/` has it.
 fn described(source: &Source) -> Value {
-    json!({
-        "id": source.id.prefixed(),
-        "name": source.name,
-        "slug": source.slug,
-        "kind": source.kind.as_str(),
-        "mode": source.mode.as_str(),
-        "connection": source.connection.as_ref().map(Connection::shown),
-        "has_secret": source.has_secret,
-        "status": source.status.as_str(),
-        "error": source.error,
-        "tables": source.visible_tables(),
-        "last_synced_at": source.last_synced_at,
-        "notes": notes(source),
-        "created_at": source.created_at,
-        "updated_at": source.updated_at,
-    })
+    // Texts, numbers, lists and maps by text can always be written.
+    serde_json::to_value(DataSource::<Hex>::from(source.clone())).unwrap_or_default()
 }

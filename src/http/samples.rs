@@ -67,7 +67,9 @@ pub fn of(code: Code) -> Error {
         Code::InvalidFile => {
             Error::InvalidFile("`sales.csv` has 3 fields in line 7, and 4 in its first line.".to_owned())
         }
-        Code::SourceUnavailable => Error::SourceUnavailable("The server answered 404 instead of 200.".to_owned()),
+        Code::SourceUnavailable => Error::SourceUnavailable(
+            "The server answered 404 instead of 200; check the URL, and what opens it.".to_owned(),
+        ),
         Code::QueryTimeout => Error::QueryTimeout(Code::QueryTimeout.sentence().to_owned()),
         Code::QueryTooLarge => Error::QueryTooLarge(Code::QueryTooLarge.sentence().to_owned()),
         Code::QueryCanceled => Error::QueryCanceled,

@@ -59,6 +59,21 @@ pub struct Validators {
     /// `Last-Modified`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_modified: Option<String>,
+    /// The origin that said so, where it is another one than that of the URL: redirects may lead on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
+}
+
+impl Validators {
+    /// Whether they tell anything.
+    fn tell(&self) -> bool {
+        self.etag.is_some() || self.last_modified.is_some()
+    }
+
+    /// Whether they are those of an origin, `home` being that of the URL.
+    fn are_of(&self, origin: &str, home: &str) -> bool {
+        self.origin.as_deref().unwrap_or(home) == origin
+    }
 }
 
 /// What came.
@@ -85,34 +100,34 @@ pub enum Failure {
     #[error("The server redirects to a place that {0}")]
     Redirected(Refusal),
     /// Around and around.
-    #[error("The server redirects more than {HOPS} times.")]
+    #[error("The server redirects more than {HOPS} times; name the URL that it leads to.")]
     Hops,
     /// From what is encrypted to what is not, or to nowhere.
-    #[error("The server redirects to a place that cannot be followed.")]
+    #[error("The server redirects to a place that cannot be followed; name another URL.")]
     Astray,
     /// Nobody answers.
     #[error("The server cannot be reached: {0}.")]
     Unreachable(&'static str),
     /// It says something else than 200.
-    #[error("The server answered {0} instead of 200.")]
+    #[error("The server answered {0} instead of 200; check the URL, and what opens it.")]
     Status(u16),
     /// A page where a file should be.
     #[error("The server answered with a web page; the URL must be of the file itself.")]
     Page,
     /// Over the limit.
-    #[error("The file is over the limit of {0} bytes.")]
+    #[error("The file is over the limit of {0} bytes; split it, or raise `outbound.file_limit`.")]
     TooLarge(u64),
     /// The end never came.
-    #[error("The file ended before it was complete.")]
+    #[error("The file ended before it was complete; try again.")]
     Cut,
     /// Whoever asked for it does not go on.
     #[error("The file is not wanted any more.")]
     Unwanted,
     /// Too slow as a whole.
-    #[error("The file did not come in time.")]
+    #[error("The file did not come in time; try again, or split it.")]
     Late,
     /// Too slow all along.
-    #[error("The file comes too slowly: less than 64 KiB in {0} seconds.")]
+    #[error("The file comes too slowly, less than 64 KiB in {0} seconds; try again.")]
     Slow(u64),
     /// A fault of ours.
     #[error("The file cannot be fetched.")]
@@ -137,13 +152,18 @@ async fn follow(guard: &Guard, request: Request, arrived: Arrived<'_>) -> Result
     for hop in 0..=HOPS {
         let refused = |refusal| if hop == 0 { Failure::Refused(refusal) } else { Failure::Redirected(refusal) };
         let addresses = guard.settle_url(&url).await.map_err(refused)?;
-        let is_home = url.origin() == first.origin();
-        let asked = ask(guard, &url, addresses, headers(&request, is_home)?);
+        let (origin, home) = (url.origin().ascii_serialization(), first.origin().ascii_serialization());
+        let known = Some(&request.known).filter(|known| known.are_of(&origin, &home));
+        let secrets = if origin == home { &request.headers[..] } else { &[] };
+        let asked = ask(guard, &url, addresses, headers(secrets, known)?);
         let answered = tokio::time::timeout(ANSWERING, asked).await;
         let response = answered.map_err(|_| Failure::Unreachable("it does not answer in time"))??;
         match response.status() {
-            StatusCode::OK => return keep(response, &request, arrived).await,
-            StatusCode::NOT_MODIFIED if request.known != Validators::default() => return Ok(Fetched::Unchanged),
+            StatusCode::OK => {
+                let elsewhere = Some(origin).filter(|origin| *origin != home);
+                return keep(response, &request, elsewhere, arrived).await;
+            }
+            StatusCode::NOT_MODIFIED if known.is_some_and(Validators::tell) => return Ok(Fetched::Unchanged),
             StatusCode::MOVED_PERMANENTLY
             | StatusCode::FOUND
             | StatusCode::SEE_OTHER
@@ -163,26 +183,23 @@ fn target(guard: &Guard, from: &Url, response: &Response) -> Result<Url, Failure
     if from.scheme() == "https" && url.scheme() != "https" { Err(Failure::Astray) } else { Ok(url) }
 }
 
-fn headers(request: &Request, is_home: bool) -> Result<HeaderMap, Failure> {
+fn headers(secrets: &[(String, SecretText)], known: Option<&Validators>) -> Result<HeaderMap, Failure> {
     let mut headers = HeaderMap::new();
     headers.insert(header::USER_AGENT, HeaderValue::from_static(concat!("claribi/", env!("CARGO_PKG_VERSION"))));
     headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
     // The length that counts is the one on the wire.
     headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     let broken = |_| Failure::Broken("a header that was checked cannot be sent".to_owned());
-    if is_home {
-        for (name, value) in &request.headers {
-            let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| broken(()))?;
-            let mut value = HeaderValue::from_str(value.expose()).map_err(|_| broken(()))?;
-            value.set_sensitive(true);
+    for (name, value) in secrets {
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| broken(()))?;
+        let mut value = HeaderValue::from_str(value.expose()).map_err(|_| broken(()))?;
+        value.set_sensitive(true);
+        headers.insert(name, value);
+    }
+    let Some(Validators { etag, last_modified, .. }) = known else { return Ok(headers) };
+    for (name, known) in [(header::IF_NONE_MATCH, etag), (header::IF_MODIFIED_SINCE, last_modified)] {
+        if let Some(value) = known.as_deref().and_then(|text| HeaderValue::from_str(text).ok()) {
             headers.insert(name, value);
-        }
-        for (name, known) in
-            [(header::IF_NONE_MATCH, &request.known.etag), (header::IF_MODIFIED_SINCE, &request.known.last_modified)]
-        {
-            if let Some(value) = known.as_deref().and_then(|text| HeaderValue::from_str(text).ok()) {
-                headers.insert(name, value);
-            }
         }
     }
     Ok(headers)
@@ -250,7 +267,12 @@ fn is_of_tls(error: &std::io::Error) -> bool {
 }
 
 /// Writes the body to its file.
-async fn keep(mut response: Response, request: &Request, arrived: Arrived<'_>) -> Result<Fetched, Failure> {
+async fn keep(
+    mut response: Response,
+    request: &Request,
+    origin: Option<String>,
+    arrived: Arrived<'_>,
+) -> Result<Fetched, Failure> {
     let text = |name: HeaderName| response.headers().get(name).and_then(|value| value.to_str().ok());
     if text(header::CONTENT_TYPE).is_some_and(is_page) {
         return Err(Failure::Page);
@@ -259,7 +281,7 @@ async fn keep(mut response: Response, request: &Request, arrived: Arrived<'_>) -
         return Err(Failure::TooLarge(request.limit));
     }
     let kept = |name| text(name).filter(|text| text.len() <= VALIDATOR).map(str::to_owned);
-    let validators = Validators { etag: kept(header::ETAG), last_modified: kept(header::LAST_MODIFIED) };
+    let validators = Validators { etag: kept(header::ETAG), last_modified: kept(header::LAST_MODIFIED), origin };
     let mut file = create(&request.into).await.map_err(Failure::Unwritten)?;
     let (mut bytes, whole) = (0u64, response.content_length().filter(|length| *length > 0));
     loop {

@@ -221,6 +221,11 @@ async fn what_opens_a_source_goes_to_its_own_origin_and_nowhere_else() {
     owner.post("/v1/data-sources/ds_1/sync", json!({})).await.is(200);
     assert!(site.heads()[1].contains(&sent) && !other.heads()[0].contains("authorization"));
     assert_eq!(rates(&owner).await, json!([3, 4.5]));
+    // What told the version there is said there again, and not here.
+    let again = owner.post("/v1/data-sources/ds_1/sync", json!({})).await.is(200);
+    assert_eq!(again["unchanged"], true);
+    assert!(other.heads()[1].contains("if-none-match") && !other.heads()[1].contains("authorization"));
+    assert!(!site.heads()[2].contains("if-none-match"), "{}", site.heads()[2]);
 
     // Whoever may change the source cannot have the secret sent to themselves.
     let moved = json!({"connection": {"url": away}});

@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::{AddSource, PreviewFiles, bar, databases, progress};
@@ -15,7 +15,9 @@ use crate::cli::output::{Form, Output, grouped};
 use crate::domain::connection::{Credentials, Kind, Mode};
 use crate::domain::error::Error;
 use crate::domain::id::IdRef;
-use crate::domain::sync::{Sync, SyncStatus};
+use crate::domain::sync::SyncStatus;
+use crate::http::wire::Hex;
+use crate::http::wire::sync::DataSourceSync;
 use crate::service::sources::{ConnectRequest, LookRequest};
 
 /// The longest secret on standard input, in bytes.
@@ -174,27 +176,11 @@ pub(super) async fn run_sync(instance: &Instance, sync: &SyncSource, output: Out
     bar.finish_and_clear();
     let synced = synced?;
     if output.form() == Form::Json {
-        return output.json(&described(&synced));
+        return output.json(&serde_json::to_value(DataSourceSync::<Hex>::of(synced))?);
     }
     output.line(&match (synced.status, synced.unchanged) {
         (SyncStatus::Running, _) => format!("{} is being read already; wait for that.", source.name),
         (_, true) => format!("{} has not changed since it was last read.", source.name),
         _ => format!("{} has {} rows now.", source.name, grouped(synced.rows.unwrap_or_default())),
-    })
-}
-
-/// A sync as the `/v1/` face spells it.
-fn described(sync: &Sync) -> Value {
-    json!({
-        "id": sync.id.prefixed(),
-        "data_source_id": sync.source.prefixed(),
-        "status": sync.status.as_str(),
-        "trigger": sync.trigger.as_str(),
-        "attempt": sync.attempt,
-        "unchanged": sync.unchanged,
-        "rows": sync.rows,
-        "bytes": sync.bytes,
-        "started_at": sync.started_at,
-        "finished_at": sync.finished_at,
     })
 }

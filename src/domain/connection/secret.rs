@@ -90,12 +90,15 @@ impl Credentials {
     pub fn check(&self, kind: Kind) -> Result<()> {
         let is_server = matches!(kind, Kind::Postgres | Kind::Mysql);
         if self.password.is_some() && !is_server {
-            return Err(Error::field("secret.password", "is for databases; a URL takes `secret.headers`."));
+            return Err(Error::field(
+                "secret.password",
+                "is for database servers; a URL takes `secret.headers`, a file of this machine nothing.",
+            ));
         }
         if !self.headers.is_empty() && kind != Kind::Url {
             return Err(Error::field(
                 "secret.headers",
-                "are for URLs; a database takes `secret.password`, a file of this machine nothing.",
+                "are for URLs; a database server takes `secret.password`, a file of this machine nothing.",
             ));
         }
         if self.password.as_ref().is_some_and(|it| it.expose().len() > 4_000 || it.expose().contains('\0')) {

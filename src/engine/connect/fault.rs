@@ -147,19 +147,22 @@ impl From<Fault> for Failure {
                 said(&why)
             ),
             Fault::Refused { what, said: why } => {
-                format!("The database cannot read {what}: {}.", said(&why))
+                format!("The database cannot read {what}: {}; check its name, and what its user may read.", said(&why))
             }
             Fault::Lost(why) => {
                 format!("The database broke off while it was read: {}; sync again.", said(&why))
             }
             Fault::NoDatabase(why) => {
-                format!("The file cannot be read as a SQLite database: {}.", said(&why))
+                format!(
+                    "The file cannot be read as a SQLite database: {}; check that it is one, and whole.",
+                    said(&why)
+                )
             }
             Fault::NoTables => {
                 "The database has no table that its user may read; name one, or grant `SELECT`.".to_owned()
             }
             Fault::SameName { first, second, table } => format!(
-                "`{}` and `{}` would both become the table `{table}`; name a query for one of them.",
+                "`{}` and `{}` would both become the table `{table}`; read one by a query of another name.",
                 said(&first),
                 said(&second)
             ),

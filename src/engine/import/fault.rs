@@ -2,6 +2,7 @@
 
 use std::io;
 
+use super::source::SQLITE;
 use crate::domain::error::Error;
 use crate::domain::result::ColumnType;
 use crate::engine::internal;
@@ -206,7 +207,10 @@ impl Fault {
     pub fn into_failure(self, name: &str) -> Failure {
         let message = match self {
             Self::Empty => format!("`{name}` is empty; a table needs at least a header line."),
-            Self::Foreign(kind) => format!("`{name}` is {kind}; export it as CSV and import that."),
+            Self::Foreign(kind) => {
+                let other = if kind == SQLITE { "make a data source of it by its path, or " } else { "" };
+                format!("`{name}` is {kind}; {other}export it as CSV and import that.")
+            }
             Self::Binary { offset, value } => format!(
                 "`{name}` is not text: byte {offset} is 0x{value:02x}; save it as CSV in UTF-8 and import that."
             ),
@@ -306,7 +310,9 @@ impl Fault {
                  one on each line or all in one list."
             ),
             Self::MalformedJson { line, reason } => {
-                format!("`{name}` is not valid JSON in the value that begins in line {line}: {reason}.")
+                format!(
+                    "`{name}` is not valid JSON in the value that begins in line {line}: {reason}; correct it there."
+                )
             }
             Self::TooLarge { limit } => {
                 format!("`{name}` holds more than {limit} bytes when decompressed; split it into smaller files.")

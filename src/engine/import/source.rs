@@ -216,13 +216,16 @@ pub fn read_full(input: &mut impl Read, into: &mut [u8]) -> io::Result<usize> {
     Ok(filled)
 }
 
+/// A kind of file that has another way in.
+pub const SQLITE: &str = "a SQLite database";
+
 /// Kinds of files that people send for data.
 fn foreign(start: &[u8]) -> Option<&'static str> {
     match start {
         [b'P', b'K', 3, 4, ..] => Some("a zip archive"),
         [0xd0, 0xcf, 0x11, 0xe0, ..] => Some("an old workbook, or one with a password"),
         [b'%', b'P', b'D', b'F', ..] => Some("a PDF"),
-        [b'S', b'Q', b'L', b'i', b't', b'e', ..] => Some("an SQLite database"),
+        [b'S', b'Q', b'L', b'i', b't', b'e', ..] => Some(SQLITE),
         [b'B', b'Z', b'h', ..] if start.contains(&0) => Some("compressed with bzip2"),
         [0xfd, b'7', b'z', b'X', b'Z', ..] => Some("compressed with xz"),
         _ => None,

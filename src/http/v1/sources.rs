@@ -41,7 +41,8 @@ impl DataSourcesApi {
     ///
     /// Each file becomes a table. JSON says where a file or a database is that the server reads, now and at each sync:
     /// of a database all tables, or those that are named, or queries in its own SQL. Answers 202 when reading takes
-    /// longer than ten seconds; it then goes on, and the status is `syncing` until it is done.
+    /// longer than ten seconds; it then goes on, and the status is `syncing` until it is done. Where it fails, a source of
+    /// files that were sent is gone, and one that is elsewhere has the status `error` with the reason.
     #[oai(path = "/", method = "post", operation_id = "data_sources_create")]
     async fn create(&self, Credential(caller): Credential, new: NewSource) -> Reply<CreatedOrAccepted<DataSource<Id>>> {
         let source = new.make(&self.0, &caller).await?;
@@ -81,7 +82,7 @@ impl DataSourcesApi {
     /// Replace tables of a data source by files, or add rows to them.
     ///
     /// Tables are matched by name, and the new data is swapped in whole: queries that run go on with the old one, and
-    /// whatever fails leaves it as it was. Files are read as the source's were, unless `options` say otherwise. Answers
+    /// whatever fails leaves it as it was. Files are read as the source's were; `options` take the place of those. Answers
     /// when it is done.
     #[oai(path = "/:id/files", method = "post", operation_id = "data_sources_files")]
     async fn files(
@@ -96,7 +97,7 @@ impl DataSourcesApi {
         Ok(self.0.put_files(&caller, (&id.id, &id.spelled), (files, mode), Box::new(|_, _| {}), answer).await?)
     }
 
-    /// Change a data source: its name, where its data is, what opens it, when it is read again.
+    /// Change a data source: its name, where its data is, what opens it, how its file is read, when it is read again.
     ///
     /// Its name in SQL stays, so queries go on working. Its data stays until the next sync.
     #[oai(path = "/:id", method = "patch", operation_id = "data_sources_update")]
@@ -190,7 +191,8 @@ impl DataSourcesApi {
 
     /// Delete a data source with its data.
     ///
-    /// Refused while a dashboard or a report refers to it; the refusal names them.
+    /// Refused while its first data is being read, and while a dashboard or a report refers to it; the refusal names
+    /// these. Saved queries do not keep it.
     #[oai(path = "/:id", method = "delete", operation_id = "data_sources_delete")]
     async fn delete(&self, Credential(caller): Credential, id: Named<SourceOf>) -> Reply<Json<Deleted<Id>>> {
         let deleted = self.0.delete_source(&caller, &id.id, &id.spelled).await?;

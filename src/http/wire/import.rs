@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::source::ColumnType;
 use crate::domain::{import, preview};
 
-/// How files are read. What is left out is detected, or as it was the last time.
+/// How files are read, now and later: what is left out is detected. A request without any of it has files read as the
+/// last time.
 #[derive(Debug, Default, Deserialize, Object)]
 #[serde(deny_unknown_fields)]
 pub struct NewImportOptions {

@@ -36,7 +36,7 @@ impl From<NewSchedule> for ScheduleRequest {
 pub struct Schedule {
     cron: String,
     time_zone: String,
-    /// The next time: that of the schedule, or a second attempt before it.
+    /// The next time: that of the schedule, or that of another attempt before it.
     next_sync_at: Option<Stamp>,
     /// Why the last time passed without a sync, as one of the codes of errors, such as `trial_ended`; null when none did.
     paused: Option<String>,
@@ -80,7 +80,7 @@ pub struct DataSourceSync<I: Type + ParseFromJSON + ToJSON> {
 }
 
 impl<I: Spelling> DataSourceSync<I> {
-    /// A sync of a source of this uuid. Syncs themselves have none.
+    /// A sync. It is for faces without uuids: it has none.
     pub fn of(sync: domain::Sync) -> Self {
         let took = sync.finished_at.map(|end| end.since(sync.started_at).as_millis());
         Self {

@@ -282,7 +282,7 @@ impl App {
 
 fn is_elsewhere(source: &Source, field: &str) -> Result<()> {
     match source.is_uploaded() {
-        true => Err(Error::field(field, "is not for uploaded files, which are nowhere else.")),
+        true => Err(Error::field(field, "is not for uploaded files, which are nowhere else; leave it out.")),
         false => Ok(()),
     }
 }

@@ -99,7 +99,7 @@ impl App {
             return Err(Error::field(
                 "connection.path",
                 match is_operator {
-                    true => "is no file that can be read.",
+                    true => "is no file that can be read; name another.",
                     false => {
                         "is no file below the directories of `sources.allowed_dirs`, which whoever operates the server \
                          sets."
@@ -109,9 +109,11 @@ impl App {
         };
         let why = match self.settle_file(&path, kind) {
             Ok(_) => return Ok(path),
-            Err(Unread::File) => "is no file that can be read.",
-            Err(Unread::Journal) => "has a journal beside it that is a link or no file.",
-            Err(Unread::Own) => "is of this installation itself.",
+            Err(Unread::File) => "is no file that can be read; name another.",
+            Err(Unread::Journal) => {
+                "has a journal beside it that is a link or no file; name the file that the database is opened by."
+            }
+            Err(Unread::Own) => "is of this installation itself; name another.",
         };
         Err(Error::field("connection.path", why))
     }

@@ -133,7 +133,9 @@ impl App {
             }
             bytes += read as u64;
             if bytes > limit {
-                return Err(unavailable(&format!("The file is over the limit of {limit} bytes.")));
+                return Err(unavailable(&format!(
+                    "The file is over the limit of {limit} bytes; split it, or raise `outbound.file_limit`."
+                )));
             }
             count(read as u64)?;
             out.write_all(&lot[..read]).map_err(Error::internal)?;
@@ -145,7 +147,7 @@ impl App {
 }
 
 fn late() -> Error {
-    unavailable("The file did not come in time.")
+    unavailable("The file did not come in time; try again, or see whether its disk answers.")
 }
 
 fn unavailable(why: &str) -> Error {

@@ -125,7 +125,8 @@ impl App {
                 let found = found.ok_or_else(|| Error::not_found::<SourceKind>(spelled))?;
                 if found.is_uploaded() {
                     return Err(Error::Conflict(
-                        "The data source is of uploaded files, which are nowhere else to be read again.".to_owned(),
+                        "The data source is of uploaded files, which are nowhere else to be read again; send new ones instead."
+                            .to_owned(),
                     ));
                 }
                 if let Some(running) = app.running_sync(tx, (writer.org(), found.id), writer.at)? {
