@@ -12,6 +12,7 @@ pub mod dashboard;
 pub mod document;
 pub mod entropy;
 pub mod error;
+pub mod functions;
 pub mod id;
 pub mod import;
 pub mod key;

@@ -13,6 +13,7 @@ use super::assets::{self, Asset, Cache, policy};
 use super::face::{self, Face};
 use super::samples;
 use crate::domain::code::{Code, fact_meaning};
+use crate::domain::functions::{AGGREGATE, SCALAR, WINDOW};
 
 /// Where the pages lie.
 const INDEX: &str = "/docs/errors/";
@@ -93,9 +94,17 @@ fn of_code(code: Code, origin: &str) -> Result<Asset, minijinja::Error> {
             advice => code.advice(),
             retry => code.retry().sentence(),
             facts => facts.collect::<Vec<_>>(),
+            functions => (code == Code::InvalidSql).then(functions),
             examples,
         },
     )
+}
+
+/// The functions that a query may call, by what they are about.
+fn functions() -> Vec<Value> {
+    let others = [("Aggregates", AGGREGATE), ("Windows", WINDOW)];
+    let groups = SCALAR.iter().copied().chain(others);
+    groups.map(|(title, names)| context! { title, names => names.to_vec() }).collect()
 }
 
 fn example(caption: String, body: &Json) -> Value {
@@ -137,6 +146,7 @@ mod tests {
             assert!(page.contains(&format!("<h1>{}</h1>", code.title())), "{path}");
             assert!(page.contains(&format!("https://bi.example.com{path}")), "{path}");
             assert_eq!(page.matches("<figure>").count(), 4, "{path}");
+            assert_eq!(page.contains("<code>date_trunc</code>"), *code == Code::InvalidSql, "{path}");
         }
     }
 

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Response, StatusCode, Url};
@@ -59,9 +60,10 @@ pub struct Validators {
     /// `Last-Modified`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_modified: Option<String>,
-    /// The origin that said so, where it is another one than that of the URL: redirects may lead on.
+    /// A digest of the URL that it was said of, where redirects led there: they may lead elsewhere the next time, and
+    /// what is asked with may be a secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub origin: Option<String>,
+    pub of: Option<String>,
 }
 
 impl Validators {
@@ -70,9 +72,9 @@ impl Validators {
         self.etag.is_some() || self.last_modified.is_some()
     }
 
-    /// Whether they are those of an origin, `home` being that of the URL.
-    fn are_of(&self, origin: &str, home: &str) -> bool {
-        self.origin.as_deref().unwrap_or(home) == origin
+    /// Whether they are those of a URL, which was led to from `first`.
+    fn are_of(&self, url: &Url, first: &Url) -> bool {
+        self.of.as_ref().map_or(url == first, |of| *of == told(url))
     }
 }
 
@@ -152,16 +154,15 @@ async fn follow(guard: &Guard, request: Request, arrived: Arrived<'_>) -> Result
     for hop in 0..=HOPS {
         let refused = |refusal| if hop == 0 { Failure::Refused(refusal) } else { Failure::Redirected(refusal) };
         let addresses = guard.settle_url(&url).await.map_err(refused)?;
-        let (origin, home) = (url.origin().ascii_serialization(), first.origin().ascii_serialization());
-        let known = Some(&request.known).filter(|known| known.are_of(&origin, &home));
-        let secrets = if origin == home { &request.headers[..] } else { &[] };
+        let known = Some(&request.known).filter(|known| known.are_of(&url, &first));
+        let secrets = if url.origin() == first.origin() { &request.headers[..] } else { &[] };
         let asked = ask(guard, &url, addresses, headers(secrets, known)?);
         let answered = tokio::time::timeout(ANSWERING, asked).await;
         let response = answered.map_err(|_| Failure::Unreachable("it does not answer in time"))??;
         match response.status() {
             StatusCode::OK => {
-                let elsewhere = Some(origin).filter(|origin| *origin != home);
-                return keep(response, &request, elsewhere, arrived).await;
+                let of = (url != first).then(|| told(&url));
+                return keep(response, &request, of, arrived).await;
             }
             StatusCode::NOT_MODIFIED if known.is_some_and(Validators::tell) => return Ok(Fetched::Unchanged),
             StatusCode::MOVED_PERMANENTLY
@@ -173,6 +174,11 @@ async fn follow(guard: &Guard, request: Request, arrived: Arrived<'_>) -> Result
         }
     }
     Err(Failure::Hops)
+}
+
+/// What tells a URL from others, and nothing of it.
+fn told(url: &Url) -> String {
+    hex::encode(digest(&SHA256, url.as_str().as_bytes()))
 }
 
 /// Where a redirect leads. Never from what is encrypted to what is not: who listens would choose the data.
@@ -270,7 +276,7 @@ fn is_of_tls(error: &std::io::Error) -> bool {
 async fn keep(
     mut response: Response,
     request: &Request,
-    origin: Option<String>,
+    of: Option<String>,
     arrived: Arrived<'_>,
 ) -> Result<Fetched, Failure> {
     let text = |name: HeaderName| response.headers().get(name).and_then(|value| value.to_str().ok());
@@ -281,7 +287,7 @@ async fn keep(
         return Err(Failure::TooLarge(request.limit));
     }
     let kept = |name| text(name).filter(|text| text.len() <= VALIDATOR).map(str::to_owned);
-    let validators = Validators { etag: kept(header::ETAG), last_modified: kept(header::LAST_MODIFIED), origin };
+    let validators = Validators { etag: kept(header::ETAG), last_modified: kept(header::LAST_MODIFIED), of };
     let mut file = create(&request.into).await.map_err(Failure::Unwritten)?;
     let (mut bytes, whole) = (0u64, response.content_length().filter(|length| *length > 0));
     loop {

@@ -3,6 +3,7 @@
 //! What differs from `serve`: the clock, the source of chance, argon2's cost, and that connections are pipes.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -447,14 +448,20 @@ impl World {
         self.calls().pop().expect("a call")
     }
 
-    /// Every file of the data directory with its bytes.
+    /// Every file of the data directory with its bytes, but for those that go meanwhile.
     pub fn files(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        let there = |error: std::io::Error| assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
         let mut open = vec![self.data().to_owned()];
         let mut files = Vec::new();
         while let Some(path) = open.pop() {
-            for entry in std::fs::read_dir(&path).unwrap() {
+            let Ok(entries) = std::fs::read_dir(&path).map_err(there) else { continue };
+            for entry in entries {
                 let path = entry.unwrap().path();
-                if path.is_dir() { open.push(path) } else { files.push((path.clone(), std::fs::read(path).unwrap())) }
+                if path.is_dir() {
+                    open.push(path);
+                } else if let Ok(bytes) = std::fs::read(&path).map_err(there) {
+                    files.push((path, bytes));
+                }
             }
         }
         files

@@ -2,14 +2,19 @@
 //! now that share it, and those without a value.
 //!
 //! They are left out of what is copied from the extract of before, and read again from the database. Both sides have to
-//! agree on which rows these are, or rows would be lost or doubled: where they do not, everything is read anew.
+//! agree on which rows these are, or rows would be lost or doubled: what the database calls the same may be two values
+//! here (`12.5` and `12.50` as texts), or the other way about (an instant in two spellings). So the database is asked
+//! how many rows it has at the value, when it is read and before it is gone on from; where a count differs, everything
+//! is read anew.
 
 use std::fs::File;
 use std::path::PathBuf;
 
 use datafusion::arrow::array::{ArrayRef, BooleanArray, RecordBatch, Scalar};
-use datafusion::arrow::compute::kernels::cmp::eq;
-use datafusion::arrow::compute::{filter_record_batch, not};
+use datafusion::arrow::compute::filter_record_batch;
+use datafusion::arrow::compute::kernels::cmp::{eq, lt, neq};
+use datafusion::arrow::error::ArrowError;
+use datafusion::parquet::arrow::ProjectionMask;
 use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::Value;
 
@@ -24,48 +29,71 @@ pub struct Again {
     path: PathBuf,
     /// The cursor.
     column: usize,
+    target: Target,
     /// Its greatest value, as the extract has it.
     greatest: Scalar<ArrayRef>,
     /// Rows at it that are not copied.
-    left: usize,
+    left: u64,
     /// Rows at it that were read again.
-    came: usize,
+    came: u64,
 }
 
 impl Again {
-    /// Of an extract with this cursor; none where its greatest value is not one of the column's type.
-    pub fn of(earlier: &Earlier, column: usize) -> Option<Self> {
-        let greatest = Scalar::new(spelled(&earlier.reached, *earlier.targets.get(column)?)?);
-        Some(Self { path: earlier.path.clone(), column, greatest, left: 0, came: 0 })
+    /// Of an extract with this cursor; none where it does not have as many rows at the greatest value as the database
+    /// had, or this is not one of the column's type.
+    pub fn of(earlier: &Earlier, column: usize) -> Result<Option<Self>, Fault> {
+        let Some(target) = earlier.targets.get(column).copied() else { return Ok(None) };
+        let Some(greatest) = spelled(&earlier.reached.value, target).map(Scalar::new) else { return Ok(None) };
+        let mut again = Self { path: earlier.path.clone(), column, target, greatest, left: 0, came: 0 };
+        again.left = again.rows_at_greatest()?;
+        Ok(Some(again).filter(|again| again.left > 0 && again.left == earlier.reached.rows))
+    }
+
+    fn rows_at_greatest(&self) -> Result<u64, Fault> {
+        let file = self.file()?;
+        let cursor = ProjectionMask::roots(file.parquet_schema(), [self.column]);
+        let mut rows = 0;
+        for batch in file.with_projection(cursor).build().map_err(unreadable)? {
+            rows += self.ties(batch.map_err(unreadable)?.column(0))?;
+        }
+        Ok(rows)
+    }
+
+    fn file(&self) -> Result<ParquetRecordBatchReaderBuilder<File>, Fault> {
+        let file = ParquetRecordBatchReaderBuilder::try_new(File::open(&self.path)?).map_err(unreadable)?;
+        Ok(file.with_batch_size(BATCH_ROWS))
     }
 
     /// Hands on the rows that are kept.
-    pub fn kept(&mut self, mut each: impl FnMut(RecordBatch) -> Result<(), Fault>) -> Result<(), Fault> {
-        let file = ParquetRecordBatchReaderBuilder::try_new(File::open(&self.path)?).map_err(unreadable)?;
-        for batch in file.with_batch_size(BATCH_ROWS).build().map_err(unreadable)? {
+    pub fn kept(&self, mut each: impl FnMut(RecordBatch) -> Result<(), Fault>) -> Result<(), Fault> {
+        for batch in self.file()?.build().map_err(unreadable)? {
             let batch = batch.map_err(unreadable)?;
-            let ties = self.ties(batch.column(self.column))?;
-            self.left += ties.true_count();
-            // Of a row without a value it is not known whether it is a tie, and what is not known is left out.
-            let kept = not(&ties).and_then(|kept| filter_record_batch(&batch, &kept));
+            // Of a row without a value nothing is known, and what is not known is left out.
+            let kept = self.is_kept(batch.column(self.column)).and_then(|kept| filter_record_batch(&batch, &kept));
             each(kept.map_err(unreadable)?)?;
         }
         Ok(())
     }
 
+    /// Rows beyond the value were added while others were read, where a database has no snapshots: they come again.
+    /// Texts are in another order there.
+    fn is_kept(&self, values: &ArrayRef) -> Result<BooleanArray, ArrowError> {
+        if self.target == Target::Text { neq(values, &self.greatest) } else { lt(values, &self.greatest) }
+    }
+
     /// Takes note of values of the cursor that were read.
     pub fn count(&mut self, columns: &[ArrayRef]) -> Result<(), Fault> {
-        self.came += self.ties(&columns[self.column])?.true_count();
+        self.came += self.ties(&columns[self.column])?;
         Ok(())
     }
 
     /// Whether the database gave all that was left out.
     pub fn is_whole(&self) -> bool {
-        self.left > 0 && self.came >= self.left
+        self.came >= self.left
     }
 
-    fn ties(&self, values: &ArrayRef) -> Result<BooleanArray, Fault> {
-        eq(values, &self.greatest).map_err(unreadable)
+    fn ties(&self, values: &ArrayRef) -> Result<u64, Fault> {
+        Ok(eq(values, &self.greatest).map_err(unreadable)?.true_count() as u64)
     }
 }
 
@@ -73,7 +101,8 @@ fn unreadable(error: impl std::fmt::Display) -> Fault {
     std::io::Error::other(error.to_string()).into()
 }
 
-/// A value as a database spelled it, in a column of this type.
+/// A value as a database spelled it, in a column of this type. Not those that others are beyond only in part: what is no
+/// number, and zero, which has two signs.
 fn spelled(value: &Value, target: Target) -> Option<ArrayRef> {
     let cell = match value {
         Value::Bool(value) => Cell::Boolean(*value),
@@ -90,6 +119,9 @@ fn spelled(value: &Value, target: Target) -> Option<ArrayRef> {
         },
         Value::Null | Value::Array(_) | Value::Object(_) => return None,
     };
+    if target == Target::Double && cell.double().is_none_or(|value| !value.is_normal()) {
+        return None;
+    }
     let mut column = Column::new(target);
     column.push(&cell).then(|| column.take())
 }
@@ -124,6 +156,8 @@ mod tests {
             (json!("infinity"), Target::Timestamp),
             (json!("soon"), Target::Integer),
             (json!("1.125"), Target::Decimal { precision: 10, scale: 2 }),
+            (json!("NaN"), Target::Double),
+            (json!("-0"), Target::Double),
             (json!(null), Target::Text),
             (json!("x"), Target::Nothing),
         ] {

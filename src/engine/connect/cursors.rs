@@ -27,7 +27,18 @@ pub struct Cursors(BTreeMap<String, Reached>);
 struct Reached {
     what: What,
     column: String,
-    value: Value,
+    #[serde(flatten)]
+    greatest: Greatest,
+}
+
+/// The greatest value of a column, by the database's own order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Greatest {
+    /// As the database spells it.
+    pub value: Value,
+    /// How many rows the database has at it, in this spelling. Extracts of before this was counted have none.
+    #[serde(default)]
+    pub rows: u64,
 }
 
 /// What there is of a table already.
@@ -36,8 +47,8 @@ pub struct Earlier {
     pub path: PathBuf,
     /// The types of its columns.
     pub targets: Vec<Target>,
-    /// The greatest value of the cursor in it.
-    pub reached: Value,
+    /// The greatest value of the cursor that was read into it.
+    pub reached: Greatest,
     names: Vec<String>,
 }
 
@@ -59,13 +70,13 @@ impl Cursors {
         let fields = file.schema().fields();
         let targets = fields.iter().map(|field| Target::of(field.data_type())).collect::<Option<_>>()?;
         let names = fields.iter().map(|field| field.name().clone()).collect();
-        Some(Earlier { path, targets, names, reached: reached.value.clone() })
+        Some(Earlier { path, targets, names, reached: reached.greatest.clone() })
     }
 
     /// Notes how far a reading came, if it has a cursor.
-    pub fn keep(&mut self, reading: &Reading, value: Option<Value>) {
-        if let (Some(column), Some(value)) = (&reading.cursor, value) {
-            let reached = Reached { what: reading.what.clone(), column: column.clone(), value };
+    pub fn keep(&mut self, reading: &Reading, greatest: Option<Greatest>) {
+        if let (Some(column), Some(greatest)) = (&reading.cursor, greatest) {
+            let reached = Reached { what: reading.what.clone(), column: column.clone(), greatest };
             self.0.insert(reading.table.clone(), reached);
         }
     }

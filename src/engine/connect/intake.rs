@@ -74,7 +74,6 @@ impl<'a, 'p> Intake<'a, 'p> {
 
     /// Copies the rows of an extract with the same columns that are not read again.
     pub fn copy(&mut self, again: Again) -> Result<(), Fault> {
-        let mut again = again;
         again.kept(|batch| {
             for (array, column) in batch.columns().iter().zip(&mut self.columns) {
                 column.nullable |= array.null_count() > 0;

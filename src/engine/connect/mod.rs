@@ -34,7 +34,7 @@ use serde_json::Value;
 
 use self::again::Again;
 pub use self::ask::{ask, describe};
-use self::cursors::{Cursors, Earlier};
+use self::cursors::{Cursors, Earlier, Greatest};
 use self::explain::Lines;
 pub use self::explain::explain;
 use self::fault::Fault;
@@ -85,8 +85,12 @@ trait Connector {
     /// How a query that somebody asks would be answered, in the database's own words. It is not run.
     fn plan(&mut self, described: &Described, into: &mut Lines) -> Result<(), Fault>;
 
-    /// The greatest value of a column, by the database's own order; `None` of no rows.
+    /// The greatest value of a column, by the database's own order; `None` of no rows, and where others may not be
+    /// beyond it although they are not below.
     fn greatest(&mut self, described: &Described, column: usize) -> Result<Option<Value>, Fault>;
+
+    /// How many rows have this value of a column, in this spelling.
+    fn rows_at(&mut self, described: &Described, column: usize, value: &Value) -> Result<u64, Fault>;
 
     /// Pours the rows in: all, or those whose column is at a value, beyond it, or null. Of texts that the database calls
     /// equal to the value, but which are not the same, none.
@@ -230,18 +234,23 @@ impl Table<'_> {
         &mut self,
         earlier: Option<Earlier>,
         progress: &mut Progress<'_>,
-    ) -> Result<(ImportedTable, Option<Value>), Fault> {
+    ) -> Result<(ImportedTable, Option<Greatest>), Fault> {
         let mut described = self.connector.describe(&self.reading.what)?;
         self.connector.measure(&mut described)?;
         let names = names(&described)?;
         let mut targets: Vec<Target> = described.columns.iter().map(|(_, target)| *target).collect();
         let cursor = self.cursor(&described)?;
         let reached = match cursor {
-            Some(column) => self.connector.greatest(&described, column)?,
+            Some(column) => self.greatest(&described, column)?,
             None => None,
         };
         // An extract whose columns hold what is read now is gone on from.
         let mut earlier = earlier.zip(cursor).filter(|(earlier, _)| earlier.fits(&names, &targets));
+        if let Some((before, column)) = &earlier
+            && !self.is_there_still(&described, *column, before)?
+        {
+            earlier = None;
+        }
         if let Some((earlier, _)) = &earlier {
             targets.clone_from(&earlier.targets);
         }
@@ -256,22 +265,42 @@ impl Table<'_> {
                 self.max_rows,
                 progress,
             )?;
-            let again = earlier.as_ref().and_then(|(earlier, column)| Again::of(earlier, *column));
+            let again = match &earlier {
+                Some((earlier, column)) => Again::of(earlier, *column)?,
+                None => None,
+            };
             let since = earlier.as_ref().filter(|_| again.is_some());
-            let since = since.map(|(earlier, column)| (*column, &earlier.reached));
+            let since = since.map(|(earlier, column)| (*column, &earlier.reached.value));
             again.map_or(Ok(()), |again| intake.copy(again))?;
             self.connector.rows(&described, since, &mut intake)?;
             let is_bent = cursor.is_some_and(|column| intake.is_bent(column));
             match intake.finish()? {
                 Intaken::Table(table, notes) => {
                     self.notes.extend(notes);
-                    let reached = reached.or(earlier.map(|(earlier, _)| earlier.reached));
                     return Ok((table, reached.filter(|_| !is_bent)));
                 }
                 Intaken::Widened(wider) => (targets, earlier) = (wider, None),
                 Intaken::Apart => earlier = None,
             }
         }
+    }
+
+    /// The greatest value of the cursor now.
+    fn greatest(&mut self, described: &Described, column: usize) -> Result<Option<Greatest>, Fault> {
+        let Some(value) = self.connector.greatest(described, column)? else { return Ok(None) };
+        // Numbers of every size are below what is no number, and nothing new would be beyond it.
+        let is_number = described.columns[column].1 != Target::Text;
+        if is_number && value.as_str().and_then(|text| text.parse::<f64>().ok()).is_some_and(|it| !it.is_finite()) {
+            return Ok(None);
+        }
+        let rows = self.connector.rows_at(described, column, &value)?;
+        Ok(Some(Greatest { value, rows }))
+    }
+
+    /// Whether the database has the rows that were the last ones then, as far as their number tells.
+    fn is_there_still(&mut self, described: &Described, column: usize, earlier: &Earlier) -> Result<bool, Fault> {
+        let Greatest { value, rows } = &earlier.reached;
+        Ok(self.connector.rows_at(described, column, value)? >= *rows)
     }
 
     fn cursor(&self, described: &Described) -> Result<Option<usize>, Fault> {

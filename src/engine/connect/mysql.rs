@@ -188,6 +188,17 @@ impl Connector for Mysql<'_> {
         Ok(value.flatten().map(Value::from))
     }
 
+    fn rows_at(&mut self, described: &Described, column: usize, value: &Value) -> Result<u64, Fault> {
+        let Described { columns, from, title, .. } = described;
+        let (name, target) = &columns[column];
+        let (condition, parameters) = at_value(&qualified(name), *target, value.as_str().unwrap_or_default());
+        let sql = format!("SELECT COUNT(*) FROM {from}{condition}");
+        let rows: Option<u64> = self.wait(async |connection| {
+            open(connection)?.exec_first(sql, parameters).await.map_err(|error| refused(&error, title))
+        })?;
+        Ok(rows.unwrap_or_default())
+    }
+
     fn rows(
         &mut self,
         described: &Described,
@@ -197,7 +208,7 @@ impl Connector for Mysql<'_> {
         let Described { columns, title, .. } = described;
         let (condition, parameters) = since.map_or((String::new(), Params::Empty), |(column, value)| {
             let (name, target) = &columns[column];
-            since_value(&quoted_by(name, '`'), *target, value.as_str().unwrap_or_default())
+            since_value(&qualified(name), *target, value.as_str().unwrap_or_default())
         });
         let asked = described.question.as_ref().and(self.asked.clone());
         self.wait(async |connection| {
@@ -346,25 +357,49 @@ fn decimal(column: &Column, is_unsigned: bool) -> Target {
     }
 }
 
-/// The condition that a column is at a value, beyond it, or null. Exact numbers are written out: a text would make
-/// floating point ones of both sides.
-fn since_value(column: &str, target: Target, value: &str) -> (String, Params) {
+/// A column of what is read.
+fn qualified(column: &str) -> String {
+    format!("q.{}", quoted_by(column, '`'))
+}
+
+/// A value in a condition: exact numbers are written out, because a text would make floating point ones of both sides.
+/// With its parameters, as often as it stands there.
+fn valued(target: Target, value: &str, times: usize) -> (&str, Params) {
     let is_exact = matches!(target, Target::Integer | Target::Decimal { .. } | Target::Boolean);
-    let column = format!("q.{column}");
-    if is_exact && value.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.' || byte == b'-') {
-        return (format!(" WHERE {column} >= {value} OR {column} IS NULL"), Params::Empty);
+    match is_exact && value.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.' || byte == b'-') {
+        true => (value, Params::Empty),
+        false => ("?", Params::Positional(vec![value.into(); times])),
     }
-    if target != Target::Text {
-        let is_day = matches!(target, Target::Date | Target::Timestamp);
-        // Days that are none are null with us.
-        let zero = if is_day { format!(" OR {column} < '0001-01-01'") } else { String::new() };
-        let condition = format!(" WHERE {column} >= ? OR {column} IS NULL{zero}");
-        return (condition, Params::Positional(vec![value.into()]));
+}
+
+/// A text as its bytes, which no collation makes equal to others.
+fn bytes_of(text: &str) -> String {
+    format!("CAST(CONVERT({text} USING utf8mb4) AS BINARY)")
+}
+
+/// The condition that a column is at a value, beyond it, or null.
+fn since_value(column: &str, target: Target, value: &str) -> (String, Params) {
+    if target == Target::Text {
+        let (value, parameters) = valued(target, value, 3);
+        let other = format!("({column} = {value} AND {} <> {})", bytes_of(column), bytes_of(value));
+        return (format!(" WHERE {column} >= {value} AND NOT {other} OR {column} IS NULL"), parameters);
     }
-    let bytes = |text: &str| format!("CAST(CONVERT({text} USING utf8mb4) AS BINARY)");
-    let other = format!("({column} = ? AND {} <> {})", bytes(&column), bytes("?"));
-    let condition = format!(" WHERE {column} >= ? AND NOT {other} OR {column} IS NULL");
-    (condition, Params::Positional(vec![value.into(); 3]))
+    let (value, parameters) = valued(target, value, 1);
+    let is_day = matches!(target, Target::Date | Target::Timestamp);
+    // Days that are none are null with us.
+    let zero = if is_day { format!(" OR {column} < '0001-01-01'") } else { String::new() };
+    (format!(" WHERE {column} >= {value} OR {column} IS NULL{zero}"), parameters)
+}
+
+/// The condition that a column has a value, in this spelling.
+fn at_value(column: &str, target: Target, value: &str) -> (String, Params) {
+    if target == Target::Text {
+        let (value, parameters) = valued(target, value, 2);
+        let spelled = format!("{} = {}", bytes_of(column), bytes_of(value));
+        return (format!(" WHERE {column} = {value} AND {spelled}"), parameters);
+    }
+    let (value, parameters) = valued(target, value, 1);
+    (format!(" WHERE {column} = {value}"), parameters)
 }
 
 fn said(error: &Error) -> String {

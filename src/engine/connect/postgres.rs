@@ -214,6 +214,21 @@ impl Connector for Postgres<'_> {
         Ok(value.map(Value::from))
     }
 
+    fn rows_at(&mut self, described: &Described, column: usize, value: &Value) -> Result<u64, Fault> {
+        let Some(value) = value.as_str() else { return Ok(0) };
+        let (name, value) = (format!("q.c{}", column + 1), quoted_by(value, '\''));
+        let spelled = match described.columns[column].1 {
+            Target::Text => format!(" AND {name}::text COLLATE \"C\" = {value}"),
+            _ => String::new(),
+        };
+        let sql = format!("SELECT count(*) FROM {} WHERE {name} = {value}{spelled}", described.from);
+        let row = self.wait(async {
+            self.client.query_one(&sql, &[]).await.map_err(|error| refused(&error, &described.title))
+        })?;
+        let rows: i64 = row.try_get(0).map_err(|error| refused(&error, &described.title))?;
+        Ok(rows.cast_unsigned())
+    }
+
     fn rows(
         &mut self,
         described: &Described,

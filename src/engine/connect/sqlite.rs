@@ -195,14 +195,27 @@ impl Connector for Sqlite {
     }
 
     fn greatest(&mut self, described: &Described, column: usize) -> Result<Option<Value>, Fault> {
-        let sql = format!("SELECT max({}) FROM {}", quoted_by(&described.columns[column].0, '"'), described.from);
-        let greatest = self.connection.query_row(&sql, [], |row| row.get::<_, SqlValue>(0));
-        match greatest.map_err(|error| self.fault(&error, &described.title))? {
-            SqlValue::Integer(value) => Ok(Some(value.into())),
-            SqlValue::Real(value) => Ok(Some(value.into())),
-            SqlValue::Text(value) => Ok(Some(value.into())),
-            SqlValue::Null | SqlValue::Blob(_) => Ok(None),
-        }
+        let (name, from) = (quoted_by(&described.columns[column].0, '"'), &described.from);
+        // Any text is greater than all numbers, and nothing tells which is beyond the other.
+        let kinds = format!("count(DISTINCT CASE typeof({name}) WHEN 'real' THEN 'integer' ELSE typeof({name}) END)");
+        let sql = format!("SELECT max({name}), {kinds} FROM {from} WHERE {name} IS NOT NULL");
+        let greatest = self.connection.query_row(&sql, [], |row| Ok((row.get::<_, SqlValue>(0)?, row.get(1)?)));
+        let (greatest, kinds): (SqlValue, i64) = greatest.map_err(|error| self.fault(&error, &described.title))?;
+        Ok(match greatest {
+            _ if kinds > 1 => None,
+            SqlValue::Integer(value) => Some(value.into()),
+            SqlValue::Real(value) => Some(value.into()),
+            SqlValue::Text(value) => Some(value.into()),
+            SqlValue::Null | SqlValue::Blob(_) => None,
+        })
+    }
+
+    fn rows_at(&mut self, described: &Described, column: usize, value: &Value) -> Result<u64, Fault> {
+        let name = quoted_by(&described.columns[column].0, '"');
+        let condition = format!("{name} = ?1 AND {name} COLLATE BINARY = ?1");
+        let sql = format!("SELECT count(*) FROM {} WHERE {condition}", described.from);
+        let rows = self.connection.query_row(&sql, [bound(value)], |row| row.get(0));
+        rows.map_err(|error| self.fault(&error, &described.title))
     }
 
     fn rows(

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringBuilder};
-use datafusion::arrow::compute::{CastOptions, cast_with_options};
+use datafusion::arrow::compute::{CastOptions, cast_with_options, take};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType};
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::ipc::reader::{FileReader, StreamReader};
@@ -204,10 +204,12 @@ fn converted(array: &ArrayRef, target: &DataType) -> Result<ArrayRef, ArrowError
         (DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_), _) => {
             bytes(array)
         }
-        (DataType::Dictionary(_, values), _) if values.is_binary() => bytes(array),
-        (DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Dictionary(..), _) => {
-            cast(array, target)
+        // Of the values in a dictionary those count that rows have.
+        (DataType::Dictionary(..), _) => {
+            let dictionary = array.as_any_dictionary();
+            converted(&take(dictionary.values(), dictionary.keys(), None)?, target)
         }
+        (DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View, _) => cast(array, target),
         (DataType::Null, _) => cast(array, target),
         (_, DataType::Utf8) => written(array),
         _ => cast(array, target),

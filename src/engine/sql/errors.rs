@@ -228,7 +228,10 @@ fn plan(text: &str, functions: &[&str]) -> String {
     if let Some(name) = between(text, "Invalid function '", "'") {
         return match names::nearest(name, functions.iter().copied()) {
             Some(nearest) => format!("There is no function `{name}`; did you mean `{nearest}`?"),
-            None => format!("There is no function `{name}`; the documentation lists those that may be called."),
+            None => format!(
+                "There is no function `{name}`; the page of this error, `/docs/errors/invalid_sql`, lists those that may be \
+                 called."
+            ),
         };
     }
     format!("The query cannot be planned: {}.", tidy(text))

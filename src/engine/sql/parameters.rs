@@ -55,7 +55,7 @@ fn scalar(value: &serde_json::Value) -> Option<ScalarValue> {
         serde_json::Value::Number(number) => Some(match (number.as_i64(), number.as_u64()) {
             (Some(whole), _) => ScalarValue::Int64(Some(whole)),
             // Floating point would make another number of it.
-            (None, Some(whole)) => ScalarValue::Decimal128(Some(i128::from(whole)), 20, 0),
+            (None, Some(whole)) => ScalarValue::UInt64(Some(whole)),
             (None, None) => ScalarValue::Float64(number.as_f64()),
         }),
         serde_json::Value::String(text) => Some(ScalarValue::Utf8(Some(text.clone()))),

@@ -27,6 +27,8 @@ impl QueryApi {
     ///
     /// The query is one `SELECT`, or put together of measures, dimensions, time and filters. The answer is JSON, or what a
     /// request accepts better: `text/csv`, `application/vnd.apache.arrow.stream` or `application/vnd.apache.parquet`.
+    /// Spreadsheets run what looks like a formula: of texts that begin with one of `=+-@`, a tab or a carriage return, CSV
+    /// has an apostrophe in front; the other forms have them as they are.
     #[oai(path = "/", method = "post", operation_id = "query_run")]
     async fn run(
         &self,

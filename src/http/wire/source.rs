@@ -376,9 +376,9 @@ pub enum ColumnType {
     Text,
     /// A day, `2013-01-31`.
     Date,
-    /// A time of day, `13:45:00`.
+    /// A time of day, `13:45:00`, to the microsecond.
     Time,
-    /// An instant, RFC 3339.
+    /// An instant, RFC 3339, to the microsecond: finer parts of files and databases are left out.
     Timestamp,
 }
 

@@ -6,7 +6,6 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use super::failure::error_of;
-use super::room::taken;
 use crate::domain::error::{Error, Result};
 use crate::domain::id::{OrgId, SourceId};
 use crate::service::app::App;
@@ -59,7 +58,7 @@ impl App {
                 return refusal;
             }
             let place = place.clone();
-            let bytes = tokio::task::spawn_blocking(move || taken(&place)).await.unwrap_or_default();
+            let bytes = tokio::task::spawn_blocking(move || kept(&place)).await.unwrap_or_default();
             if bytes > most {
                 return Error::Conflict(format!(
                     "The data takes more than the {most} bytes that the organization's other data sources leave; bring \
@@ -68,4 +67,11 @@ impl App {
             }
         }
     }
+}
+
+/// Bytes of what an extract has so far. Files that it is made by lie beside and go.
+fn kept(extract: &Path) -> u64 {
+    let files = std::fs::read_dir(extract).into_iter().flatten().flatten();
+    let tables = files.filter(|file| Path::new(&file.file_name()).extension().is_some_and(|it| it == "parquet"));
+    tables.filter_map(|file| Some(file.metadata().ok()?.len())).sum()
 }

@@ -118,7 +118,7 @@ impl App {
 }
 
 /// Bytes of all files below a directory: a file with several names once.
-pub(super) fn taken(directory: &Path) -> u64 {
+fn taken(directory: &Path) -> u64 {
     let (mut open, mut seen, mut bytes) = (vec![directory.to_owned()], HashSet::new(), 0);
     while let Some(directory) = open.pop() {
         for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {

@@ -122,3 +122,28 @@ async fn rows_that_share_the_last_value_of_a_cursor_or_have_none_are_neither_los
         assert_eq!(found, json!([[1, seen, false], [6, "f", true]]));
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cursor_of_several_kinds_or_spellings_loses_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let world = open_world(directory.path()).await;
+    let owner = world.owner().await;
+    let path = directory.path().join("odd.db");
+    let file = sqlite(&path);
+    file.execute_batch(
+        "CREATE TABLE kinds (id int, n); INSERT INTO kinds VALUES (1, 10), (2, 'n/a');
+         CREATE TABLE days (id int, at datetime); INSERT INTO days VALUES (1, '2026-04-01'), (2, '2026-04-01 00:00:00')",
+    )
+    .unwrap();
+    let mut body = of_file("odd", &path);
+    body["connection"]["cursor"] = json!({"kinds": "n", "days": "at"});
+    let source = owner.post(SOURCES, body).await.is(201);
+    file.execute_batch("INSERT INTO kinds VALUES (3, 11); INSERT INTO days VALUES (3, '2026-04-01 00:00:00')").unwrap();
+    for _ in 0..2 {
+        owner.post(&format!("{SOURCES}/{}/sync", source["id"].as_str().unwrap()), json!({})).await.is(200);
+        for table in ["kinds", "days"] {
+            let found = rows(&owner, &format!("SELECT id FROM odd.{table} ORDER BY id")).await;
+            assert_eq!(found, json!([[1], [2], [3]]), "{table}");
+        }
+    }
+}

@@ -91,6 +91,11 @@ fn values_that_their_type_has_not_got_are_told_and_not_made_null() {
     let far: ArrayRef = Arc::new(TimestampSecondArray::from(vec![0, i64::MAX]));
     let message = refused(&parquet(&RecordBatch::try_from_iter([("at", far)]).unwrap()));
     assert!(message.contains("column `at` that no timestamp can be"), "{message}");
+    // Nobody has the last one.
+    let instants = TimestampSecondArray::from(vec![0, i64::MAX]);
+    let one: ArrayRef = Arc::new(DictionaryArray::try_new(Int32Array::from(vec![0]), Arc::new(instants)).unwrap());
+    let file = arrow_file(&RecordBatch::try_from_iter([("at", one)]).unwrap());
+    assert_eq!(imported(&file), ("at:timestamp".to_owned(), "1970-01-01T00:00:00".to_owned()));
     let values = BinaryArray::from(vec![&b"text"[..], b"\xff"]);
     let keys = Int32Array::from(vec![0, 1]);
     let bytes: ArrayRef = Arc::new(DictionaryArray::try_new(keys, Arc::new(values)).unwrap());
