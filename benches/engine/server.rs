@@ -75,19 +75,18 @@ impl Claribi {
     /// Makes a source of files; gives the time from the command's start to its end, and the most bytes in memory.
     /// Queries of a name go to the newest.
     pub fn import(&self, name: &str, files: &[PathBuf]) -> Result<(Duration, u64), Failure> {
+        let number = self.imported.get() + 1;
         let begun = Instant::now();
         let mut adding = command(&self.directory, self.cores)
             .args(["source", "add"])
             .args(files)
-            .args(["--name", name])
+            .args(["--name", &format!("{name} {number}")])
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
             .spawn()?;
         let memory = Memory::watch(adding.id());
         if !adding.wait()?.success() {
             return Err(format!("claribi source add failed for {name}").into());
         }
-        let number = self.imported.get() + 1;
         self.imported.set(number);
         self.newest.borrow_mut().insert(name.to_owned(), format!("ds_{number:x}"));
         Ok((begun.elapsed(), memory.peak()))
